@@ -1,0 +1,166 @@
+"""What the three exported Parquet files hold: columns as data, and the plan in the metadata.
+
+runs.parquet     one row per finished trial, sorted by RUNS_ORDER; holds no wall-clock time, host or
+                 MLflow id, so a sweep that suffered crashes gives the same bytes
+history.parquet  one row per fit, epoch and metric, sorted by HISTORY_ORDER
+scores.parquet   one row per trial and test image, sorted by trial_id, images in their order
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from osr_core.errors import DataError
+
+RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an export."""
+
+    name: str
+    type: pa.DataType
+    unit: str  # "" for names, ids and texts
+    meaning: str
+
+
+LOGITS = pa.list_(pa.field("element", pa.float32()))  # as Parquet names it
+METRIC_COLUMNS = (
+    Column("accuracy", pa.float64(), "fraction", "top-1 on known test images, none rejected"),
+    Column("auroc", pa.float64(), "fraction", "area under ROC, unknown positive"),
+    Column("oscr", pa.float64(), "fraction", "area of correct classification over false positives"),
+    Column("aupr_unknown", pa.float64(), "fraction", "average precision, unknown positive"),
+    Column("aupr_known", pa.float64(), "fraction", "average precision, known positive"),
+    Column("fpr95", pa.float64(), "fraction", "unknowns accepted where 95 % of knowns are"),
+    Column("macro_f1", pa.float64(), "fraction", "mean F1 of the known classes and unknown there"),
+)
+RUN_COLUMNS = (
+    Column("trial_id", pa.string(), "", "identity of the trial, a hash of all that made it"),
+    Column("sweep", pa.string(), "", "name of the sweep"),
+    Column("method", pa.string(), "", "key of the method in a spec"),
+    Column("title", pa.string(), "", "name of the method in a table"),
+    Column("hyperparameters", pa.string(), "canonical JSON", "resolved settings of the method"),
+    Column("recipe", pa.string(), "", "published (each paper's own training) or common"),
+    Column("backbone", pa.string(), "canonical JSON", "resolved settings of the network"),
+    Column("training", pa.string(), "canonical JSON", "resolved optimiser and schedule"),
+    Column("protocol", pa.string(), "", "published family of splits"),
+    Column("dataset", pa.string(), "", "key of the dataset in a spec"),
+    Column("split", pa.int32(), "", "number of the split in its protocol"),
+    Column("seed", pa.int64(), "", "the spec's seed, from which all others are derived"),
+    Column("num_known", pa.int32(), "classes", "known classes, trained on"),
+    Column("num_unknown", pa.int32(), "classes", "unknown classes, in the test set only"),
+    Column("openness", pa.float64(), "fraction", "1 - sqrt(2 known / (2 known + unknown))"),
+    Column("selection", pa.string(), "", "rule that chose the hyperparameters, or none"),
+    Column("commit", pa.string(), "", "version of the code"),
+    *METRIC_COLUMNS,
+)
+HISTORY_COLUMNS = (
+    Column("sweep", pa.string(), "", "name of the sweep"),
+    Column("stage_id", pa.string(), "", "identity of the fit, which several trials may share"),
+    Column("method", pa.string(), "", "key of the method that was trained"),
+    Column("dataset", pa.string(), "", "key of the dataset in a spec"),
+    Column("split", pa.int32(), "", "number of the split in its protocol"),
+    Column("seed", pa.int64(), "", "the spec's seed, from which all others are derived"),
+    Column("member", pa.int32(), "", "number of the repetition within an ensemble"),
+    Column("epoch", pa.int32(), "epochs", "counted from 1"),
+    Column("metric", pa.string(), "", "a loss term, a validation metric, or wall_s"),
+    Column("value", pa.float64(), "", "the metric at the end of the epoch"),
+)
+SCORE_COLUMNS = (
+    Column("trial_id", pa.string(), "", "the trial in runs.parquet"),
+    Column("image_id", pa.string(), "", "dataset, subset and position of the test image"),
+    Column("label", pa.int32(), "", "position among the sorted known classes, -1 for unknown"),
+    Column("predicted", pa.int32(), "", "position of the best known class"),
+    Column("unknown_score", pa.float32(), "", "larger = more unknown"),
+    Column("logits", LOGITS, "", "one per known class, larger = more that class"),
+)
+METRICS = tuple(column.name for column in METRIC_COLUMNS)
+RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
+HISTORY_ORDER = ("stage_id", "epoch", "metric")
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that the sweep's plan asks for, finished or not."""
+
+    trial_id: str
+    method: str
+    title: str
+    dataset: str
+    split: int
+    seed: int
+    hyperparameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep was to do; travels in the metadata of runs.parquet."""
+
+    sweep: str
+    protocol: str
+    recipe: str
+    commit: str
+    trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Plan":
+        """The plan in a parsed plan.json; keys that tables do not need are left."""
+        names = PlannedTrial.__dataclass_fields__
+        trials = [
+            PlannedTrial(**{name: trial[name] for name in names}) for trial in values["trials"]
+        ]
+        header = {name: values[name] for name in ("sweep", "protocol", "recipe", "commit")}
+        return cls(**header, trials=tuple(trials))
+
+
+def runs_schema(plan: Plan) -> pa.Schema:
+    """Columns of runs.parquet, with the plan as canonical JSON under the metadata key "plan"."""
+    return _schema(RUN_COLUMNS).with_metadata({"plan": canonical_json(asdict(plan))})
+
+
+def plan_in(schema: pa.Schema) -> Plan:
+    """The plan in the metadata of runs.parquet.
+
+    Raises:
+        DataError: the file was written by something else, or rewritten without its metadata.
+    """
+    metadata = schema.metadata or {}
+    if b"plan" not in metadata:
+        raise DataError(
+            f"{RUNS} carries no plan in its metadata, so what is missing cannot be told; "
+            "export the sweep again."
+        )
+    return Plan.from_json(json.loads(metadata[b"plan"]))
+
+
+def history_schema() -> pa.Schema:
+    """Columns of history.parquet."""
+    return _schema(HISTORY_COLUMNS)
+
+
+def scores_schema() -> pa.Schema:
+    """Columns of scores.parquet."""
+    return _schema(SCORE_COLUMNS)
+
+
+def canonical_json(value: Any) -> str:
+    """Sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                column.type,
+                nullable=False,
+                metadata={"unit": column.unit, "meaning": column.meaning},
+            )
+            for column in columns
+        ]
+    )

@@ -1,0 +1,64 @@
+"""Run benchmarks and keep what they found, with hardware and versions."""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+NAMES = ("training_loop",)
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return {
+        "cpu": cpu_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpu": gpu,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": commit(),
+    }
+
+
+def cpu_name() -> str:
+    """The processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def commit() -> str:
+    """The commit measured, marked where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    """Run the named benchmarks, all by default, and write one file each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES], default=[])
+    names = parser.parse_args().names or NAMES
+    where = "gpu" if torch.cuda.is_available() else "cpu"
+    RESULTS.mkdir(exist_ok=True)
+    for name in names:
+        print(f"== {name} on {where}")
+        result = importlib.import_module(f"benchmarks.{name}").measure()
+        record = {"benchmark": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", **machine()}
+        path = RESULTS / f"{name}-{where}.json"
+        path.write_text(json.dumps({**record, "result": result}, indent=2) + "\n")
+        print(f"   {path.relative_to(Path.cwd())}")
+
+
+if __name__ == "__main__":
+    main()

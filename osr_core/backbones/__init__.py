@@ -1,0 +1,44 @@
+"""Backbones by name. To add one: a file with a `Backbone`, and a line here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from osr_core.backbones.base import Backbone, BackboneConfig, Normalize
+from osr_core.backbones.osrci import OSRCI
+from osr_core.config import as_dict, build
+from osr_core.errors import ConfigError, unknown_name
+
+BACKBONES: dict[str, type[Backbone]] = {"osrci": OSRCI}
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "BackboneConfig",
+    "Normalize",
+    "build_backbone",
+    "resolve_backbone",
+]
+
+
+def resolve_backbone(
+    settings: Mapping[str, Any], *, image_size: int, channels: int
+) -> dict[str, Any]:
+    """All settings of a backbone, checked, as plain JSON with its "name".
+
+    Raises:
+        ConfigError: an unknown name or key, or a value out of range; all problems at once.
+    """
+    values = dict(settings)
+    name = values.pop("name", "osrci")
+    if name not in BACKBONES:
+        raise ConfigError(unknown_name("backbone", name, BACKBONES))
+    own = {"image_size": image_size, "channels": channels}
+    own |= {key: value for key, value in values.items() if value is not None}
+    return {"name": name, **as_dict(build(BACKBONES[name].Config, own))}
+
+
+def build_backbone(settings: Mapping[str, Any]) -> Backbone:
+    """A network from what `resolve_backbone` gave; weights come from torch's global generator."""
+    values = dict(settings)
+    backbone = BACKBONES[values.pop("name")]
+    return backbone(build(backbone.Config, values))

@@ -1,0 +1,182 @@
+"""Tasks: a dataset under a class split, as tensors of the size and channels that a network sees.
+
+`known_train` and `holdout` give what training may see; `open_test` alone reads unknown classes.
+Datasets are decoded once per process.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from osr_core.data import reader
+from osr_core.data.base import UNKNOWN, Benchmark, ImageSet, Subset
+from osr_core.errors import ConfigError, DataError
+
+RESIZED_AT_ONCE = 2048  # images; bounds the memory that floats take
+
+
+@dataclass(frozen=True)
+class TestSet(ImageSet):
+    """Test images of known and unknown classes; labels are in [0, K) or UNKNOWN."""
+
+    __test__ = False  # not a test, whatever its name makes pytest believe
+
+    image_ids: list[str]  # "cifar10/test/123": dataset, subset, position in the reader's order
+
+
+def fingerprints(root: Path | None, benchmark: Benchmark) -> dict[str, str]:
+    """Hashes of all data that a benchmark reads, by "cifar10/train".
+
+    Raises:
+        DataError: a file is missing or cannot be read.
+    """
+    known, unknown = benchmark.known, benchmark.unknown
+    return {
+        f"{known.name}/train": known.fingerprint(root, "train"),
+        f"{known.name}/test": known.fingerprint(root, "test"),
+        f"{unknown.name}/test": unknown.fingerprint(root, "test"),
+    }
+
+
+def known_train(
+    root: Path | None, task: Mapping[str, Any], *, image_size: int, channels: int
+) -> ImageSet:
+    """All training images of the known classes, in the reader's order, labels in [0, K).
+
+    Args:
+        root: the data folder.
+        task: "dataset", "known" (class numbers) and the "fingerprint" of the training data.
+        image_size: height and width in pixels.
+        channels: 1 or 3; grey images are repeated for 3.
+
+    Raises:
+        ConfigError: colour images asked for as grey.
+        DataError: a file is missing, unreadable, or not the one that the task was planned with.
+    """
+    loaded = _load(root, task["dataset"], "train", task["fingerprint"], image_size)
+    labels = relabelled(loaded.labels, task["known"])
+    kept = labels != UNKNOWN
+    return ImageSet(in_channels(loaded.images[kept], channels), labels[kept])
+
+
+def open_test(
+    root: Path | None, test: Mapping[str, Any], *, image_size: int, channels: int
+) -> TestSet:
+    """All test images of the known and of the unknown classes.
+
+    One dataset gives both in its reader's order; of two, the known ones come first. Images of
+    classes that are neither known nor unknown are left out.
+
+    Args:
+        root: the data folder.
+        test: "known_from", "known", "unknown_from", "unknown", and "fingerprints" by dataset.
+        image_size: height and width in pixels.
+        channels: 1 or 3; grey images are repeated for 3.
+
+    Raises:
+        ConfigError: colour images asked for as grey.
+        DataError: a file is missing, unreadable, or not the one that the test was planned with.
+    """
+    known, unknown = test["known"], test["unknown"]
+    if test["known_from"] == test["unknown_from"]:
+        sources = [(test["known_from"], known, unknown)]
+    else:
+        sources = [(test["known_from"], known, ()), (test["unknown_from"], (), unknown)]
+    images, labels, image_ids = [], [], []
+    for name, known_here, unknown_here in sources:
+        loaded = _load(root, name, "test", test["fingerprints"][name], image_size)
+        kept = torch.isin(loaded.labels, torch.tensor([*known_here, *unknown_here])).nonzero()[:, 0]
+        images.append(in_channels(loaded.images[kept], channels))
+        labels.append(relabelled(loaded.labels[kept], known_here))
+        image_ids += [f"{name}/test/{position}" for position in kept.tolist()]
+    return TestSet(torch.cat(images), torch.cat(labels), image_ids)
+
+
+def holdout(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Training and validation part of `images`: round(fraction * n) of each class's n held out.
+
+    Both keep the order of `images`. The draw depends on `seed`, the labels and nothing else.
+
+    Raises:
+        ConfigError: a class would keep no training image.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    held_out = torch.zeros(len(images), dtype=torch.bool)
+    for label in torch.unique(images.labels).tolist():
+        members = (images.labels == label).nonzero()[:, 0]
+        num = round(fraction * len(members))
+        if num >= len(members):
+            raise ConfigError(
+                f"holding out {fraction} of class {label} leaves none of its {len(members)} "
+                "training images; lower 'validation'."
+            )
+        held_out[members[torch.randperm(len(members), generator=generator)[:num]]] = True
+    train, validation = ~held_out, held_out
+    return (
+        ImageSet(images.images[train], images.labels[train]),
+        ImageSet(images.images[validation], images.labels[validation]),
+    )
+
+
+def relabelled(labels: Tensor, known: Sequence[int]) -> Tensor:
+    """(N,) int64: the position of each label among the sorted known classes, or UNKNOWN."""
+    positions = torch.full_like(labels, UNKNOWN)
+    for position, label in enumerate(sorted(known)):
+        positions[labels == label] = position
+    return positions
+
+
+def in_channels(images: Tensor, channels: int) -> Tensor:
+    """(N, channels, H, W) of (N, C, H, W): as they are, or grey repeated three times.
+
+    Raises:
+        ConfigError: any other number of channels; colour is not turned into grey.
+    """
+    allowed = sorted({images.shape[1], 3})
+    if channels not in allowed:
+        raise ConfigError(
+            f"channels must be {' or '.join(map(str, allowed))} for these images, not {channels}."
+        )
+    return images.expand(-1, channels, -1, -1).contiguous()
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """(N, C, side, side) uint8 of (N, C, H, W) uint8: bilinear, antialiased, rounded."""
+    if images.shape[2:] == (side, side):
+        return images
+    parts = [
+        F.interpolate(part.float(), (side, side), mode="bilinear", antialias=True)
+        .round()
+        .to(torch.uint8)
+        for part in torch.split(images, RESIZED_AT_ONCE)
+    ]
+    return torch.cat(parts)
+
+
+def _load(
+    root: Path | None, name: str, subset: Subset, fingerprint: str, image_size: int
+) -> ImageSet:
+    """The images of a subset, once their fingerprint is found to be the planned one."""
+    found = reader(name).fingerprint(root, subset)
+    if found != fingerprint:
+        files = "".join(f"\n  {path}" for path in reader(name).files(root, subset))
+        raise DataError(
+            f"{name}/{subset} has changed since this was planned: its fingerprint is {found}, that "
+            f"of the plan {fingerprint}. Plan again, or bring the former files back:{files}"
+        )
+    return _decoded(root, name, subset, fingerprint, image_size)
+
+
+@lru_cache(maxsize=4)
+def _decoded(
+    root: Path | None, name: str, subset: Subset, fingerprint: str, image_size: int
+) -> ImageSet:
+    """Decoded images; the fingerprint makes changed files a new entry. Never write into these."""
+    loaded = reader(name).load(root, subset)
+    return ImageSet(resized(loaded.images, image_size), loaded.labels)

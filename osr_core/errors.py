@@ -1,0 +1,43 @@
+"""What can go wrong, as one tree.
+
+OsrError
+├── ConfigError     a value, name or key that is not allowed; carries all problems found
+├── DataError       a data file that is missing, unreadable, truncated or changed
+└── TrainingError   a stage that cannot go on, such as a loss that is not a number
+
+Each message says what, the value, what is allowed and what to do.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class OsrError(Exception):
+    """Base of every error raised on purpose here."""
+
+
+class ConfigError(OsrError, ValueError):
+    """One or more values that are not allowed; `problems` holds a sentence for each."""
+
+    def __init__(self, problems: Iterable[str] | str) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[list[str]]]:
+        return type(self), (self.problems,)
+
+
+class DataError(OsrError):
+    """A data file is missing, unreadable, truncated or not what the plan was made with."""
+
+
+class TrainingError(OsrError):
+    """A stage cannot go on; the message says at which epoch and why."""
+
+
+def unknown_name(what: str, name: str, allowed: Iterable[str]) -> str:
+    """A sentence for a name that does not exist: the nearest right one, and what exists."""
+    names = sorted(allowed)
+    near = get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"{what} '{name}' does not exist.{hint} There is: {', '.join(names) or 'none'}."

@@ -1,0 +1,124 @@
+"""Runs one stage in a plain Python process: config and inputs in, bytes and metrics out.
+
+A stage function takes a `Context` and gives a `Result` (see `osr_core.context`); `score` alone gets
+a `ScoreContext`, through which the test images can be reached.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from osr_core.config import build
+from osr_core.context import HISTORY, SCORES, WEIGHTS, Context, Result, ScoreContext
+from osr_core.data.base import ImageSet
+from osr_core.data.batches import Batches
+from osr_core.data.tasks import holdout
+from osr_core.identity import seed_for
+from osr_core.methods import Method
+from osr_core.methods.pmal.stage import mine
+from osr_core.metrics import evaluate
+from osr_core.recipes import Training
+from osr_core.scoring import score_images
+from osr_core.stage import VERSIONS
+from osr_core.tables import history_table, scores_table, table_to_bytes
+from osr_core.tensors import to_bytes
+from osr_core.training import Fit, seeded
+
+__all__ = [
+    "HISTORY",
+    "KINDS",
+    "SCORES",
+    "WEIGHTS",
+    "Context",
+    "Result",
+    "ScoreContext",
+    "StageFunction",
+    "run_stage",
+]
+
+
+def fit(context: Context, config: Mapping[str, Any]) -> Result:
+    """Train a method on the known classes and calibrate it."""
+    training = build(Training, config["training"])
+    task = config["task"]
+    identity = [task["dataset"], task["known"], task["split"], config["seed"], config["member"]]
+    seed = seed_for("fit", *identity)
+    images = context.train(config)
+    validation = None
+    if training.validation > 0:
+        images, held_out = holdout(images, training.validation, seed_for("holdout", *identity))
+        validation = Batches(held_out, batch_size=training.batch_size, device=context.device)
+    train = Batches(
+        images,
+        batch_size=training.batch_size,
+        device=context.device,
+        augmentation=training.augmentation,
+    )
+    with seeded(seed, "weights", device=context.device):
+        method = context.method(config, len(task["known"]))
+    method.backbone.normalize.fit(train.images)
+    method.prepare(train, {role: context.tensors(role) for role in context.inputs})
+    history = Fit(method, train, validation, training, seed).run(context.checkpoint, context.report)
+    calibrate_method(method, train)
+    last = {key: value for key, value in history[-1].items() if key != "wall_s"}
+    artifacts = {
+        WEIGHTS: to_bytes(method.state_dict()),
+        HISTORY: table_to_bytes(history_table(history)),
+    }
+    return Result(artifacts, last)
+
+
+def calibrate(context: Context, config: Mapping[str, Any]) -> Result:
+    """Fit what a method scores with, on top of a classifier that another method trained.
+
+    All known training images take part, those too that the classifier's fit held out to choose its
+    epoch by.
+    """
+    method = context.method(config, len(config["task"]["known"]))
+    method.load_classifier(context.weights("classifier"))
+    calibrate_method(method, Batches(context.train(config), batch_size=512, device=context.device))
+    return Result({WEIGHTS: to_bytes(method.state_dict())})
+
+
+def score(context: Context, config: Mapping[str, Any]) -> Result:
+    """Score every test image once, known and unknown."""
+    if not isinstance(context, ScoreContext):
+        raise TypeError("score needs a ScoreContext; run it through run_stage")
+    num_known = len(config["test"]["known"])
+    method = context.method(config, num_known)
+    method.load_state_dict(context.weights("model"))
+    test = context.test(config)
+    batches = Batches(ImageSet(test.images, test.labels), batch_size=512, device=context.device)
+    scored = score_images(method, batches)
+    metrics = evaluate(
+        scored.unknown_score.numpy(), scored.predicted.numpy(), test.labels.numpy(), num_known
+    )
+    table = scores_table(test.image_ids, test.labels, scored)
+    return Result(
+        {SCORES: table_to_bytes(table)}, {f"test/{name}": value for name, value in metrics.items()}
+    )
+
+
+@torch.no_grad()
+def calibrate_method(method: Method, train: Batches) -> None:
+    """`method.calibrate` as its contract promises: in eval mode, without gradients."""
+    method.eval()
+    method.calibrate(train)
+
+
+StageFunction = Callable[[Context, Mapping[str, Any]], Result]
+KINDS: dict[str, StageFunction] = {
+    "fit": fit,
+    "calibrate": calibrate,
+    "pmal.mine": mine,
+    "score": score,
+}
+assert KINDS.keys() == VERSIONS.keys()
+
+
+def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
+    """Run one stage; only `score` is given the way to test images."""
+    if kind == "score":
+        context = ScoreContext(**vars(context))
+    return KINDS[kind](context, config)

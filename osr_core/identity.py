@@ -1,0 +1,34 @@
+"""Identity by content: canonical JSON, digests, and seeds derived from what a thing is."""
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text on every machine.
+
+    Raises:
+        ValueError: a NaN or infinity, which JSON cannot hold.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:
+    """32 hexadecimal digits that stand for a JSON value."""
+    return hashlib.blake2b(canonical_json(value).encode(), digest_size=16).hexdigest()
+
+
+def seed_for(*identity: Any) -> int:
+    """A seed in [0, 2**63) drawn from what it is for, never from a counter."""
+    content = canonical_json(identity).encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1
+
+
+def generator_for(*identity: Any, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator seeded by `seed_for`; the global generators stay untouched."""
+    return torch.Generator(device=device).manual_seed(seed_for(*identity))

@@ -1,0 +1,163 @@
+"""What every method is: data prepared, losses minimised, state calibrated, images scored.
+
+B images per batch, K known classes, D embedding width. Signs are settled once and for all:
+larger logits are more that class, a larger unknown_score is more unknown.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from osr_core.backbones import Backbone
+from osr_core.config import check
+from osr_core.data.base import Benchmark
+from osr_core.data.batches import Batch, Batches
+from osr_core.errors import TrainingError
+from osr_core.recipes import Recipe, Training, common
+
+if TYPE_CHECKING:
+    from osr_core.stage import Stage
+    from osr_core.trial import Trial
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+    """The optimiser that a schedule names; it starts at the peak learning rate."""
+    lr, decay = training.lr, training.weight_decay
+    group = [{"params": list(parameters), "initial_lr": lr}]
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(group, lr=lr, momentum=training.momentum, weight_decay=decay)
+    return torch.optim.Adam(group, lr=lr, betas=(training.momentum, 0.999), weight_decay=decay)
+
+
+class Prediction(NamedTuple):
+    """What a method says about B images."""
+
+    logits: Tensor  # (B, K), larger = more that class; argmax is the predicted class
+    unknown_score: Tensor  # (B,), larger = more unknown
+    embedding: Tensor  # (B, D), the backbone's output
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """Base of every method's hyperparameters; each field is a `setting`."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class Method(nn.Module, ABC):
+    """One paper's way of training and scoring."""
+
+    name: ClassVar[str]  # what a spec calls it
+    title: ClassVar[str]  # the row's name in a table
+    source: ClassVar[str]  # paper and section
+    version: ClassVar[int] = 1  # raised by the commit that moves this method's numbers
+    terms: ClassVar[tuple[str, ...]]  # the keys of `losses`
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+
+    def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.num_known = num_known
+        self.config: Any = config
+
+    # -- the life of a method, in the order of a paper ------------------------------------------
+
+    def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Before epoch 0: take what upstream stages left (tensors by role and name)."""
+
+    @abstractmethod
+    def losses_at(self, embedding: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """Weighted scalar terms, one for each of `terms`: batch means at embeddings (B, D)."""
+
+    @abstractmethod
+    def predict(self, embedding: Tensor) -> Prediction:
+        """What is said about images with these embeddings (B, D); in eval mode each by itself."""
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of a batch; the loop minimises their sum.
+
+        Raises:
+            ValueError: a label outside [0, K).
+        """
+        self.check_labels(batch.label)
+        return self.losses_at(self.embed(batch.images), batch.label)
+
+    def forward(self, images: Tensor) -> Prediction:
+        """Score images (B, C, H, W) in [0, 1]; in eval mode each by itself."""
+        return self.predict(self.embed(images))
+
+    def optimizers(self, training: Training) -> dict[str, torch.optim.Optimizer]:
+        """One optimiser of all parameters. `initial_lr` of each group is its peak."""
+        return {"main": make_optimizer(self.parameters(), training)}
+
+    def train_step(
+        self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> dict[str, Tensor]:
+        """One update; detached terms come back. Override where a paper has more than one step."""
+        terms = self.losses(batch)
+        optimizers["main"].zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        optimizers["main"].step()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def refresh(self) -> None:
+        """Before each epoch and each validation: recompute buffers that follow the weights."""
+
+    def validation(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms and the accuracy on held-out known images, from one pass of the backbone."""
+        self.check_labels(batch.label)
+        embedding = self.embed(batch.images)
+        correct = self.predict(embedding).logits.argmax(1) == batch.label
+        return {**self.losses_at(embedding, batch.label), "accuracy": correct.float().mean()}
+
+    def calibrate(self, train: Batches) -> None:
+        """After the last epoch, in eval mode and without gradients: fit what scoring needs."""
+
+    # -- what the paper prescribes ---------------------------------------------------------------
+
+    @classmethod
+    def recipe(cls, trial: "Trial") -> "Stage":
+        """The stage that leaves the weights which this method scores with; default: one fit."""
+        return trial.fit()
+
+    @classmethod
+    def published(cls, benchmark: Benchmark) -> Recipe:
+        """Network options and schedule of the paper; default: the common recipe."""
+        return common(benchmark)
+
+    # -- helpers for subclasses ------------------------------------------------------------------
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(B, D) float32 embeddings; the backbone runs in bfloat16 on CUDA."""
+        on_cuda = images.device.type == "cuda"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=on_cuda):
+            embedding: Tensor = self.backbone(images)
+        return embedding.float()
+
+    def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from weights of another method's fit; only buffers of one's own may be missing.
+
+        Raises:
+            TrainingError: a parameter that is missing, or a weight that has no place here.
+        """
+        problems = [
+            *(f"{name} is missing" for name, _ in self.named_parameters() if name not in weights),
+            *(f"{name} has no place" for name in weights.keys() - self.state_dict().keys()),
+        ]
+        if problems:
+            raise TrainingError(f"weights do not fit '{self.name}': {', '.join(sorted(problems))}")
+        self.load_state_dict(weights, strict=False)
+
+    def check_labels(self, label: Tensor) -> None:
+        """Refuse labels outside [0, K): unknowns do not exist in training."""
+        low, high = torch.aminmax(label)
+        if low < 0 or high >= self.num_known:
+            raise ValueError(
+                f"labels must be in [0, {self.num_known}), got {int(low)} to {int(high)}; "
+                "only known classes are trained on"
+            )

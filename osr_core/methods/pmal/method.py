@@ -1,0 +1,164 @@
+"""PMAL: prototype mining and learning.
+
+    training       U softmax classifiers; T prototypes P_k mined for each class (topology.py,
+                   mining.py); then, from the first classifier's weights,
+    loss           L = CE(l, y) + lambda_p L_p,  L_p a margin on the point-to-set distances
+                   d(z, P_k) (distance.py), z the embedding and P_k the prototypes' embeddings
+    unknown_score  min_k d(z, P_k) ("distance"), or -max_k p_k ("probability")
+    logits         those of the classifier
+
+Source: Lu et al., "PMAL: open set recognition via robust prototype mining", AAAI 2022.
+No code was published.
+
+Choices that the paper leaves open:
+- Prototypes are embedded from un-augmented images in eval mode and without gradient ("fixed
+  anchors"): before each step where all classes together have at most 200, else before each epoch.
+- A training image that is a prototype is trained on like any other.
+- The fit starts from the first classifier's weights and takes the full schedule; `warm_start` off
+  starts afresh.
+- z is the backbone's output, not normalised in the attention.
+How robustness is scaled (`robustness`) is argued in topology.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from osr_core.backbones import Backbone
+from osr_core.config import setting
+from osr_core.data.base import Benchmark
+from osr_core.data.batches import Batch, Batches, to_float
+from osr_core.errors import ConfigError
+from osr_core.methods.base import MethodConfig, Prediction
+from osr_core.methods.pmal.distance import attention_distances, margin_loss, nearest_distances
+from osr_core.methods.pmal.topology import MODES
+from osr_core.methods.softmax import Softmax
+from osr_core.recipes import Recipe, pmal_published
+
+if TYPE_CHECKING:
+    from osr_core.stage import Stage
+    from osr_core.trial import Trial
+
+EACH_STEP = 200  # prototypes, of all classes together, that are embedded anew before each step
+CHUNK = 512  # images embedded together
+
+
+class PMAL(Softmax):
+    """Softmax's classifier, drawn to mined prototypes."""
+
+    name = "pmal"
+    title = "PMAL"
+    source = "Lu et al., AAAI 2022"
+    terms = ("cross_entropy", "prototype")
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Softmax.Config):
+        """Mining, margin and rejection; `quality`, `diversity` and `distance` are Table 3."""
+
+        members: int = setting(
+            2, "U, classifiers that must agree (paper: 2)", at_least=2, read_by="mine"
+        )
+        prototypes: int = setting(10, "T per class (paper: 10)", at_least=1, read_by="mine")
+        epsilon: float = setting(
+            0.7,
+            "least robustness of a candidate, as a fraction of its class's best (paper: 0.7)",
+            at_least=0,
+            below=1,
+            read_by="mine",
+        )
+        robustness: str = setting(
+            "median", "how it is scaled, see topology.py", choices=MODES, read_by="mine"
+        )
+        quality: bool = setting(True, "whether robustness counts", read_by="mine")
+        diversity: bool = setting(True, "whether prototypes are spread", read_by="mine")
+        distance: str = setting(
+            "attention", "of a point to a set of prototypes", choices=("attention", "nearest")
+        )
+        margin: float = setting(0.5, "delta (paper: 0.5)", at_least=0)
+        prototype_weight: float = setting(1.0, "lambda_p (paper: 1)", at_least=0)
+        warm_start: bool = setting(True, "begin with the first classifier's weights")
+        rejection: str = setting(
+            "distance",
+            "what the score is (paper: distance)",
+            choices=("distance", "probability"),
+            read_by="score",
+        )
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if not (self.quality or self.diversity):
+                raise ConfigError("quality and diversity must not both be false; nothing is left.")
+
+    prototypes: Tensor
+
+    def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
+        super().__init__(backbone, num_known, config)
+        shape = (num_known, self.config.prototypes, backbone.dim)
+        self.register_buffer("prototypes", torch.zeros(shape))  # embeddings
+        self.prototype_images: Tensor | None = None  # (K T, C, H, W) uint8, while training
+
+    @classmethod
+    def recipe(cls, trial: "Trial") -> "Stage":
+        config: Any = trial.config
+        members = [trial.fit(Softmax, member=u) for u in range(config.members)]
+        by_role = {f"member{u}": member for u, member in enumerate(members)}
+        mined = trial.stage("pmal.mine", "mine", inputs=by_role)
+        warm = {"classifier": members[0]} if config.warm_start else {}
+        return trial.fit(inputs={**warm, "prototypes": mined})
+
+    @classmethod
+    def published(cls, benchmark: Benchmark) -> Recipe:
+        return pmal_published(benchmark)
+
+    def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take the mined images and, where there is one, the first classifier's weights."""
+        images = inputs["prototypes"]["images"].to(train.labels.device)
+        shape = (*images.shape[:2], self.backbone.dim)  # T as mined: a fit is not told of it
+        self.prototypes = torch.zeros(shape, device=images.device)
+        self.prototype_images = images.flatten(0, 1)
+        if "classifier" in inputs:
+            self.load_classifier(inputs["classifier"])
+        self.refresh()
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Embed the prototypes anew, in eval mode; a loaded method keeps the embeddings it has."""
+        if self.prototype_images is None:
+            return
+        was_training = self.backbone.training
+        self.backbone.eval()
+        chunks = [
+            self.embed(to_float(images)) for images in torch.split(self.prototype_images, CHUNK)
+        ]
+        self.backbone.train(was_training)
+        self.prototypes.copy_(torch.cat(chunks).view_as(self.prototypes))
+
+    def train_step(
+        self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> dict[str, Tensor]:
+        if self.prototypes.shape[:2].numel() <= EACH_STEP:
+            self.refresh()
+        return super().train_step(batch, optimizers)
+
+    def losses_at(self, embedding: Tensor, label: Tensor) -> dict[str, Tensor]:
+        loss = margin_loss(self.distances(embedding), label, self.config.margin)
+        weighted = self.config.prototype_weight * loss
+        return {**super().losses_at(embedding, label), "prototype": weighted}
+
+    def predict(self, embedding: Tensor) -> Prediction:
+        classified = super().predict(embedding)
+        if self.config.rejection == "probability":
+            return classified
+        return classified._replace(unknown_score=self.distances(embedding).amin(1))
+
+    def calibrate(self, train: Batches) -> None:
+        """The prototypes' final embeddings, which are all that scoring needs of them."""
+        self.refresh()
+
+    def distances(self, embedding: Tensor) -> Tensor:
+        """(B, K) from each embedding (B, D) to the prototypes of each class."""
+        attention = self.config.distance == "attention"
+        return (attention_distances if attention else nearest_distances)(embedding, self.prototypes)

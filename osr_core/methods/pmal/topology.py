@@ -1,0 +1,96 @@
+"""How robustly an image sits among all others: PMAL's first half of mining (section 4.1).
+
+N training images, K known classes. A classifier with weights W and class-centred weights
+A = W - mean_k w_k sees two images at the distance
+    d_M(i, j)      sqrt((z_i - z_j) A A^T (z_i - z_j)^T)                          (Eq. 4-6)
+and U classifiers that differ only by their seeds agree on an image as far as
+    topology       t_u(i) = (d_u(i, 1), ..., d_u(i, N))                           (Eq. 2)
+    error          e_i = ||t_1(i) - t_2(i)||
+    robustness     r_i = exp(-e_i), the mean over all pairs where U > 2           (Eq. 3)
+
+z A are the logits less their mean over the classes (a bias cancels in differences), so d_M is the
+Euclidean distance of class-centred logits, and nothing of size D x D or N x N is ever made.
+
+The printed r_i cannot be meant literally: e grows with sqrt(N), so that with 6,000 images r is at
+most 1e-20 and a threshold of 0.7 leaves one or two candidates in a class. Hence three modes, all in
+log space:
+    literal   as printed
+    sqrt_n    e_i / sqrt(N), which does not depend on N
+    median    distances divided by their mean, e_i / sqrt(N), then r_i = exp(-(e_i - min e) / h),
+              h = (median e - min e) / log 2: the best image has r = 1, the median one 1/2, as in
+              the paper's Fig. 4a. A shift is harmless: candidates are chosen by ratios of r.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from osr_core.identity import generator_for
+
+MODES = ("literal", "sqrt_n", "median")
+MAX_REFERENCES = 10_000  # images j that e_i is summed over; of more, a random subset stands for all
+BLOCK = 512  # images i that are looked at together
+
+
+def centred(logits: Tensor) -> Tensor:
+    """(N, K) float64 logits less their mean over the classes: d_M is Euclidean between them."""
+    double = logits.double()
+    return double - double.mean(1, keepdim=True)
+
+
+def cross_distances(points: Tensor, others: Tensor) -> Tensor:
+    """(n, m) Euclidean distances of points (n, K) to others (m, K)."""
+    return torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def reference_images(num_images: int) -> Tensor:
+    """Positions of all images, or of a fixed random subset of MAX_REFERENCES of them."""
+    if num_images <= MAX_REFERENCES:
+        return torch.arange(num_images)
+    order = torch.randperm(num_images, generator=generator_for("pmal.references", num_images))
+    return order[:MAX_REFERENCES].sort().values
+
+
+def log_robustness(members: Sequence[Tensor], mode: str) -> tuple[Tensor, Tensor]:
+    """Robustness as log r (N,), and error e (N,), of U >= 2 members' class-centred logits (N, K).
+
+    Both are means over all pairs of members, that of r taken before the logarithm. e is what r was
+    made of: divided by sqrt(N) but for the literal mode, and of distances divided by their mean in
+    the median mode.
+    """
+    references = reference_images(len(members[0])).to(members[0].device)
+    if mode == "median":
+        members = [points / mean_distance(points, references) for points in members]
+    errors = torch.stack(
+        [pair_errors(first, second, references) for first, second in combinations(members, 2)]
+    )
+    if mode == "literal":
+        errors = errors * math.sqrt(len(members[0]))
+    log_r = -median_scaled(errors) if mode == "median" else -errors
+    return log_r.logsumexp(0) - math.log(len(errors)), errors.mean(0)
+
+
+def mean_distance(points: Tensor, references: Tensor) -> Tensor:
+    """() mean of all distances to the references, an image's to itself included."""
+    sums = [cross_distances(rows, points[references]).sum() for rows in torch.split(points, BLOCK)]
+    return torch.stack(sums).sum() / (len(points) * len(references))
+
+
+def pair_errors(first: Tensor, second: Tensor, references: Tensor) -> Tensor:
+    """(N,) root mean square difference of the distances that two members see: e / sqrt(N)."""
+    errors = []
+    for rows in torch.split(torch.arange(len(first), device=first.device), BLOCK):
+        seen_by_first = cross_distances(first[rows], first[references])
+        seen_by_second = cross_distances(second[rows], second[references])
+        errors.append((seen_by_first - seen_by_second).square().mean(1).sqrt())
+    return torch.cat(errors)
+
+
+def median_scaled(errors: Tensor) -> Tensor:
+    """(e - min e) / h of each row of (pairs, N); zero where all errors of a row are equal."""
+    least = errors.amin(1, keepdim=True)
+    half = (errors.quantile(0.5, dim=1, keepdim=True) - least) / math.log(2)
+    return (errors - least) / half.where(half > 0, half.new_ones(()))

@@ -1,0 +1,255 @@
+"""The one training loop: any method, resumable at an epoch, no method known by name.
+
+Randomness of epoch e (order, augmentation, dropout) is seeded by what the fit is and e, so a
+resumed fit needs no generator states and continues bit for bit on CPU.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from osr_core.data.batches import Batches
+from osr_core.errors import TrainingError, unknown_name
+from osr_core.identity import seed_for
+from osr_core.methods.base import Method
+from osr_core.recipes import Training
+from osr_core.tensors import from_bytes, to_bytes
+
+Report = Callable[[int, Mapping[str, float]], None]
+
+
+class Checkpoint(Protocol):
+    """Where a fit leaves its state; `sweeps` gives one that writes to the store."""
+
+    def load(self) -> bytes | None:
+        """The last state saved, if any."""
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+
+    def save(self, content: bytes) -> None:
+        """Replace the state, atomically."""
+
+
+@dataclass
+class Progress:
+    """How far a fit is: everything but the weights and the optimisers' tensors."""
+
+    epoch: int = 0  # epochs done
+    best: float | None = None  # the best value of `keep` so far
+    history: list[dict[str, float]] = field(default_factory=list)  # one mapping per epoch
+
+
+class Fit:
+    """One method being trained by one schedule.
+
+    `seed` is the identity that every draw is derived from.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        train: Batches,
+        validation: Batches | None,
+        training: Training,
+        seed: int,
+    ) -> None:
+        if training.keep != "last" and validation is None:
+            raise TrainingError(f"keep '{training.keep}' needs validation > 0; it is 0")
+        if training.keep not in (allowed := ("last", "accuracy", *method.terms)):
+            raise TrainingError(unknown_name("keep", training.keep, allowed))
+        if len(train) < 2:
+            raise TrainingError(f"training needs at least 2 images; there are {len(train)}")
+        self.method, self.train, self.validation = method, train, validation
+        self.training, self.seed = training, seed
+        self.device = train.labels.device
+        self.optimizers = method.optimizers(training)
+        self.kept: dict[str, Tensor] | None = None
+        self.progress = Progress()
+
+    def run(self, checkpoint: Checkpoint, report: Report) -> list[dict[str, float]]:
+        """Train to the end, from the checkpoint if there is one; the history, one row per epoch.
+
+        Raises:
+            TrainingError: a loss that is not a finite number, with the epoch and the terms.
+        """
+        if (saved := checkpoint.load()) is not None:
+            self.load_state(saved)
+        while self.progress.epoch < self.training.epochs:
+            with seeded(self.seed, "epoch", self.progress.epoch, device=self.device):
+                row = self.one_epoch()
+            self.progress.history.append(row)
+            self.progress.epoch += 1
+            report(self.progress.epoch, row)
+            if checkpoint.due():
+                checkpoint.save(self.state())
+        self.restore_kept()
+        return self.progress.history
+
+    def one_epoch(self) -> dict[str, float]:
+        """One pass over the training images; what is logged of it."""
+        start, epoch, training = time.monotonic(), self.progress.epoch, self.training
+        if training.restart_at_drops and epoch in drop_epochs(training):
+            self.restart()
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * lr_factor(training, epoch)
+        row = self.train_epoch(torch.Generator().manual_seed(seed_for(self.seed, "order", epoch)))
+        self.refuse_not_finite(row)
+        if self.validation is not None:
+            row |= validate(self.method, self.validation)
+            self.refuse_not_finite(row)
+            self.keep_if_best(row)
+        return row | {
+            "lr": training.lr * lr_factor(training, epoch),
+            "wall_s": time.monotonic() - start,
+        }
+
+    def train_epoch(self, generator: torch.Generator) -> dict[str, float]:
+        """Every training image once, in an order drawn from `generator`; the means of the terms.
+
+        A last batch of a single image is left out: batch norm has nothing to compare it with.
+        """
+        self.method.train()
+        self.method.refresh()
+        means = Means()
+        for batch in self.train.shuffled(generator):
+            if len(batch.label) > 1:
+                means.add(self.method.train_step(batch, self.optimizers), len(batch.label))
+        return means.under("train/")
+
+    def restart(self) -> None:
+        """Go on from the kept weights with fresh optimisers, and choose among the epochs to come.
+
+        The authors of CAC, whose recipe this is, start their second run in this way.
+        """
+        self.restore_kept()
+        self.optimizers = self.method.optimizers(self.training)
+        self.progress.best = None
+
+    def refuse_not_finite(self, row: Mapping[str, float]) -> None:
+        """Stop a fit whose loss is lost."""
+        if not all(map(math.isfinite, row.values())):
+            terms = ", ".join(f"{name}={value:g}" for name, value in row.items())
+            raise TrainingError(
+                f"loss is not a finite number in epoch {self.progress.epoch + 1} of "
+                f"{self.training.epochs}: {terms}. Lower the learning rate "
+                f"(lr={self.training.lr:g})."
+            )
+
+    def keep_if_best(self, row: Mapping[str, float]) -> None:
+        """Remember the weights if `keep` says so: highest accuracy, or lowest loss term.
+
+        Of equal epochs, as of those that have no error on held-out images, the last one is kept.
+        """
+        if self.training.keep == "last":
+            return
+        value = row[f"val/{self.training.keep}"]
+        value = -value if self.training.keep == "accuracy" else value
+        if self.progress.best is None or value <= self.progress.best:
+            self.progress.best = value
+            self.kept = {name: t.detach().clone() for name, t in self.method.state_dict().items()}
+
+    def restore_kept(self) -> None:
+        """Go back to the weights kept, if any."""
+        if self.kept is not None:
+            self.method.load_state_dict(self.kept)
+
+    def state(self) -> bytes:
+        """All that `load_state` needs to go on after the last whole epoch."""
+        tensors = {f"method/{name}": t for name, t in self.method.state_dict().items()}
+        tensors |= {f"kept/{name}": t for name, t in (self.kept or {}).items()}
+        header: dict[str, Any] = {"progress": vars(self.progress), "scalars": {}}
+        for role, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                for name, value in values.items():
+                    key = f"optimizer/{role}/{index}/{name}"
+                    if isinstance(value, Tensor):
+                        tensors[key] = value
+                    elif value is not None:
+                        header["scalars"][key] = value
+        return to_bytes(tensors, header)
+
+    def load_state(self, content: bytes) -> None:
+        """Take what `state` gave."""
+        tensors, header = from_bytes(content)
+        self.progress = Progress(**header["progress"])
+        self.method.load_state_dict(_under("method/", tensors))
+        self.kept = _under("kept/", tensors) or None
+        for role, optimizer in self.optimizers.items():
+            state: dict[int, dict[str, Any]] = {}
+            for key, value in _under(f"optimizer/{role}/", tensors | header["scalars"]).items():
+                index, name = key.split("/")
+                state.setdefault(int(index), {})[name] = value
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _under(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix(prefix): v for key, v in values.items() if key.startswith(prefix)}
+
+
+class Means:
+    """Means over images of what is given per batch; nothing leaves the device before the end."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.num_images = 0
+
+    def add(self, batch_means: Mapping[str, Tensor], num_images: int) -> None:
+        """Take the means of a batch."""
+        self.num_images += num_images
+        for name, mean in batch_means.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(mean)) + mean * num_images
+
+    def under(self, prefix: str) -> dict[str, float]:
+        """The means so far, each name behind `prefix`."""
+        return {f"{prefix}{name}": float(s) / self.num_images for name, s in self.sums.items()}
+
+
+@torch.no_grad()
+def validate(method: Method, batches: Batches) -> dict[str, float]:
+    """Means of the loss terms and the accuracy on held-out known images, in eval mode."""
+    method.eval()
+    method.refresh()
+    means = Means()
+    for batch in batches.ordered():
+        means.add(method.validation(batch), len(batch.label))
+    return means.under("val/")
+
+
+def drop_epochs(training: Training) -> list[int]:
+    """The epochs, counted from 0, that begin with a lower learning rate."""
+    return [round(fraction * training.epochs) for fraction in training.drops]
+
+
+def lr_factor(training: Training, epoch: int) -> float:
+    """What the peak learning rate is multiplied by in an epoch counted from 0.
+
+    Warm-up rises linearly to 1 and takes a tenth of the first cycle at most, so that a shortened
+    schedule keeps its shape; a cosine falls to 1/1000 in each cycle.
+    """
+    cosine = training.schedule == "cosine"
+    period = math.ceil(training.epochs / training.cycles) if cosine else training.epochs
+    warmup = min(training.warmup_epochs, period // 10)
+    if epoch < warmup:
+        return (epoch + 1) / (warmup + 1)
+    if not cosine:
+        return training.drop_factor ** sum(epoch >= drop for drop in drop_epochs(training))
+    floor = 1e-3
+    return floor + (1 - floor) * (1 + math.cos(math.pi * (epoch % period) / period)) / 2
+
+
+@contextmanager
+def seeded(*identity: Any, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators from an identity, and put them back afterwards."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed_for(*identity))
+        yield

@@ -1,0 +1,103 @@
+"""A trial: method x hyperparameters x split x seed, and the stages that it is made of.
+
+A method's `recipe` builds its stages with `fit` and `stage`; equal stages of different trials have
+equal ids, so the plan keeps each once. `MLS` asks for the softmax fit that `Softmax` asks for, and
+both get the same one.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from osr_core.config import as_dict
+from osr_core.data.splits import ClassSplit
+from osr_core.recipes import Training
+from osr_core.stage import Stage
+
+if TYPE_CHECKING:
+    from osr_core.methods.base import Method, MethodConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One number per metric in the average of a table's cell."""
+
+    method: "type[Method]"
+    config: "MethodConfig"  # resolved hyperparameters
+    split: ClassSplit
+    fingerprints: Mapping[str, str]  # "digits/train" -> hash of the data
+    backbone: Mapping[str, Any]  # resolved settings with "name", "image_size" and "channels"
+    training: Training
+    seed: int
+
+    @property
+    def score(self) -> Stage:
+        """The last stage: scores of all test images; only it reads the unknown classes."""
+        model = self.method.recipe(self)
+        split = self.split
+        test = {
+            "known_from": split.known_from,
+            "known": list(split.known),
+            "unknown_from": split.unknown_from,
+            "unknown": list(split.unknown),
+            "fingerprints": {
+                name: self.fingerprints[f"{name}/test"]
+                for name in sorted({split.known_from, split.unknown_from})
+            },
+        }
+        config = {"method": self._settings(self.method), "backbone": dict(self.backbone)}
+        return Stage(kind="score", config={**config, "test": test}, inputs={"model": model})
+
+    def fit(
+        self,
+        method: "type[Method] | None" = None,
+        *,
+        member: int = 0,
+        inputs: Mapping[str, Stage] | None = None,
+    ) -> Stage:
+        """Train `method` (default: the trial's own) on the known classes.
+
+        The fit's settings are those fields of the trial's config that `method` has too and that a
+        fit reads. `member` numbers independent repetitions, as in an ensemble.
+        """
+        config = {
+            "method": self._settings(method or self.method, "fit"),
+            "backbone": dict(self.backbone),
+            "training": as_dict(self.training),
+            "task": self.task,
+            "seed": self.seed,
+            "member": member,
+        }
+        return Stage(kind="fit", config=config, inputs=inputs or {})
+
+    def stage(self, kind: str, *readers: str, inputs: Mapping[str, Stage]) -> Stage:
+        """A stage of another kind on the known training images.
+
+        Its settings are the fields of the trial's config that one of `readers` reads.
+        """
+        config = {
+            "method": self._settings(self.method, *readers),
+            "backbone": dict(self.backbone),
+            "task": self.task,
+        }
+        return Stage(kind=kind, config=config, inputs=inputs)
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """What is trained on. The split's number is part of it: protocols repeat the known classes
+        of CIFAR+N in every split, and these are meant as independent repetitions.
+        """
+        split = self.split
+        return {
+            "dataset": split.known_from,
+            "known": list(split.known),
+            "split": split.index,
+            "fingerprint": self.fingerprints[f"{split.known_from}/train"],
+        }
+
+    def _settings(self, method: "type[Method]", *readers: str) -> dict[str, Any]:
+        shared = {field.name for field in dataclasses.fields(method.Config)}
+        values = as_dict(self.config, *readers)
+        settings = {key: value for key, value in values.items() if key in shared}
+        return {"name": method.name, "version": method.version, **settings}

@@ -1,0 +1,91 @@
+"""Ray: start or join a cluster, and run a plan's stages on it through Ray Tune."""
+
+import logging
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeps.home import silence
+
+silence()
+
+import ray  # noqa: E402  (reads its environment at import)
+from ray import tune  # noqa: E402
+
+from osr_core.stage import Stage  # noqa: E402
+from sweeps.frontier import Frontier  # noqa: E402
+from sweeps.searcher import Ended, StageSearcher, Started  # noqa: E402
+from sweeps.spec import Resources  # noqa: E402
+from sweeps.trainable import StageTrainable  # noqa: E402
+from sweeps.work import Workplace  # noqa: E402
+
+WORKER_DEATHS = 3  # attempts lost to dying workers before a stage is given up
+
+
+def connect(address: str | None = None) -> None:
+    """Join the cluster at `address`, or start one on this machine with all its cores."""
+    ray.init(
+        address=address,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=True,
+    )
+
+
+def disconnect() -> None:
+    """Leave the cluster; one that `connect` started ends."""
+    ray.shutdown()
+
+
+def slots(resources: Resources) -> int:
+    """How many stages the cluster can run at the same time, at least one."""
+    total = ray.cluster_resources()
+    counts = [total.get("CPU", 1) // resources.cpus]
+    if gpus := gpus_per_stage(resources):
+        counts.append(math.floor(total.get("GPU", 0) / gpus))
+    return max(1, int(min(counts)))
+
+
+def gpus_per_stage(resources: Resources) -> float:
+    """What the spec says, or one where the cluster has any."""
+    if resources.gpus is not None:
+        return resources.gpus
+    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+
+
+def execute(
+    stages: Sequence[Stage],
+    place: Workplace,
+    resources: Resources,
+    folder: Path,
+    *,
+    started: Started,
+    ended: Ended,
+) -> None:
+    """Run stages, each as soon as its inputs are committed; returns when none is left."""
+    bundle = {"CPU": resources.cpus, "GPU": gpus_per_stage(resources)}
+    trainable = tune.with_parameters(
+        StageTrainable, identities={stage.id: stage.identity for stage in stages}, place=place
+    )
+    at_once = slots(resources)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, tune.PlacementGroupFactory([bundle])),
+        tune_config=tune.TuneConfig(
+            search_alg=StageSearcher(Frontier(stages), started, ended),
+            num_samples=-1,
+            max_concurrent_trials=2 * at_once,  # one queued per slot, so no worker waits
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="stages",
+            storage_path=str(folder.resolve()),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # stages keep theirs
+        ),
+    )
+    tuner.fit()

@@ -1,0 +1,59 @@
+"""Where a user's results lie, and what Ray and MLflow are told before they are imported."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+# No network at run time: no usage statistics, no telemetry, no version checks.
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_AUTH_MODE": "disabled",  # a token file left by another Ray program would refuse ours
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "RAY_AIR_NEW_OUTPUT": "0",  # else Tune prints a banner also when told to be silent
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files per stage that nobody reads
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth, Tune's snapshots are not used
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "600",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+
+
+def silence() -> None:
+    """Set what Ray and MLflow read at import; a user's own environment wins."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one user's results: `--home`, OSR_HOME or ./osr-home."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        """Stages' results: the truth."""
+        return self.root / "store"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's database."""
+        return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's files."""
+        return self.root / "mlflow" / "artifacts"
+
+    @property
+    def ray(self) -> Path:
+        """Ray Tune's own notes; may be deleted at any time between runs."""
+        return self.root / "ray"
+
+    def export(self, sweep: str) -> Path:
+        """The Parquet files of a sweep."""
+        return self.root / "exports" / sweep

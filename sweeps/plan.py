@@ -1,0 +1,223 @@
+"""The plan: spec -> trials and the graph of their stages, each distinct stage once.
+
+Pure and sorted: the same spec and data give the same plan, byte for byte, on every machine.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from osr_core.backbones import resolve_backbone
+from osr_core.config import as_dict, build
+from osr_core.data import benchmark
+from osr_core.data.splits import ClassSplit, class_split
+from osr_core.methods import METHODS
+from osr_core.recipes import Recipe, Training, common
+from osr_core.stage import Stage
+from osr_core.trial import Trial
+from sweeps.spec import MethodSettings, SweepSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTrial:
+    """One trial: what it is called, and the stages that it needs."""
+
+    method: str
+    title: str
+    hyperparameters: Mapping[str, Any]  # resolved, plus the overrides given for this method
+    backbone: Mapping[str, Any]
+    training: Mapping[str, Any]
+    split: ClassSplit
+    seed: int
+    score: Stage
+
+    @property
+    def id(self) -> str:
+        """The id of the stage that gives the trial's numbers."""
+        return self.score.id
+
+    @property
+    def label(self) -> str:
+        """For people: "cac cifar10/3 seed 0"."""
+        return f"{self.method} {self.split.id} seed {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All trials of a sweep and the stages that they are made of."""
+
+    spec: SweepSpec
+    trials: tuple[PlannedTrial, ...]
+    stages: Mapping[str, Stage] = field(default_factory=dict)  # by id, inputs before users
+
+    @cached_property
+    def users(self) -> dict[str, list[str]]:
+        """Ids of the stages that read each stage."""
+        users: dict[str, list[str]] = {stage_id: [] for stage_id in self.stages}
+        for stage in self.stages.values():
+            for upstream in stage.inputs.values():
+                users[upstream.id].append(stage.id)
+        return users
+
+    @cached_property
+    def trials_of(self) -> dict[str, list[PlannedTrial]]:
+        """The trials that need each stage."""
+        needed: dict[str, list[PlannedTrial]] = {stage_id: [] for stage_id in self.stages}
+        for trial in self.trials:
+            for stage in trial.score.walk():
+                needed[stage.id].append(trial)
+        return needed
+
+    def downstream(self, stage_id: str) -> set[str]:
+        """Ids of all stages that cannot run without `stage_id`."""
+        found: set[str] = set()
+        waiting = [stage_id]
+        while waiting:
+            new = set(self.users[waiting.pop()]) - found
+            found |= new
+            waiting += new
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """What the sweep costs, before anything runs.
+
+        fits: training stages. shared: stages that more than one trial uses. fits_saved: fits that
+        running trial by trial would repeat. epochs: of all fits together.
+        """
+        uses = {stage_id: len(trials) for stage_id, trials in self.trials_of.items()}
+        fits = [stage for stage in self.stages.values() if stage.kind == "fit"]
+        return {
+            "trials": len(self.trials),
+            "stages": len(self.stages),
+            "fits": len(fits),
+            "shared": sum(count > 1 for count in uses.values()),
+            "fits_saved": sum(uses[stage.id] - 1 for stage in fits),
+            "epochs": sum(stage.config["training"]["epochs"] for stage in fits),
+        }
+
+    def describe(self, stage: Stage) -> str:
+        """For people: "fit cac digits/3 seed 0", "score mls digits/3 seed 0"."""
+        config = stage.config
+        if stage.kind == "score":
+            return f"score {self.trials_of[stage.id][0].label}"
+        words = [stage.kind, config["method"]["name"]]
+        words.append(f"{config['task']['dataset']}/{config['task']['split']}")
+        if stage.kind == "fit":
+            words.append(f"seed {config['seed']}")
+            words += [f"member {config['member']}"] if config["member"] else []
+        return " ".join(words)
+
+    def kinds(self) -> dict[str, int]:
+        """Number of stages by kind."""
+        return dict(sorted(Counter(stage.kind for stage in self.stages.values()).items()))
+
+
+def make_plan(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Plan:
+    """Collect every trial's stages; equal ones, by id, are kept once.
+
+    `fingerprints` maps "digits/train" to the hash of that data, for every dataset of the spec.
+    """
+    trials: dict[str, PlannedTrial] = {}
+    for trial in planned_trials(spec, fingerprints):
+        trials.setdefault(trial.id, trial)
+    stages: dict[str, Stage] = {}
+    for trial in trials.values():
+        add_stages(trial.score, stages)
+    return Plan(spec=spec, trials=tuple(trials.values()), stages=stages)
+
+
+def add_stages(stage: Stage, stages: dict[str, Stage]) -> None:
+    """Put a stage and all upstream of it into `stages`, inputs first."""
+    if stage.id in stages:
+        return
+    for upstream in stage.inputs.values():
+        add_stages(upstream, stages)
+    stages[stage.id] = stage
+
+
+def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator[PlannedTrial]:
+    """One trial per dataset, split, method, grid point and seed, in the spec's order."""
+    for dataset in spec.datasets:
+        for index in spec.splits:
+            split = class_split(dataset, spec.protocol, index)
+            for name, entries in spec.methods.items():
+                for settings in entries:
+                    for seed in spec.seeds:
+                        yield plan_trial(spec, split, name, settings, seed, fingerprints)
+
+
+def plan_trial(
+    spec: SweepSpec,
+    split: ClassSplit,
+    name: str,
+    settings: MethodSettings,
+    seed: int,
+    fingerprints: Mapping[str, str],
+) -> PlannedTrial:
+    """Resolve every setting of one trial: the recipe's, the sweep's, then the method's own."""
+    method = METHODS[name]
+    recipe = recipe_of(spec, split, name)
+    known = benchmark(split.benchmark).known
+    backbone = resolve_backbone(
+        {**recipe.backbone, **spec.backbone, **settings.backbone},
+        image_size=known.image_size,
+        channels=known.channels,
+    )
+    training = build(Training, override(as_dict(recipe.training), spec.training, settings.training))
+    config = build(method.Config, settings.hyperparameters)
+    trial = Trial(
+        method=method,
+        config=config,
+        split=split,
+        fingerprints=fingerprints,
+        backbone=backbone,
+        training=training,
+        seed=seed,
+    )
+    overrides = {f"training.{key}": value for key, value in settings.training.items()}
+    overrides |= {f"backbone.{key}": value for key, value in settings.backbone.items()}
+    return PlannedTrial(
+        method=name,
+        title=method.title,
+        hyperparameters={**as_dict(config), **overrides},
+        backbone=backbone,
+        training=as_dict(training),
+        split=split,
+        seed=seed,
+        score=trial.score,
+    )
+
+
+def recipe_of(spec: SweepSpec, split: ClassSplit, method: str) -> Recipe:
+    """The recipe that the spec asks for."""
+    made_for = benchmark(split.benchmark)
+    return common(made_for) if spec.recipe == "common" else METHODS[method].published(made_for)
+
+
+def override(values: dict[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with later mappings laid over it; nested mappings are merged, not replaced."""
+    for change in changes:
+        for key, value in change.items():
+            nested = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
+            values = {**values, key: override(values[key], value) if nested else value}
+    return values
+
+
+def remaining(plan: Plan, done: Iterable[str]) -> list[Stage]:
+    """Stages that must still run for the trials to be complete.
+
+    A stage whose only users are done is not run again, even where its own result is gone.
+    """
+    finished = set(done)
+    wanted = [trial.id for trial in plan.trials if trial.id not in finished]
+    needed: set[str] = set()
+    while wanted:
+        stage_id = wanted.pop()
+        if stage_id in needed:
+            continue
+        needed.add(stage_id)
+        inputs = plan.stages[stage_id].inputs.values()
+        wanted += [stage.id for stage in inputs if stage.id not in finished]
+    return [stage for stage_id, stage in plan.stages.items() if stage_id in needed]

@@ -1,0 +1,87 @@
+"""What the store and MLflow keep of a plan: enough to tell what is done without spec or data."""
+
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from osr_core.errors import ConfigError
+from sweeps.plan import Plan
+from sweeps.store import Store
+
+
+def plan_record(plan: Plan, commit: str) -> dict[str, Any]:
+    """A plan as plain JSON; equal plans give equal records."""
+    spec = plan.spec
+    return {
+        "sweep": spec.name,
+        "protocol": spec.protocol,
+        "recipe": spec.recipe,
+        "commit": commit,
+        "trials": [
+            {
+                "trial_id": trial.id,
+                "method": trial.method,
+                "title": trial.title,
+                "dataset": trial.split.benchmark,
+                "split": trial.split.index,
+                "seed": trial.seed,
+                "hyperparameters": dict(trial.hyperparameters),
+            }
+            for trial in plan.trials
+        ],
+        "stages": [
+            {
+                "stage_id": stage.id,
+                "kind": stage.kind,
+                "label": plan.describe(stage),
+                "inputs": sorted(upstream.id for upstream in stage.inputs.values()),
+            }
+            for stage in plan.stages.values()
+        ],
+    }
+
+
+def claim_name(store: Store, record: Mapping[str, Any], replace: bool) -> None:
+    """Let the sweep's name stand for this plan.
+
+    A name may be given again to the same plan or to one with more trials; anything else is taken
+    for a second spec of the same name.
+
+    Raises:
+        ConfigError: the name stands for trials that this plan does not have.
+    """
+    name = record["sweep"]
+    before = store.sweep(name)
+    if before is not None and not replace:
+        now = {trial["trial_id"] for trial in record["trials"]}
+        gone = [trial for trial in before["trials"] if trial["trial_id"] not in now]
+        if gone:
+            raise ConfigError(
+                f"the name '{name}' stands for another sweep in store {store.uri}: {len(gone)} of "
+                f"its {len(before['trials'])} trials are not in this spec, such as "
+                f"{trial_label(gone[0])}. Give this spec another name, or let it take over the "
+                "name with --replace (no result is deleted)."
+            )
+    store.save_sweep(name, record)
+
+
+def trial_label(trial: Mapping[str, Any]) -> str:
+    """For people: "cac digits/3 seed 0"."""
+    return f"{trial['method']} {trial['dataset']}/{trial['split']} seed {trial['seed']}"
+
+
+def code_version() -> str:
+    """The commit of this code, marked where files differ from it; else the package's version."""
+    folder = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return described.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"osr-sweeps {version('osr-sweeps')}"

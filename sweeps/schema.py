@@ -1,0 +1,86 @@
+"""JSON Schema of spec files, for editors; made from the same declarations that check a spec."""
+
+import dataclasses
+import typing
+from typing import Any
+
+from osr_core.backbones import BACKBONES
+from osr_core.data import BENCHMARKS
+from osr_core.methods import METHODS
+from osr_core.recipes import Training
+from sweeps.spec import Resources, SweepSpec
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a spec file, with every method's settings, for editors."""
+    plain: dict[str, Any] = {}
+    for name, info in SweepSpec.model_fields.items():
+        plain[name] = {"description": info.description}
+    plain["name"] |= {"type": "string"}
+    plain["protocol"] |= {"type": "string"}
+    plain["datasets"] |= {"type": "array", "items": {"enum": sorted(BENCHMARKS)}, "minItems": 1}
+    for name in ("splits", "seeds"):
+        plain[name] |= {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+    plain["recipe"] |= {"enum": ["common", "published"]}
+    training = _settings_schema(Training)
+    backbone = {
+        "type": "object",
+        "properties": {
+            "name": {"enum": sorted(BACKBONES)},
+            **{
+                key: value
+                for cls in BACKBONES.values()
+                for key, value in _settings_schema(cls.Config)["properties"].items()
+            },
+        },
+        "additionalProperties": False,
+    }
+    plain["training"] |= training
+    plain["backbone"] |= backbone
+    plain["resources"] |= Resources.model_json_schema()
+    methods = {}
+    for name, method in METHODS.items():
+        settings = _settings_schema(method.Config, grids=True)
+        settings["properties"] |= {"training": training, "backbone": backbone}
+        entry = {"anyOf": [settings, {"type": "array", "items": settings}, {"type": "null"}]}
+        methods[name] = {"description": f"{method.title}: {method.source}", **entry}
+    plain["methods"] |= {
+        "type": "object",
+        "properties": methods,
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "osr-sweeps spec",
+        "type": "object",
+        "properties": plain,
+        "required": ["name", "datasets", "splits", "methods"],
+        "additionalProperties": False,
+    }
+
+
+def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        if dataclasses.is_dataclass(typing.get_type_hints(config)[field.name]):
+            nested = typing.get_type_hints(config)[field.name]
+            properties[field.name] = _settings_schema(nested)
+            continue
+        value: dict[str, Any] = (
+            {"enum": list(field.metadata["choices"])} if (field.metadata["choices"]) else {}
+        )
+        bounds = {"above": "exclusiveMinimum", "below": "exclusiveMaximum"}
+        bounds |= {"at_least": "minimum", "at_most": "maximum"}
+        value |= {
+            keyword: field.metadata[bound]
+            for bound, keyword in bounds.items()
+            if field.metadata[bound] is not None
+        }
+        either = {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
+        properties[field.name] = {
+            "description": field.metadata["meaning"],
+            "default": field.default,
+            **(either if grids or typing.get_origin(field.type) is tuple else value),
+        }
+    return {"type": "object", "properties": properties, "additionalProperties": False}

@@ -1,0 +1,301 @@
+"""The spec: a sweep as a small YAML file, checked in full before anything runs.
+
+A list in a method's settings is a grid; a list of mappings is one after the other. Every problem of
+a file is reported at once, with the place and what is allowed.
+"""
+
+import dataclasses
+import itertools
+import typing
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from osr_core.backbones import resolve_backbone
+from osr_core.config import as_dict, build
+from osr_core.data import BENCHMARKS
+from osr_core.data.splits import class_split
+from osr_core.errors import ConfigError, unknown_name
+from osr_core.methods import METHODS
+from osr_core.recipes import Training
+
+OVERRIDES = ("training", "backbone")  # settings of a method that are not its own hyperparameters
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MethodSettings:
+    """One grid point of one method."""
+
+    hyperparameters: Mapping[str, Any]
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    backbone: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Resources(BaseModel):
+    """What one stage occupies while it runs; does not change results."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    cpus: int = Field(1, ge=1, description="CPU cores, and threads, of a stage")
+    gpus: float | None = Field(
+        None,
+        ge=0,
+        le=8,
+        description="GPUs of a stage, or a fraction; default: 1 where there are any",
+    )
+
+
+def _unique(values: Any) -> Any:
+    if isinstance(values, list):
+        twice = sorted({str(value) for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands there more than once")
+    return values
+
+
+def _dataset(name: Any) -> Any:
+    if name not in BENCHMARKS:
+        raise ValueError(unknown_name("dataset", name, BENCHMARKS))
+    return name
+
+
+def _training(values: Any) -> Any:
+    build(Training, _mapping(values))
+    return values
+
+
+def _backbone(values: Any) -> Any:
+    resolve_backbone(_mapping(values), image_size=32, channels=3)
+    return values
+
+
+def _mapping(values: Any) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"must be a mapping, not {values!r}.")
+    return values
+
+
+def _methods(values: Any) -> Any:
+    """Expand every method's grid; all problems of all methods at once."""
+    if not isinstance(values, Mapping):
+        return values
+    problems: list[str] = []
+    expanded: dict[str, list[MethodSettings]] = {}
+    for name, entries in values.items():
+        if name not in METHODS:
+            problems.append(unknown_name("method", name, METHODS))
+            continue
+        try:
+            expanded[name] = list(expand(name, entries))
+        except ConfigError as error:
+            problems += [f"{name}: {problem}" for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    return expanded
+
+
+class SweepSpec(BaseModel):
+    """What to run: every method on every split of every dataset with every seed."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
+    )
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        description="the sweep's name: lower-case letters, digits, '-', '_' and '.'",
+    )
+    protocol: str = Field("cac", description="published family of splits, 'random', or a file")
+    datasets: Annotated[
+        list[Annotated[str, BeforeValidator(_dataset)]], BeforeValidator(_unique)
+    ] = Field(min_length=1, description="what is classified")
+    splits: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_unique)] = Field(
+        min_length=1, description="numbers of the protocol's splits"
+    )
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_unique)] = Field(
+        [0], min_length=1, description="repetitions of every trial"
+    )
+    recipe: Literal["common", "published"] = Field(
+        "common", description="one network and schedule for all methods, or each paper's own"
+    )
+    backbone: Annotated[dict[str, Any], BeforeValidator(_backbone)] = Field(
+        {}, description="changes to the recipe's network, for all methods"
+    )
+    training: Annotated[dict[str, Any], BeforeValidator(_training)] = Field(
+        {}, description="changes to the recipe's training, for all methods"
+    )
+    methods: Annotated[dict[str, list[MethodSettings]], BeforeValidator(_methods)] = Field(
+        min_length=1, description="methods by name; a list in a setting is a grid"
+    )
+    resources: Resources = Field(Resources(), description="what one stage occupies")
+
+
+# -- grids -----------------------------------------------------------------------------------------
+
+
+def expand(name: str, entries: Any) -> Iterator[MethodSettings]:
+    """All grid points of a method's entry: a mapping, a list of mappings, or nothing.
+
+    Raises:
+        ConfigError: an empty grid, unknown keys, wrong types, values out of range; all at once.
+    """
+    if isinstance(entries, list) and not entries:
+        raise ConfigError("the list of settings is empty; write {} for the defaults")
+    problems: list[str] = []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if not isinstance(entry or {}, Mapping):
+            raise ConfigError(f"settings must be a mapping, not {entry!r}; write {{}} for defaults")
+        for point in grid(entry or {}, METHODS[name].Config):
+            try:
+                yield method_settings(name, point)
+            except ConfigError as error:
+                problems += [p for p in error.problems if p not in problems]
+    if problems:
+        raise ConfigError(problems)
+
+
+def grid(values: Mapping[str, Any], config: type[Any]) -> Iterator[dict[str, Any]]:
+    """The product of all lists in `values`, nested mappings included.
+
+    A setting that is a list by its nature (such as `drops`) stands for itself.
+    """
+    axes: list[list[Any]] = []
+    for key, value in values.items():
+        hint = typing.get_type_hints(config).get(key)
+        if isinstance(value, Mapping):
+            axes.append(list(grid(value, Training if key == "training" else hint or object)))
+        elif isinstance(value, list) and typing.get_origin(hint) is not tuple:
+            if not value:
+                raise ConfigError(f"{key}: the grid is empty; give at least one value")
+            axes.append(value)
+        else:
+            axes.append([value])
+    for point in itertools.product(*axes):
+        yield dict(zip(values, point, strict=True))
+
+
+def method_settings(name: str, point: Mapping[str, Any]) -> MethodSettings:
+    """Check one grid point; problems of its `training` and `backbone` carry their place."""
+    problems: list[str] = []
+    for key, checked in (("training", _training), ("backbone", _backbone)):
+        try:
+            checked(point.get(key, {}))
+        except ConfigError as error:
+            problems += [f"{key}: {problem}" for problem in error.problems]
+    own = {key: value for key, value in point.items() if key not in OVERRIDES}
+    try:
+        resolved = as_dict(build(METHODS[name].Config, own))
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return MethodSettings(
+        hyperparameters=resolved,
+        training=point.get("training", {}),
+        backbone=point.get("backbone", {}),
+    )
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def packaged_specs() -> dict[str, Path]:
+    """The specs that come with the package, by name."""
+    folder = Path(str(resources.files("sweeps.specs")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_spec(given: str) -> Path:
+    """The file of a spec given by path or by the name of a packaged one."""
+    path = Path(given)
+    if path.suffix not in (".yaml", ".yml") and "/" not in given:
+        specs = packaged_specs()
+        if given not in specs:
+            raise ConfigError(unknown_name("spec", given, specs) + " Or give the path of a file.")
+        return specs[given]
+    if not path.is_file():
+        names = ", ".join(packaged_specs())
+        raise ConfigError(f"spec file {given} does not exist. Packaged specs: {names}.")
+    return path
+
+
+def load_spec(given: str) -> SweepSpec:
+    """Read and check a spec.
+
+    Raises:
+        ConfigError: every problem of the file, each with its place.
+    """
+    path = find_spec(given)
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    return parse_spec(values, str(path))
+
+
+def parse_spec(values: Any, source: str) -> SweepSpec:
+    """A spec from plain values; `source` opens every message."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{source}: a spec is a mapping with name, datasets, splits and methods.")
+    problems: list[str] = []
+    spec = None
+    try:
+        spec = SweepSpec.model_validate(dict(values))
+    except ValidationError as error:
+        for detail in error.errors():
+            problems += _sentences(detail)
+    problems += _split_problems(values)
+    if spec is None or problems:
+        raise ConfigError([f"{source}: {problem}" for problem in problems])
+    return spec
+
+
+def _sentences(detail: Any) -> list[str]:
+    """What pydantic found, in our words."""
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = Resources.model_fields if place.startswith("resources.") else SweepSpec.model_fields
+        return [unknown_name("key", place.rpartition(".")[2], known)]
+    if detail["type"] == "missing":
+        meaning = SweepSpec.model_fields[place].description
+        return [f"key '{place}' is missing: {meaning}."]
+    raised = detail.get("ctx", {}).get("error")
+    if isinstance(raised, ConfigError):
+        return [f"{place}: {problem}" for problem in raised.problems]
+    message = str(raised) if raised else f"{detail['msg']}, not {detail['input']!r}."
+    return [f"{place}: {message}"]
+
+
+def _split_problems(values: Mapping[str, Any]) -> list[str]:
+    """Splits that a protocol does not have, for those datasets that exist."""
+    protocol, datasets, splits = (
+        values.get("protocol", "cac"),
+        values.get("datasets", []),
+        values.get("splits", []),
+    )
+    if not (isinstance(protocol, str) and isinstance(datasets, list) and isinstance(splits, list)):
+        return []
+    problems: list[str] = []
+    for dataset in datasets:
+        for index in splits:
+            if dataset not in BENCHMARKS or type(index) is not int or index < 0:
+                continue
+            try:
+                class_split(dataset, protocol, index)
+            except ConfigError as error:
+                problems += [p for p in error.problems if p not in problems]
+    return problems
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key given twice instead of taking the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"key '{key}' stands twice in the mapping at line {line}")
+        return super().construct_mapping(node, deep)

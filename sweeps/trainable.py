@@ -1,0 +1,34 @@
+"""What Ray Tune runs: one trial of Tune is one stage, and its actors go from stage to stage."""
+
+from dataclasses import asdict
+from typing import Any
+
+from ray import tune
+
+from sweeps.work import Workplace, work
+
+
+class StageTrainable(tune.Trainable):  # type: ignore[misc]
+    """Runs the stage that Tune's config names, in one step."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        identities: dict[str, dict[str, Any]] | None = None,
+        place: Workplace | None = None,
+    ) -> None:
+        """`identities` and `place` come once per actor, by `tune.with_parameters`."""
+        assert identities is not None
+        assert place is not None
+        self.identities, self.place = identities, place
+        self.stage_id = config["stage_id"]
+
+    def step(self) -> dict[str, Any]:
+        """Run the stage; a failed one ends like any other, with its reason."""
+        outcome = work(self.stage_id, self.identities[self.stage_id], self.place)
+        return {**asdict(outcome), "done": True}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next stage into the same process."""
+        self.stage_id = new_config["stage_id"]
+        return True

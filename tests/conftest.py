@@ -1,0 +1,34 @@
+"""What all tests share: where the big files lie, and a quiet Ray and MLflow."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeps.home import silence
+
+silence()
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with the real data files; tests that want them skip where it is absent."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    root = Path(os.environ.get("OSR_TEST_DATA", default))
+    if not root.is_dir():
+        pytest.skip(f"no real data files: {root} is not a folder (set OSR_TEST_DATA)")
+    return root
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Run as a user who may not write everywhere, also where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -1,0 +1,20 @@
+"""The blobs as a dataset, and the stages that were run on them, once for all tests."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from blobs import Blobs, Runs
+
+from osr_core.data import READERS
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Runs]:
+    """Stages on the blobs, which are a dataset for as long as this lasts; one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    READERS["blobs"] = Blobs()
+    yield Runs()
+    del READERS["blobs"]
+    torch.set_num_threads(threads)

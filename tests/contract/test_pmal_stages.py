@@ -1,0 +1,130 @@
+"""PMAL's stages on the blobs: what is mined, and how a fit uses it."""
+
+import dataclasses
+
+import pytest
+import torch
+from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
+
+from osr_core.errors import ConfigError
+from osr_core.methods.pmal.method import PMAL
+from osr_core.methods.pmal.stage import PROTOTYPES
+from osr_core.tensors import from_bytes
+from osr_core.training import Fit
+
+SHORT = shortened(TRAINING, epochs=2)
+
+
+def prepared(runs: Runs, **settings: object) -> tuple[PMAL, Fit]:
+    """PMAL before epoch 0, in a fit."""
+    method, train = runs.prepared(trial("pmal", SHORT, settings))
+    assert isinstance(method, PMAL)
+    return method, Fit(method, train, None, SHORT, seed=1)
+
+
+def test_mined_images_are_those_at_the_index(runs: Runs) -> None:
+    """T images of each class, all different where the class has enough of them."""
+    asked = trial("pmal", SHORT, {"prototypes": 5})
+    mined = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+    result = runs.result(mined)
+    tensors, _ = from_bytes(result.artifacts[PROTOTYPES])
+    train = context({}).train(mined.config)
+    index = tensors["index"]
+    assert index.shape == (NUM_KNOWN, 5)
+    assert index.dtype == torch.int64
+    assert torch.equal(tensors["images"], train.images[index])
+    assert torch.equal(train.labels[index], torch.arange(NUM_KNOWN)[:, None].expand(-1, 5))
+    assert all(len(row.unique()) == 5 for row in index)
+    assert tensors["robustness"].shape == tensors["error"].shape == train.labels.shape
+    assert 0 < result.metrics["mine/candidate_fraction"] < 1
+
+
+def test_a_smaller_epsilon_admits_more_candidates(runs: Runs) -> None:
+    """The members stay: only mining reads it."""
+    fractions = []
+    for epsilon in (0.9, 0.7, 0.1, 0.0):
+        asked = trial("pmal", SHORT, {"epsilon": epsilon})
+        mined = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+        fractions.append(runs.result(mined).metrics["mine/candidate_fraction"])
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+
+
+def test_warm_start_takes_the_first_members_weights(runs: Runs) -> None:
+    """And a cold one is not even given them, so it does not depend on them."""
+    asked = trial("pmal", SHORT, {})
+    warm = runs.last_fit(asked)
+    first_member = from_bytes(
+        runs.result(warm.inputs["classifier"]).artifacts["weights.safetensors"]
+    )
+    method, _ = prepared(runs)
+    for name, value in first_member[0].items():
+        assert torch.equal(method.state_dict()[name], value)
+    cold = runs.last_fit(trial("pmal", SHORT, {"warm_start": False}))
+    assert set(cold.inputs) == {"prototypes"}
+    fresh, _ = prepared(runs, warm_start=False)
+    assert not torch.equal(fresh.head.weight, method.head.weight)
+
+
+def test_embedding_the_prototypes_leaves_no_trace(runs: Runs) -> None:
+    """In eval mode amid a training step: statistics, mode and draws stay as they were."""
+    method, _ = prepared(runs)
+    method.train()
+    before = {name: value.clone() for name, value in method.backbone.state_dict().items()}
+    draws = torch.get_rng_state()
+    method.refresh()
+    assert torch.equal(torch.get_rng_state(), draws)
+    assert all(module.training for module in method.modules())
+    assert all(
+        torch.equal(value, before[name]) for name, value in method.backbone.state_dict().items()
+    )
+    assert not method.prototypes.requires_grad
+    method.eval()
+    images = method.prototype_images
+    assert images is not None
+    with torch.no_grad():
+        expected = method.embed(images.float() / 255)
+    torch.testing.assert_close(method.prototypes.flatten(0, 1), expected)
+
+
+@pytest.mark.parametrize(("prototypes", "per_epoch"), [(66, 9), (67, 1)])
+def test_many_prototypes_are_embedded_once_an_epoch(
+    prototypes: int, per_epoch: int, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """198 in all: before each of the 8 steps, and at the epoch's start; 201: at its start only."""
+    method, fit = prepared(runs, prototypes=prototypes)
+    refreshed = []
+    refresh = method.refresh
+    monkeypatch.setattr(method, "refresh", lambda: (refreshed.append(1), refresh()))
+    fit.run(Memory(), lambda epoch, row: None)
+    assert len(refreshed) == per_epoch * SHORT.epochs
+
+
+def test_prototypes_follow_the_weights(runs: Runs) -> None:
+    """Scoring uses embeddings by the final weights, not by those of the last step."""
+    method, fit = prepared(runs)
+    fit.run(Memory(), lambda epoch, row: None)
+    of_last_step = method.prototypes.clone()
+    method.eval()
+    method.calibrate(fit.train)
+    assert not torch.equal(method.prototypes, of_last_step)
+
+
+def test_rejection_by_probability_is_softmaxs_score(runs: Runs) -> None:
+    """The paper reports both; the classes are the same."""
+    method, fit = prepared(runs)
+    method.eval()
+    images = next(fit.train.ordered()).images
+    by_distance = method(images)
+    method.config = dataclasses.replace(method.config, rejection="probability")
+    by_probability = method(images)
+    assert torch.equal(by_distance.logits, by_probability.logits)
+    expected = -by_probability.logits.softmax(1).amax(1)
+    assert torch.equal(by_probability.unknown_score, expected)
+    assert not torch.equal(by_distance.unknown_score, expected)
+
+
+def test_quality_and_diversity_cannot_both_be_off() -> None:
+    """Table 3 has no such row."""
+    with pytest.raises(ConfigError, match="must not both be false"):
+        PMAL.Config(quality=False, diversity=False)

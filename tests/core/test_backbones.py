@@ -1,0 +1,116 @@
+"""The published network: its size to the parameter, its variants, its normalisation."""
+
+import pytest
+import torch
+from torch import nn
+
+from osr_core.backbones import BACKBONES, build_backbone, resolve_backbone
+from osr_core.backbones.base import Normalize
+from osr_core.errors import ConfigError
+from osr_core.methods.cac import CAC
+from osr_core.methods.softmax import Softmax
+
+
+def count(module: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def network(*, image_size: int = 32, channels: int = 3, **settings: object) -> nn.Module:
+    """OSRCI's network."""
+    return build_backbone(resolve_backbone(settings, image_size=image_size, channels=channels))
+
+
+def test_trunk_has_the_published_number_of_parameters() -> None:
+    """997,056 in convolutions and 2,048 in batch norms; a grey image saves two of three planes."""
+    assert count(network()) == 999_104
+    assert count(network(channels=1)) == 997_952
+    convolutions = [m for m in network().modules() if isinstance(m, nn.Conv2d)]
+    assert sum(m.weight.numel() for m in convolutions) == 997_056
+
+
+@pytest.mark.parametrize(("num_known", "total"), [(4, 999_616), (6, 999_872), (20, 1_001_664)])
+def test_pooled_classifier_has_the_published_number_of_parameters(
+    num_known: int, total: int
+) -> None:
+    """ARPL's and Vaze's, without a bias."""
+    assert count(Softmax(network(), num_known, Softmax.Config())) == total
+
+
+def test_flat_classifiers_have_the_published_numbers_of_parameters() -> None:
+    """OSRCI's with six classes, CAC's for TinyImageNet with 64 pixels and 20 classes."""
+    assert count(Softmax(network(head="flatten"), 6, Softmax.Config())) == 1_011_398
+    tiny = network(head="flatten", image_size=64, dropout_at="after")
+    assert count(CAC(tiny, 20, CAC.Config())) == 1_162_964
+
+
+@pytest.mark.parametrize("head", ["gap", "flatten"])
+@pytest.mark.parametrize("image_size", [16, 20, 32])
+def test_embedding_has_the_declared_width(head: str, image_size: int) -> None:
+    """Also for sides that are not a multiple of eight."""
+    backbone = network(head=head, image_size=image_size, channels=1, width=0.1)
+    images = torch.rand(2, 1, image_size, image_size)
+    assert backbone(images).shape == (2, backbone.dim)
+
+
+@pytest.mark.parametrize(("place", "before"), [("before", "Conv2d"), ("after", "LeakyReLU")])
+def test_dropout_stands_where_the_papers_have_it(place: str, before: str) -> None:
+    """Three layers: before convolutions 1, 4 and 7 (OSRCI), or after the activations of 3, 6, 9."""
+    layers = [type(layer).__name__ for layer in network(dropout_at=place).trunk]
+    places = [number for number, layer in enumerate(layers) if layer == "Dropout2d"]
+    assert len(places) == 3
+    beside = [layers[n + 1] if place == "before" else layers[n - 1] for n in places]
+    assert beside == [before] * 3
+    assert (places[0] == 0) == (place == "before")
+
+
+def test_initialisation_is_the_papers() -> None:
+    """N(0, 0.05) and N(1, 0.02) in OSRCI; Kaiming fan-out, sqrt(2 / (9 C)), and ones in CAC."""
+    torch.manual_seed(0)
+    normal, kaiming = (network(init=init).requires_grad_(False) for init in ("normal", "kaiming"))
+    last = [m for m in normal.modules() if isinstance(m, nn.Conv2d)][-1]
+    assert float(last.weight.std()) == pytest.approx(0.05, rel=0.01)
+    norms = [m.weight for m in normal.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert float(torch.cat(norms).std()) == pytest.approx(0.02, rel=0.1)
+    last = [m for m in kaiming.modules() if isinstance(m, nn.Conv2d)][-1]
+    assert float(last.weight.std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.01)
+    norms = [m.weight for m in kaiming.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert all(torch.equal(weight, torch.ones_like(weight)) for weight in norms)
+
+
+def test_normalised_images_have_mean_zero_and_unit_deviation() -> None:
+    """Per channel, over the images it was fitted to."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (20, 3, 8, 8), generator=generator).to(torch.uint8)
+    images[:, 1] //= 4
+    layer = Normalize(3)
+    layer.fit(images)
+    out = layer(images.float() / 255)
+    torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
+    deviation = out.std((0, 2, 3), correction=0)
+    torch.testing.assert_close(deviation, torch.ones(3), rtol=1e-5, atol=0)
+
+
+def test_a_constant_channel_is_not_divided_by_zero() -> None:
+    """A border of grey images, or a test with blank ones."""
+    layer = Normalize(1)
+    images = torch.full((3, 1, 4, 4), 7, dtype=torch.uint8)
+    layer.fit(images)
+    assert torch.isfinite(layer(images.float() / 255)).all()
+    assert float(layer.std) == 1
+
+
+def test_normalisation_travels_with_the_weights() -> None:
+    """No table of constants to keep in step with the data."""
+    assert {"normalize.mean", "normalize.std"} <= network().state_dict().keys()
+
+
+def test_wrong_settings_are_all_named() -> None:
+    """With the nearest right key, in one go."""
+    with pytest.raises(ConfigError) as caught:
+        resolve_backbone({"widht": 2, "dropout": 1.5}, image_size=32, channels=3)
+    assert len(caught.value.problems) == 2
+    assert "width" in str(caught.value)
+    with pytest.raises(ConfigError, match="Did you mean 'osrci'"):
+        resolve_backbone({"name": "orsci"}, image_size=32, channels=3)
+    assert set(BACKBONES) == {"osrci"}

@@ -1,0 +1,133 @@
+"""What a stage may reach, and what it leaves."""
+
+import io
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from osr_core.backbones import resolve_backbone
+from osr_core.data import UNKNOWN, benchmark
+from osr_core.data.splits import class_split
+from osr_core.data.tasks import fingerprints
+from osr_core.execution import KINDS, Context, ScoreContext, run_stage
+from osr_core.methods import METHODS
+from osr_core.recipes import Training
+from osr_core.stage import VERSIONS, Stage
+from osr_core.tensors import from_bytes, to_bytes
+from osr_core.trial import Trial
+
+SPLIT = class_split("digits", "random", 0)
+
+
+class NoCheckpoint:
+    """Nothing to go on from, nothing to save to."""
+
+    def load(self) -> bytes | None:
+        return None
+
+    def due(self) -> bool:
+        return False
+
+    def save(self, content: bytes) -> None:
+        raise AssertionError
+
+
+def trial(**changes: Any) -> Trial:
+    """One epoch of a tiny classifier on digits."""
+    method = METHODS["softmax"]
+    settings: dict[str, Any] = {
+        "method": method,
+        "config": method.Config(),
+        "split": SPLIT,
+        "fingerprints": fingerprints(None, benchmark("digits")),
+        "backbone": resolve_backbone({"width": 0.1}, image_size=16, channels=1),
+        "training": Training(epochs=1),
+        "seed": 0,
+    }
+    return Trial(**settings | changes)
+
+
+def context(inputs: dict[str, dict[str, bytes]]) -> Context:
+    """A plain process on the CPU."""
+    return Context(
+        inputs=inputs,
+        data_root=None,
+        device=torch.device("cpu"),
+        checkpoint=NoCheckpoint(),
+        report=lambda epoch, row: None,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[Stage, dict[str, bytes]]:
+    """The fit of the trial above."""
+    stage = trial().score.inputs["model"]
+    return stage, dict(run_stage(stage.kind, stage.config, context({})).artifacts)
+
+
+def test_training_sees_known_classes_only(fitted: tuple[Stage, dict[str, bytes]]) -> None:
+    """Labels are positions among the known classes, and there is no way to the test images."""
+    train = context({}).train(fitted[0].config)
+    assert sorted(train.labels.unique().tolist()) == list(range(SPLIT.num_known))
+    assert not hasattr(context({}), "test")
+
+
+def test_score_alone_is_given_the_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The type of the context is the proof."""
+    given: dict[str, type[Context]] = {}
+    for kind in KINDS:
+        monkeypatch.setitem(
+            KINDS, kind, lambda where, config, kind=kind: given.update({kind: type(where)})
+        )
+    for kind in VERSIONS:
+        run_stage(kind, {}, context({}))
+    assert [kind for kind, cls in given.items() if cls is ScoreContext] == ["score"]
+
+
+def test_scores_have_a_row_per_test_image(fitted: tuple[Stage, dict[str, bytes]]) -> None:
+    """Known and unknown, in order, with the class that the logits say."""
+    result = run_stage("score", trial().score.config, context({"model": fitted[1]}))
+    rows = pq.read_table(io.BytesIO(result.artifacts["scores.parquet"])).to_pylist()
+    assert len(rows) == 445
+    assert len({row["image_id"] for row in rows}) == 445
+    assert {row["label"] for row in rows} == {UNKNOWN, *range(SPLIT.num_known)}
+    for row in rows[:20]:
+        assert row["predicted"] == max(range(SPLIT.num_known), key=row["logits"].__getitem__)
+    assert set(result.metrics) >= {"test/auroc", "test/accuracy", "test/oscr"}
+
+
+def test_equal_stages_leave_equal_bytes(fitted: tuple[Stage, dict[str, bytes]]) -> None:
+    """On the CPU a stage is a pure function."""
+    stage, artifacts = fitted
+    again = run_stage(stage.kind, stage.config, context({})).artifacts
+    assert again["weights.safetensors"] == artifacts["weights.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"split": class_split("digits", "random", 1)},
+        {"training": Training(epochs=1, lr=0.2)},
+        {"backbone": resolve_backbone({"width": 0.2}, image_size=16, channels=1)},
+        {"fingerprints": dict.fromkeys(fingerprints(None, benchmark("digits")), "other data")},
+    ],
+)
+def test_what_can_change_a_fit_changes_its_id(changes: dict[str, Any]) -> None:
+    """And nothing else does: the data folder and the device are not in the config."""
+    assert trial(**changes).score.inputs["model"].id != trial().score.inputs["model"].id
+    assert trial().score.id == trial().score.id
+
+
+def test_a_broken_classifier_is_noticed(fitted: tuple[Stage, dict[str, bytes]]) -> None:
+    """Weights of another network must not be scored with."""
+    weights, _ = from_bytes(fitted[1]["weights.safetensors"])
+    del weights["head.weight"]
+    with pytest.raises(RuntimeError, match=r"head\.weight"):
+        run_stage(
+            "score",
+            trial().score.config,
+            context({"model": {"weights.safetensors": to_bytes(weights)}}),
+        )

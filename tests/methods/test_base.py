@@ -1,0 +1,55 @@
+"""What methods inherit: labels, one pass for validation, weights of another method."""
+
+import pytest
+import torch
+from pixels import images_of, method_on_pixels
+
+from osr_core.errors import ConfigError, TrainingError
+from osr_core.methods import METHODS, method_named
+from osr_core.methods.cac import CAC
+from osr_core.methods.mls import MLS
+from osr_core.methods.openmax import OpenMax
+from osr_core.methods.softmax import Softmax
+
+
+def test_a_wrong_name_is_answered_with_the_nearest() -> None:
+    """A spec's typo is the most common mistake."""
+    with pytest.raises(ConfigError, match="Did you mean 'openmax'"):
+        method_named("openmxa")
+
+
+def test_names_are_keys_and_titles_differ() -> None:
+    """Two rows of a table must not be called alike."""
+    assert all(METHODS[name].name == name for name in METHODS)
+    assert len({method.title for method in METHODS.values()}) == len(METHODS)
+
+
+def test_validation_passes_the_backbone_once() -> None:
+    """Terms and accuracy come from the same embeddings."""
+    method = method_on_pixels(CAC, 2)
+    calls = []
+    method.backbone.register_forward_hook(lambda *_: calls.append(1))
+    batch = next(images_of([[200, 0], [0, 100], [200, 100]], [0, 1, 1]).ordered())
+    with torch.no_grad():
+        measured = method.validation(batch)
+        assert len(calls) == 1
+        assert float(measured["accuracy"]) == pytest.approx(2 / 3)
+        assert torch.equal(measured["anchor"], method.losses(batch)["anchor"])
+
+
+def test_a_classifier_of_another_method_can_be_taken_over() -> None:
+    """OpenMax's own buffers may be missing; the weights arrive."""
+    source, target = method_on_pixels(Softmax, 3), method_on_pixels(OpenMax, 3)
+    with torch.no_grad():
+        source.head.weight.mul_(2)
+    target.load_classifier(source.state_dict())
+    assert torch.equal(target.head.weight, 2 * torch.eye(3))
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    """A missing parameter would be scored at its random start; a spare one is a wrong upstream."""
+    weights = method_on_pixels(MLS, 3).state_dict()
+    with pytest.raises(TrainingError, match=r"head\.weight is missing"):
+        method_on_pixels(OpenMax, 3).load_classifier({})
+    with pytest.raises(TrainingError, match="anchors has no place"):
+        method_on_pixels(OpenMax, 3).load_classifier({**weights, "anchors": torch.eye(3)})

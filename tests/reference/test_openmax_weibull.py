@@ -1,0 +1,111 @@
+"""OpenMax against algorithms 1 and 2 of the paper: scipy's Weibull, and recalibration as a loop."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import weibull_min
+from torch import Tensor
+
+from osr_core.methods.openmax import distances_to, fit_tail, recalibrate, weibull_cdf
+
+LOGITS = torch.tensor(
+    [[8.0, -1.0, 3.0, -2.0], [0.5, 0.4, -0.3, 0.2], [-1.0, 5.0, 5.0, 1.0]]
+).double()
+CDF = torch.tensor([[0.1, 1.0, 0.8, 0.9], [0.9, 0.7, 1.0, 0.2], [0.0, 0.3, 0.6, 1.0]]).double()
+
+
+def exponential(num: int) -> Tensor:
+    """Distances with a tail: quantiles of the exponential distribution, in no order."""
+    quantiles = -torch.log(1 - (torch.arange(num).double() + 0.5) / num)
+    return quantiles[torch.randperm(num, generator=torch.Generator().manual_seed(0))]
+
+
+def naive_recalibrated(v: list[float], cdf: list[float], alpha: int) -> tuple[float, list[float]]:
+    """v'_0 and v'_k: the r-th best class loses (alpha - r + 1) / alpha F_k of its activation."""
+    order = sorted(range(len(v)), key=lambda k: -v[k])
+    known, unknown = list(v), 0.0
+    for rank, k in enumerate(order, start=1):
+        if rank <= alpha and v[k] > 0:
+            omega = (alpha - rank + 1) / alpha * cdf[k]
+            known[k] = v[k] * (1 - omega)
+            unknown += v[k] * omega
+    return unknown, known
+
+
+@pytest.mark.parametrize("alpha", [1, 2, 4])
+def test_recalibration_equals_the_loop(alpha: int) -> None:
+    """Equal logits are ranked by class number, as Python's stable sort does."""
+    unknown, known = recalibrate(LOGITS, CDF, alpha)
+    for row in range(len(LOGITS)):
+        expected = naive_recalibrated(LOGITS[row].tolist(), CDF[row].tolist(), alpha)
+        assert float(unknown[row]) == pytest.approx(expected[0])
+        assert known[row].tolist() == pytest.approx(expected[1])
+
+
+def test_alpha_is_at_most_the_number_of_classes() -> None:
+    """The default of 10 with 4 classes means 4, weights 1, 3/4, 1/2, 1/4."""
+    for ten, four in zip(recalibrate(LOGITS, CDF, 10), recalibrate(LOGITS, CDF, 4), strict=True):
+        assert torch.equal(ten, four)
+
+
+def test_a_larger_omega_never_lowers_the_unknown() -> None:
+    """With negative activations the printed formula does; see the module's deviations."""
+    before, _ = recalibrate(LOGITS, CDF, 4)
+    after, known = recalibrate(LOGITS, torch.ones_like(CDF), 4)
+    assert (after >= before).all()
+    assert (known <= LOGITS).all()
+
+
+@pytest.mark.parametrize("num", [5, 20, 60])
+def test_tail_is_fitted_as_scipy_does(num: int) -> None:
+    """On the 20 largest distances, or all of fewer, the smallest of them moved to 1."""
+    distances = exponential(num)
+    largest = sorted(distances.tolist())[-20:]
+    shape, _, scale = weibull_min.fit([d - largest[0] + 1 for d in largest], floc=0)
+    assert fit_tail(distances, 20) == pytest.approx((shape, scale, largest[0]))
+
+
+def test_fitted_shape_is_the_likeliest() -> None:
+    """At the maximum of the likelihood: 1/k = sum x^k log x / sum x^k - mean log x."""
+    distances = exponential(60)
+    shape, scale, shift = fit_tail(distances, 20)
+    x = (distances.topk(20).values - shift + 1).numpy()
+    weighted = sum(v**shape * math.log(v) for v in x) / sum(v**shape for v in x)
+    assert 1 / shape == pytest.approx(weighted - sum(map(math.log, x)) / len(x), abs=1e-4)
+    assert scale == pytest.approx((sum(v**shape for v in x) / len(x)) ** (1 / shape), rel=1e-3)
+
+
+def test_cdf_equals_scipy() -> None:
+    """One Weibull for each column; zero for what lies more than 1 below the tail."""
+    distances = torch.tensor([[0.0, 3.0], [2.5, 4.5], [9.0, 5.0]]).double()
+    shape, scale, shift = (torch.tensor(v).double() for v in ([1.5, 4.0], [2.0, 1.2], [3.0, 4.0]))
+    cdf = weibull_cdf(distances, shape, scale, shift)
+    for column in range(2):
+        expected = weibull_min.cdf(
+            distances[:, column].numpy() - float(shift[column]) + 1,
+            float(shape[column]),
+            scale=float(scale[column]),
+        )
+        assert cdf[:, column].tolist() == pytest.approx(expected.tolist())
+    assert float(cdf[0, 0]) == 0
+
+
+def test_a_tail_without_spread_becomes_a_step() -> None:
+    """One image, or several at one distance, have no likeliest Weibull."""
+    for distances in (torch.tensor([2.0]), torch.full((7,), 2.0)):
+        shape, scale, shift = (torch.tensor([v]) for v in fit_tail(distances.double(), 20))
+        nearer, farther = weibull_cdf(torch.tensor([[1.99], [2.01]]).double(), shape, scale, shift)
+        assert float(nearer) == 0
+        assert float(farther) == 1
+
+
+def test_distances_equal_the_formulas() -> None:
+    """By hand for a 3-4-5 triangle; eucos is Euclidean / 200 + (1 - cosine)."""
+    activations, means = torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+    euclidean = distances_to(activations, means, "euclidean")
+    cosine = distances_to(activations, means, "cosine")
+    assert euclidean[0].tolist() == pytest.approx([4, 3])
+    assert cosine[0].tolist() == pytest.approx([1 - 3 / 5, 1 - 4 / 5])
+    eucos = distances_to(activations, means, "eucos")
+    assert eucos[0].tolist() == pytest.approx([4 / 200 + 0.4, 3 / 200 + 0.2])

@@ -1,0 +1,103 @@
+"""PMAL's candidates and Algorithm 1 against section 4.2 of the paper written as loops."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from osr_core.methods.pmal import mining
+from osr_core.methods.pmal.mining import candidates, diverse, k_centres, prototypes_of_class
+
+GENERATOR = torch.Generator().manual_seed(0)
+POINTS = torch.randn(12, 3, generator=GENERATOR, dtype=torch.float64)
+LOG_R = -torch.rand(12, generator=GENERATOR, dtype=torch.float64)
+
+
+def naive_candidates(log_r: list[float], epsilon: float) -> list[int]:
+    """{i : r_i > epsilon max r}, by falling r, then by position."""
+    best = max(map(math.exp, log_r))
+    good = [i for i, value in enumerate(log_r) if math.exp(value) > epsilon * best]
+    return sorted(good, key=lambda i: (-log_r[i], i))
+
+
+def naive_diverse(points: list[list[float]], count: int) -> list[int]:
+    """E_i: distance to the nearest better point, the largest of all for the best; largest first."""
+    span = max(math.dist(p, q) for p in points for q in points)
+    nearest = [min(math.dist(p, q) for q in points[:i]) for i, p in enumerate(points) if i > 0]
+    separation = [span, *nearest]
+    return sorted(range(len(points)), key=lambda i: (-separation[i], i))[:count]
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 0.7, 0.9])
+def test_candidates_equal_the_loop(epsilon: float) -> None:
+    """In log space, where r itself may be zero."""
+    assert candidates(LOG_R, epsilon, 0).tolist() == naive_candidates(LOG_R.tolist(), epsilon)
+    lower = candidates(LOG_R - 2000, epsilon, 0)
+    assert lower.tolist() == naive_candidates(LOG_R.tolist(), epsilon)
+
+
+def test_too_few_candidates_are_filled_up_with_the_most_robust() -> None:
+    """The literal robustness leaves one or two of a class."""
+    log_r = torch.tensor([-9.0, 0.0, -5.0, -7.0])
+    assert candidates(log_r, 0.7, 0).tolist() == [1]
+    assert candidates(log_r, 0.7, 3).tolist() == [1, 2, 3]
+
+
+def test_equal_robustness_is_ordered_by_position() -> None:
+    """Else the prototypes would depend on the sort of the day."""
+    assert candidates(torch.tensor([-1.0, 0.0, 0.0, -1.0]), 0, 0).tolist() == [1, 2, 0, 3]
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_diverse_equals_the_loop(count: int) -> None:
+    """Density-peaks separation, not a farthest-point search."""
+    assert diverse(POINTS, count).tolist() == naive_diverse(POINTS.tolist(), count)
+
+
+def test_diverse_on_a_line() -> None:
+    """By hand: 0 is best and gets the span 10; 10 and 4 are far from all better ones, 1 is not."""
+    line = torch.tensor([[0.0], [1.0], [10.0], [4.0]])
+    assert diverse(line, 4).tolist() == [0, 2, 3, 1]
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distances are taken in blocks of rows."""
+    whole = diverse(POINTS, 12), k_centres(POINTS, 5)
+    monkeypatch.setattr(mining, "BLOCK", 5)
+    for in_blocks, at_once in zip((diverse(POINTS, 12), k_centres(POINTS, 5)), whole, strict=True):
+        assert torch.equal(in_blocks, at_once)
+
+
+def chosen(points: Tensor, log_r: Tensor, count: int, **options: bool) -> list[int]:
+    """Prototypes at the paper's epsilon."""
+    return prototypes_of_class(points, log_r, epsilon=0.7, count=count, **options).tolist()
+
+
+def test_prototypes_are_the_diverse_among_the_candidates() -> None:
+    """Positions are those of the class, not of the candidates."""
+    found = naive_candidates(LOG_R.tolist(), 0.7)
+    assert len(found) > 3
+    expected = [found[i] for i in naive_diverse(POINTS[found].tolist(), 3)]
+    assert chosen(POINTS, LOG_R, 3) == expected
+
+
+def test_a_class_with_fewer_images_than_prototypes_repeats_them() -> None:
+    """Three images, seven prototypes: each in turn."""
+    picked = chosen(POINTS[:3], LOG_R[:3], 7)
+    assert sorted(picked[:3]) == [0, 1, 2]
+    assert picked == (picked[:3] * 3)[:7]
+
+
+def test_without_diversity_the_most_robust_are_taken() -> None:
+    """Table 3, rows a and c."""
+    by_robustness = sorted(range(12), key=lambda i: -LOG_R[i])
+    assert chosen(POINTS, LOG_R, 4, diversity=False) == by_robustness[:4]
+
+
+def test_without_quality_the_class_is_covered() -> None:
+    """Table 3, rows b and d: from the medoid (4) to the farthest (10), then (0)."""
+    line = torch.tensor([[0.0], [3.0], [4.0], [5.0], [10.0]])
+    assert chosen(line, torch.zeros(5), 3, quality=False) == [2, 4, 0]
+    everything = chosen(line, torch.zeros(5), 6, quality=False)
+    assert sorted(everything[:5]) == [0, 1, 2, 3, 4]

@@ -1,0 +1,170 @@
+"""The whole path with real processes: spec -> Ray Tune -> store -> MLflow -> Parquet -> table."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TINY = GOLDEN / "tiny.yaml"
+# Another CPU's instruction set rounds differently, and six short epochs amplify it.
+TOLERANCE_PERCENT = 3.0
+
+Osr = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_osr(*arguments: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """The command as a user types it."""
+    command = [sys.executable, "-m", "sweeps", *map(str, arguments), "--home", str(home)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The tiny sweep's home after one launch, and what was printed."""
+    home = tmp_path_factory.mktemp("tiny") / "home"
+    done = run_osr("run", TINY, home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home, done.stdout
+
+
+def numbers(text: str) -> list[float]:
+    """All numbers with a decimal in a text."""
+    return [float(number) for number in re.findall(r"\d+\.\d+", text)]
+
+
+def without_numbers(text: str) -> str:
+    """A table's frame: marks, spaces and numbers aside."""
+    text = re.sub(r"commit .*", "commit", text)
+    return re.sub(r"[\s*\-]+", " ", re.sub(r"\d+\.\d+", "#", text))
+
+
+def test_the_tiny_sweep_gives_the_stored_table(tiny: tuple[Path, str]):
+    """Remake it with `osr run tests/golden/tiny.yaml` after a change that moves numbers."""
+    home, _ = tiny
+    table = run_osr("table", "tiny", home=home).stdout
+    stored = (GOLDEN / "tiny.md").read_text()
+    assert without_numbers(table) == without_numbers(stored)
+    means = zip(numbers(table), numbers(stored), strict=True)
+    assert all(abs(ours - theirs) <= TOLERANCE_PERCENT for ours, theirs in means)
+
+
+def test_run_prints_the_table_and_where_everything_lies(tiny: tuple[Path, str]):
+    """A user should not have to look for results."""
+    home, printed = tiny
+    assert "10 of 10 trials done" in printed
+    assert "| method" in printed
+    assert f"sqlite:///{home}/mlflow/mlflow.db" in printed
+    assert "osr ui" in printed
+
+
+def test_a_second_launch_starts_nothing(tiny: tuple[Path, str]):
+    """What is on the store is done."""
+    home, _ = tiny
+    again = run_osr("run", TINY, home=home)
+    assert "0 of 22 stages started" in again.stdout
+    assert again.returncode == 0
+
+
+def test_an_extended_spec_starts_only_what_is_new(tiny: tuple[Path, str], tmp_path: Path):
+    """OpenMax with another tail must re-use the classifier and everything else."""
+    home, _ = tiny
+    extended = tmp_path / "tiny.yaml"
+    extended.write_text(TINY.read_text().replace("openmax: {}", "openmax: {tail: [10, 20]}"))
+    planned = json.loads(run_osr("plan", extended, "--json", home=home).stdout)
+    assert (planned["done"], planned["to_run"]) == (22, 4)
+    assert planned["kinds"]["fit"] == 8
+
+
+def test_a_fresh_home_gives_the_same_bytes(tiny: tuple[Path, str], tmp_path: Path):
+    """Seeds come from what a trial is, so runs and scores are reproducible to the byte."""
+    home, _ = tiny
+    assert run_osr("run", TINY, home=tmp_path).returncode == 0
+    for name in ("runs.parquet", "scores.parquet"):
+        first = (home / "exports" / "tiny" / name).read_bytes()
+        assert (tmp_path / "exports" / "tiny" / name).read_bytes() == first, name
+
+
+def test_the_export_has_a_row_for_every_trial_image_and_epoch(tiny: tuple[Path, str]):
+    """Nothing is lost on the way through MLflow."""
+    home, _ = tiny
+    folder = home / "exports" / "tiny"
+    assert pq.read_table(folder / "runs.parquet").num_rows == 10
+    scores = pq.read_table(folder / "scores.parquet")
+    assert scores.num_rows == 10 * len(set(scores["image_id"].to_pylist()))
+    history = pq.read_table(folder / "history.parquet").to_pylist()
+    assert {row["epoch"] for row in history} == {1, 2, 3, 4, 5, 6}
+    assert len({row["stage_id"] for row in history}) == 8
+
+
+def test_losing_mlflow_loses_nothing(tiny: tuple[Path, str], tmp_path: Path):
+    """Its database is a picture of the store: the next launch draws it again, and no run twice."""
+    home, _ = tiny
+    (home / "mlflow" / "mlflow.db").rename(tmp_path / "old.db")
+    before = (home / "exports" / "tiny" / "runs.parquet").read_bytes()
+    again = run_osr("run", TINY, home=home)
+    assert "0 of 22 stages started" in again.stdout
+    assert (home / "exports" / "tiny" / "runs.parquet").read_bytes() == before
+
+
+def test_status_tells_what_is_done(tiny: tuple[Path, str]):
+    """After the fact, from the store alone."""
+    home, _ = tiny
+    status = json.loads(run_osr("status", "--json", home=home).stdout)
+    (sweep,) = status["sweeps"]
+    assert (sweep["sweep"], sweep["trials_done"], sweep["stages_done"]) == ("tiny", 10, 22)
+    assert status["failures"] == []
+
+
+def test_a_failed_stage_leaves_the_others_running(tmp_path: Path):
+    """A learning rate that explodes: its trials are missing and say why; the rest have numbers."""
+    spec = tmp_path / "half.yaml"
+    spec.write_text(
+        "name: half\ndatasets: [digits]\nsplits: [0]\nbackbone: {width: 0.125}\n"
+        "training: {epochs: 2, warmup_epochs: 0}\n"
+        "methods:\n  softmax: {training: {lr: 1.0e+30}}\n  mls: {}\n"
+    )
+    done = run_osr("run", spec, home=tmp_path / "home")
+    assert done.returncode == 1
+    assert "1 of 2 trials done" in done.stdout
+    assert "missing softmax digits/0 seed 0: fit softmax digits/0 seed 0 failed" in done.stdout
+    assert "not a finite number in epoch 1" in done.stdout
+    status = json.loads(run_osr("status", "--json", home=tmp_path / "home").stdout)
+    assert [failure["stage"] for failure in status["failures"]] == ["fit softmax digits/0 seed 0"]
+
+
+def test_two_specs_with_one_name_are_told_apart(tiny: tuple[Path, str], tmp_path: Path):
+    """The second would mix its numbers into the first one's table."""
+    home, _ = tiny
+    other = tmp_path / "other.yaml"
+    other.write_text(TINY.read_text().replace("epochs: 6", "epochs: 1"))
+    refused = run_osr("run", other, home=home)
+    assert refused.returncode == 2
+    assert "the name 'tiny' stands for another sweep" in refused.stderr
+    assert "--replace" in refused.stderr
+
+
+def test_a_bad_spec_exits_with_two_and_starts_nothing(tmp_path: Path):
+    """All faults are named, and no folder is made."""
+    spec = tmp_path / "bad.yaml"
+    spec.write_text("name: bad\ndatasets: [digit]\nsplits: [0]\nmethods: {cca: {}}\n")
+    done = run_osr("run", spec, home=tmp_path / "home")
+    assert done.returncode == 2
+    assert "Did you mean 'digits'?" in done.stderr
+    assert "Did you mean 'cac'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_missing_data_is_said_before_anything_starts(tmp_path: Path):
+    """Which file, where it is looked for, and how to get it."""
+    done = run_osr("run", "mnist_quick", "--data-root", tmp_path, home=tmp_path / "home")
+    assert done.returncode == 2
+    assert "train-images-idx3-ubyte" in done.stderr
+    assert str(tmp_path) in done.stderr
+    assert not (tmp_path / "home").exists()

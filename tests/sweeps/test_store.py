@@ -1,0 +1,117 @@
+"""What is on the store is the truth, so it must be hard to break."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sweeps.store import FORMAT, Store, StoreError
+
+ID = "3f" + "0" * 30
+IDENTITY = {"kind": "score", "config": {}, "inputs": {}, "version": 1}
+
+
+def leave(store: Store, content: bytes = b"weights") -> None:
+    """Commit a small stage."""
+    artifacts = {"a.bin": content, "b.bin": b"more"}
+    store.commit(ID, IDENTITY, artifacts, {"x": 0.5}, started_at=1.0, host="here")
+
+
+def test_a_committed_stage_reads_back_as_it_was_left(tmp_path: Path):
+    """Bytes, numbers and identity survive."""
+    store = Store(tmp_path)
+    leave(store)
+    assert store.committed([ID, "ab" * 16]) == {ID}
+    assert store.read_all(ID) == {"a.bin": b"weights", "b.bin": b"more"}
+    commit = store.read_commit(ID)
+    assert (commit.metrics, commit.stage) == ({"x": 0.5}, IDENTITY)
+
+
+def test_a_second_commit_changes_nothing(tmp_path: Path):
+    """Two workers may finish the same stage; committed results never change."""
+    store = Store(tmp_path)
+    leave(store)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    leave(store, content=b"other")
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_artifacts_without_their_marker_are_not_a_result(tmp_path: Path):
+    """A worker that died before the marker has left nothing."""
+    store = Store(tmp_path)
+    leave(store)
+    (tmp_path / "stages" / "3f" / ID / "commit.json").unlink()
+    assert store.committed([ID]) == set()
+    with pytest.raises(StoreError, match="run its sweep"):
+        store.read(ID, "a.bin")
+
+
+@pytest.mark.parametrize("damage", [b"", b"weighty", None], ids=["truncated", "changed", "gone"])
+def test_a_damaged_artifact_is_refused_by_name(tmp_path: Path, damage: bytes | None):
+    """A wrong number in a table is worse than a missing one."""
+    store = Store(tmp_path)
+    leave(store)
+    path = tmp_path / "stages" / "3f" / ID / "a.bin"
+    path.unlink() if damage is None else path.write_bytes(damage)
+    with pytest.raises(StoreError, match=r"a\.bin is missing or does not match its checksum"):
+        store.read(ID, "a.bin")
+
+
+def test_a_damaged_marker_names_its_file(tmp_path: Path):
+    """The message says which folder to delete."""
+    store = Store(tmp_path)
+    leave(store)
+    (tmp_path / "stages" / "3f" / ID / "commit.json").write_text("{")
+    with pytest.raises(StoreError, match=r"commit\.json is damaged"):
+        store.read_commit(ID)
+
+
+def test_a_store_of_another_version_is_refused(tmp_path: Path):
+    """Old code must not write into a newer layout."""
+    (tmp_path / "FORMAT").write_text("osr-sweeps store 9")
+    with pytest.raises(StoreError, match="osr-sweeps store 9"):
+        Store(tmp_path)
+    assert (tmp_path / "FORMAT").read_text() != FORMAT
+
+
+def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path):
+    """Not after an hour of training."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="--home"):
+        Store(tmp_path / "file" / "store")
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_a_read_only_folder_is_said_at_once():
+    """The same for permissions."""
+    with pytest.raises(StoreError, match="--home"):
+        Store("/osr-home/store")
+
+
+def test_a_commit_clears_the_failure_and_the_checkpoint(tmp_path: Path):
+    """`osr status` must not show a failure that a later attempt mended."""
+    store = Store(tmp_path)
+    store.save_failure(ID, "out of luck", "Traceback ...")
+    store.save_checkpoint(ID, b"state")
+    assert store.failure(ID)["reason"] == "out of luck"
+    assert store.load_checkpoint(ID) == b"state"
+    leave(store)
+    assert store.failure(ID) is None
+    assert store.load_checkpoint(ID) is None
+
+
+def test_paths_with_spaces_and_unicode_work(tmp_path: Path):
+    """People name folders as they like."""
+    store = Store(tmp_path / "mes résultats 1")
+    leave(store)
+    assert store.read(ID, "a.bin") == b"weights"
+
+
+def test_sweeps_are_listed_by_name(tmp_path: Path):
+    """A name stands for a plan."""
+    store = Store(tmp_path)
+    assert store.sweeps() == []
+    store.save_sweep("digits", {"trials": []})
+    assert store.sweeps() == ["digits"]
+    assert store.sweep("digits") == json.loads('{"trials": []}')
+    assert store.sweep("other") is None
