@@ -107,12 +107,18 @@ def calibrate_method(method: Method, train: Batches) -> None:
     method.calibrate(train)
 
 
+def noop(context: Context, config: Mapping[str, Any]) -> Result:
+    """Nothing; measures what the orchestration costs."""
+    return Result({})
+
+
 StageFunction = Callable[[Context, Mapping[str, Any]], Result]
 KINDS: dict[str, StageFunction] = {
     "fit": fit,
     "calibrate": calibrate,
     "pmal.mine": mine,
     "score": score,
+    "noop": noop,
 }
 assert KINDS.keys() == VERSIONS.keys()
 

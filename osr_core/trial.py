@@ -54,17 +54,19 @@ class Trial:
         method: "type[Method] | None" = None,
         *,
         member: int = 0,
+        training: Training | None = None,
         inputs: Mapping[str, Stage] | None = None,
     ) -> Stage:
         """Train `method` (default: the trial's own) on the known classes.
 
         The fit's settings are those fields of the trial's config that `method` has too and that a
-        fit reads. `member` numbers independent repetitions, as in an ensemble.
+        fit reads. `member` numbers independent repetitions, as in an ensemble. `training` is a
+        schedule other than the trial's, as of a fine-tuning.
         """
         config = {
             "method": self._settings(method or self.method, "fit"),
             "backbone": dict(self.backbone),
-            "training": as_dict(self.training),
+            "training": as_dict(training or self.training),
             "task": self.task,
             "seed": self.seed,
             "member": member,

@@ -5,10 +5,17 @@ from typing import Any
 
 from osr_core.backbones.base import Backbone, BackboneConfig, Normalize
 from osr_core.backbones.osrci import OSRCI
+from osr_core.backbones.resnet import ResNet18, ResNet50
+from osr_core.backbones.wrn import WRN
 from osr_core.config import as_dict, build
 from osr_core.errors import ConfigError, unknown_name
 
-BACKBONES: dict[str, type[Backbone]] = {"osrci": OSRCI}
+BACKBONES: dict[str, type[Backbone]] = {
+    "osrci": OSRCI,
+    "wrn": WRN,
+    "resnet18": ResNet18,
+    "resnet50": ResNet50,
+}
 
 __all__ = [
     "BACKBONES",

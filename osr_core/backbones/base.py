@@ -4,9 +4,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from osr_core.config import check, setting
+from osr_core.data.imageset import Images
+
+COUNTED_AT_ONCE = 512  # images; bounds the memory of Normalize.fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,8 @@ class Backbone(nn.Module, ABC):
     """Images (B, C, H, W) in [0, 1] -> embeddings (B, D)."""
 
     Config: ClassVar[type[BackboneConfig]] = BackboneConfig
+    image_size: int  # S, side of the images
+    channels: int  # C
     dim: int  # D
     head_bias: bool  # whether the classifier on top has a bias in the published network
 
@@ -33,11 +39,24 @@ class Backbone(nn.Module, ABC):
             raise ValueError(
                 "a backbone needs image_size and channels; None stands for a dataset's"
             )
+        self.image_size, self.channels = config.image_size, config.channels
         self.normalize = Normalize(config.channels)
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] -> (B, D)."""
+
+    def stem(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> maps in the middle of the network, where manifold mixup mixes.
+
+        Default: the images, so that these are mixed; override it together with `tail`.
+        """
+        return images
+
+    def tail(self, maps: Tensor) -> Tensor:
+        """The rest of the network: `tail(stem(images))` is `forward(images)`."""
+        embedding: Tensor = self(maps)
+        return embedding
 
 
 class Normalize(nn.Module):
@@ -54,14 +73,13 @@ class Normalize(nn.Module):
         self.register_buffer("mean", Tensor(channels).zero_())
         self.register_buffer("std", Tensor(channels).fill_(1))
 
-    def fit(self, images: Tensor) -> None:
+    def fit(self, images: Images) -> None:
         """Take the statistics of uint8 images (N, C, H, W); a constant channel keeps std 1."""
-        per_channel = images.transpose(0, 1).flatten(1)
-        counts = per_channel.new_zeros(
-            len(per_channel), 256, dtype=images.new_empty(0).long().dtype
-        )
-        for channel, values in enumerate(per_channel):
-            counts[channel] = values.long().bincount(minlength=256)
+        counts = images[:0].new_zeros((images.shape[1], 256), dtype=torch.int64)
+        for start in range(0, len(images), COUNTED_AT_ONCE):
+            piece = images[start : start + COUNTED_AT_ONCE]
+            for channel, values in enumerate(piece.transpose(0, 1).flatten(1)):
+                counts[channel] += values.bincount(minlength=256)
         levels = counts.new_tensor(range(256)).double() / 255
         weights = counts.double() / counts.sum(1, keepdim=True)
         mean = weights @ levels

@@ -10,7 +10,8 @@ Nine 3x3 convolutions (padding 1, no bias), each with batch norm and LeakyReLU(0
     head "gap"      D = 128, global average pooling and a classifier without bias (ARPL, Vaze)
 
 Channel dropout stands before conv1, conv4 and conv7 (OSRCI, ARPL, Vaze: the first one drops whole
-colour channels) or after each triple (CAC).
+colour channels) or after each triple (CAC). A grey image has but one channel and is not dropped:
+the papers repeat grey images in three channels, of which one in 125 images loses all, not one in 5.
 
 Source: Neal et al., "Open set learning with counterfactual images", ECCV 2018. Parameters with
 `width=1`: 999,104 in the trunk for colour images, 997,952 for grey.
@@ -55,7 +56,9 @@ class OSRCI(Backbone):
         layers: list[nn.Module] = []
         before, size = config.channels or 0, config.image_size or 0
         for number, (width, stride) in enumerate(zip(widths, STRIDES, strict=True)):
-            if config.dropout_at == "before" and number % 3 == 0:
+            if number == 6:
+                self.middle = len(layers)
+            if config.dropout_at == "before" and number % 3 == 0 and before > 1:
                 layers.append(nn.Dropout2d(config.dropout))
             layers += [
                 nn.Conv2d(before, width, 3, stride, padding=1, bias=False),
@@ -74,6 +77,16 @@ class OSRCI(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         embedding: Tensor = self.head(self.trunk(self.normalize(images)))
+        return embedding
+
+    def stem(self, images: Tensor) -> Tensor:
+        """The convolutions 1 to 6."""
+        maps: Tensor = self.trunk[: self.middle](self.normalize(images))
+        return maps
+
+    def tail(self, maps: Tensor) -> Tensor:
+        """The convolutions 7 to 9 and the head."""
+        embedding: Tensor = self.head(self.trunk[self.middle :](maps))
         return embedding
 
 

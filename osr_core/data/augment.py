@@ -1,8 +1,8 @@
 """Random changes of training images, a batch at a time, on the device where the images lie.
 
-Rotation, resized crop and flip are one resampling; a padded crop (and a flip, where nothing is
-resampled) only moves pixels. Random numbers come from a CPU generator in every case, so that a
-GPU sees the changes that a CPU sees.
+RandAugment comes first (randaugment.py). Rotation, resized crop and flip are one resampling; a
+padded crop (and a flip, where nothing is resampled) only moves pixels. Random numbers come from a
+CPU generator in every case, so that a GPU sees the changes that a CPU sees.
 
     rotation      angle ~ U(-r, r) about the centre, what comes from outside is black
     scale         a box of area ~ U(s, 1) and log aspect ~ U(log 3/4, log 4/3), in whole pixels,
@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from osr_core.data.randaugment import randaugment
 from osr_core.recipes import Augmentation
 
 ASPECT = (3 / 4, 4 / 3)
@@ -50,6 +51,14 @@ def augment(images: Tensor, changes: Augmentation, generator: torch.Generator) -
     """
     if changes == NOTHING:
         return images
+    if changes.randaugment_ops > 0:
+        images = randaugment(
+            images,
+            num_ops=changes.randaugment_ops,
+            magnitude=changes.randaugment_magnitude,
+            moves=changes.randaugment_moves,
+            generator=generator,
+        )
     num, _, height, width = images.shape
     draw = draw_changes(num, height, width, changes, generator)
     draw = Draw(*torch.stack(draw).to(images.device))  # one small copy

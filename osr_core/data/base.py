@@ -1,36 +1,19 @@
-"""What a dataset is: uint8 images and integer labels, and a reader that knows where they lie."""
+"""What a dataset is: a reader that knows where its files lie and how they are decoded."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-
+from osr_core.data.cache import decoded_once
 from osr_core.data.files import content_fingerprint
-from osr_core.errors import DataError
+from osr_core.data.imageset import ImageSet, concatenate, resized
+
+__all__ = ["UNKNOWN", "Benchmark", "EncodedReader", "ImageSet", "Reader", "Subset"]
 
 Subset = Literal["train", "test"]
 UNKNOWN = -1  # the label of every image whose class is not among the known ones
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """N images of one size with their labels.
-
-    images: (N, C, H, W) uint8; labels: (N,) int64, the dataset's own class numbers or, once a
-    split has been applied, positions in the sorted known classes and UNKNOWN.
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 class Reader(ABC):
@@ -62,11 +45,64 @@ class Reader(ABC):
 
     @abstractmethod
     def load(self, root: Path | None, subset: Subset) -> ImageSet:
-        """The decoded images of `subset` in a fixed order.
+        """The decoded images of `subset` in memory, in a fixed order.
 
         Raises:
             DataError: a file missing, truncated, or not what its format promises; names the file.
         """
+
+    def at(self, root: Path | None, subset: Subset, side: int) -> ImageSet:
+        """The images of `subset` as squares of `side` pixels; never write into them.
+
+        Raises:
+            DataError: as `load`.
+        """
+        loaded = self.load(root, subset)
+        return ImageSet(resized(loaded.images[:], side), loaded.labels)
+
+
+class EncodedReader(Reader):
+    """A dataset of PNG or JPEG files, alone or in Parquet: decoded once per machine.
+
+    Decoding goes in pieces, so that a dataset may be larger than the memory.
+    """
+
+    version: ClassVar[int] = 1  # raised by the commit that changes what `blocks` gives
+
+    @abstractmethod
+    def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
+        """The decoded images of `subset` in pieces of some hundred, in a fixed order.
+
+        Images of one fixed size may keep it; of images of any size, the reader makes squares of
+        `side` pixels.
+
+        Raises:
+            DataError: as `load`.
+        """
+
+    def encoded(self, root: Path | None, subset: Subset) -> bool:
+        """Whether the files found are of this kind; False where a dataset comes as arrays too."""
+        return True
+
+    def load(self, root: Path | None, subset: Subset) -> ImageSet:
+        return concatenate(list(self.blocks(root, subset, self.image_size)))
+
+    def at(self, root: Path | None, subset: Subset, side: int) -> ImageSet:
+        if not self.encoded(root, subset):
+            return super().at(root, subset, side)
+        identity = {
+            "reader": self.name,
+            "version": self.version,
+            "subset": subset,
+            "fingerprint": self.fingerprint(root, subset),
+            "side": side,
+        }
+
+        def blocks() -> Iterator[ImageSet]:
+            for block in self.blocks(root, subset, side):
+                yield ImageSet(resized(block.images[:], side), block.labels)
+
+        return decoded_once(f"{self.name}-{subset}-{side}", identity, blocks)
 
 
 @dataclass(frozen=True)
@@ -76,25 +112,3 @@ class Benchmark:
     name: str  # "cifar+10"
     known: Reader  # CIFAR-10
     unknown: Reader  # CIFAR-100; the same as `known` where one dataset is divided
-
-
-def concatenate(parts: Sequence[ImageSet]) -> ImageSet:
-    """One image set of several, in their order."""
-    return ImageSet(
-        torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
-    )
-
-
-def label_tensor(labels: npt.ArrayLike, num_classes: int, path: Path) -> Tensor:
-    """(N,) int64 class numbers as read from `path`.
-
-    Raises:
-        DataError: a label outside [0, num_classes); names the file and the first such row.
-    """
-    values = np.asarray(labels)
-    if wrong := np.flatnonzero((values < 0) | (values >= num_classes)).tolist():
-        raise DataError(
-            f"'{path}' row {wrong[0]}: label {values[wrong[0]]} is not one of the {num_classes} "
-            f"classes, 0 to {num_classes - 1}."
-        )
-    return torch.from_numpy(values.astype(np.int64))

@@ -1,4 +1,9 @@
-"""Batches of an image set that lies on the device: no DataLoader, no copies between devices."""
+"""Batches of an image set that lies on the device: no DataLoader, no copies between devices.
+
+A set too large for that (`imageset.pick`) stays in its file, and each batch is read from there. An
+epoch then goes through blocks of neighbouring images, POOL of them at a time and shuffled together,
+so that the disk reads in sequence and the system's cache holds what is read.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,8 +12,10 @@ import torch
 from torch import Tensor
 
 from osr_core.data.augment import augment
-from osr_core.data.base import ImageSet
+from osr_core.data.imageset import ImageSet, Picked
 from osr_core.recipes import Augmentation
+
+BLOCK, POOL = 32, 128  # images that lie side by side; blocks that are shuffled together
 
 
 class Batch(NamedTuple):
@@ -20,7 +27,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """An image set on a device, cut into batches of `batch_size`."""
+    """An image set, cut into batches of `batch_size` on a device."""
 
     def __init__(
         self,
@@ -30,7 +37,11 @@ class Batches:
         device: torch.device | str = "cpu",
         augmentation: Augmentation | None = None,
     ) -> None:
-        self.images = images.images.to(device).contiguous(memory_format=torch.channels_last)
+        self.images = (
+            images.images
+            if isinstance(images.images, Picked)
+            else images.images.to(device).contiguous(memory_format=torch.channels_last)
+        )
         self.labels = images.labels.to(device)
         self.batch_size = batch_size
         self.augmentation = augmentation
@@ -41,9 +52,10 @@ class Batches:
 
     def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
         """One epoch in random order, augmented; order and changes come from `generator` (CPU)."""
-        order = torch.randperm(len(self), generator=generator).to(self.labels.device)
+        shuffle = block_order if isinstance(self.images, Picked) else torch.randperm
+        order = shuffle(len(self), generator=generator).to(self.labels.device)
         for index in torch.split(order, self.batch_size):
-            images = to_float(self.images[index])
+            images = self.take(index)
             if self.augmentation is not None:
                 images = augment(images, self.augmentation, generator)
             yield Batch(images, self.labels[index], index)
@@ -52,11 +64,20 @@ class Batches:
         """Every image once, in order, as it is."""
         positions = torch.arange(len(self), device=self.labels.device)
         for index in torch.split(positions, batch_size):
-            yield Batch(to_float(self.images[index]), self.labels[index], index)
+            yield Batch(self.take(index), self.labels[index], index)
 
     def take(self, index: Tensor) -> Tensor:
         """(len(index), C, H, W) float images at `index`, as they are."""
-        return to_float(self.images[index.to(self.labels.device)])
+        device = self.labels.device
+        return to_float(self.images[index.to(device)].to(device))
+
+
+def block_order(num: int, *, generator: torch.Generator) -> Tensor:
+    """(num,) the positions 0 to num - 1: blocks in random order, each POOL of them shuffled."""
+    blocks = torch.split(torch.arange(num), BLOCK)
+    order = [blocks[number] for number in torch.randperm(len(blocks), generator=generator)]
+    pools = [torch.cat(order[start : start + POOL]) for start in range(0, len(order), POOL)]
+    return torch.cat([pool[torch.randperm(len(pool), generator=generator)] for pool in pools])
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -1,15 +1,16 @@
 """CIFAR-10 and CIFAR-100: 32 x 32 colour, 50,000 images for training and 10,000 for testing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from osr_core.data.base import ImageSet, Reader, Subset, concatenate, label_tensor
+from osr_core.data.base import EncodedReader, Subset
 from osr_core.data.files import data_root, is_there, missing
-from osr_core.data.parquet import NO_ALIASES, find_parts, pattern, read_images
+from osr_core.data.imageset import ImageSet, label_tensor
+from osr_core.data.parquet import NO_ALIASES, find_parts, image_blocks, pattern
 from osr_core.data.pickles import read_arrays
 from osr_core.errors import DataError
 
@@ -27,7 +28,7 @@ wardrobe whale willow_tree wolf woman worm
 """
 
 
-class CIFAR(Reader):
+class CIFAR(EncodedReader):
     """The extracted Python archive or, where its folder is absent, Parquet files, in the root.
 
     Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
@@ -55,12 +56,16 @@ class CIFAR(Reader):
             raise missing(self, subset, absent)
         return paths
 
-    def load(self, root: Path | None, subset: Subset) -> ImageSet:
+    def encoded(self, root: Path | None, subset: Subset) -> bool:
+        return self.files(root, subset)[0].suffix == ".parquet"
+
+    def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         paths = self.files(root, subset)
         if paths[0].suffix == ".parquet":
-            return read_images(paths, self.classes, SIDE, self.aliases)
-        md5 = self.batches[subset]
-        return concatenate([self._read_batch(path, md5[path.name]) for path in paths])
+            yield from image_blocks(paths, self.classes, SIDE, self.aliases)
+            return
+        for path in paths:
+            yield self._read_batch(path, self.batches[subset][path.name])
 
     def _read_batch(self, path: Path, md5: str) -> ImageSet:
         content = read_arrays(path, md5)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from osr_core.data.base import ImageSet, Reader, Subset
+from osr_core.data.base import Reader, Subset
+from osr_core.data.imageset import ImageSet
 from osr_core.identity import digest
 
 DIVISION = 1  # raised by the commit that changes the division or the scaling below

@@ -4,36 +4,35 @@ An image column struct<bytes: binary, path: string> holds encoded files, an inte
 labels; the schema's metadata, where there, name the classes. One file or several numbered parts.
 """
 
-import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 
-from osr_core.data.base import ImageSet, Subset, concatenate, label_tensor
+from osr_core.data.encoded import Pixels, decode_exact, decode_square
+from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.errors import DataError
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("fine_label", "label")  # CIFAR-100 has a coarse_label too
-ENCODINGS = ("PNG", "JPEG")
 ROWS_AT_ONCE = 1000
+MOST_CLASSES = 1 << 31  # where the classes are not known beforehand
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
-def pattern(name: str, subset: Subset) -> str:
+def pattern(name: str, subset: str) -> str:
     """What the files of a dataset's subset are called: `cifar10-train*.parquet`."""
     return f"{name}-{subset}*.parquet"
 
 
-def find_parts(root: Path, name: str, subset: Subset) -> list[Path]:
+def find_parts(root: Path, name: str, subset: str) -> list[Path]:
     """The files of a subset in `root`, sorted by name; none if there are none.
 
     Raises:
@@ -56,47 +55,64 @@ def find_parts(root: Path, name: str, subset: Subset) -> list[Path]:
     return parts
 
 
-def read_images(
+def image_blocks(
     paths: Sequence[Path],
     classes: Sequence[str],
     side: int,
     aliases: Mapping[str, str] = NO_ALIASES,
-) -> ImageSet:
-    """The images of `paths`, one file after the other: (N, 3, side, side), RGB, and their labels.
+    *,
+    exact: bool = True,
+) -> Iterator[ImageSet]:
+    """The images of `paths`, one file after the other, ROWS_AT_ONCE at a time.
+
+    They are (n, 3, side, side), RGB, with their labels.
 
     Args:
         paths: the parts of one set, in order.
-        classes: names in label order; the names in a file's metadata must agree.
-        side: height and width that every image must have.
-        aliases: misspelt names in published metadata, and what they mean.
+        classes: names in label order; the names in a file's metadata must agree. Empty: any.
+        side: height and width of the images.
+        aliases: other names in published metadata, and what they mean.
+        exact: every image must have this size already; else its middle square is taken.
 
     Raises:
-        DataError: a file that is no Parquet, is truncated, lacks a column or has other classes; an
-            image that is broken or of another size; a label outside the classes.
+        DataError: a file that is no Parquet, is truncated, lacks a column, has other classes or no
+            rows; an image that is broken or of another size; a label outside the classes.
     """
-    return concatenate([_read_part(path, classes, side, aliases) for path in paths])
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                if file.metadata.num_rows == 0:
+                    raise DataError(f"'{path}' holds no images.")
+                columns = _columns(path, file.schema_arrow)
+                if classes:
+                    _check_names(path, file.schema_arrow, columns[1], classes, aliases)
+                decode = decode_exact if exact else decode_square
+                yield from _decoded(path, file, columns, len(classes), partial(decode, side=side))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"'{path}' cannot be read as Parquet: {error} Fetch it again."
+            ) from error
 
 
-def _read_part(
-    path: Path, classes: Sequence[str], side: int, aliases: Mapping[str, str]
-) -> ImageSet:
-    try:
-        with pq.ParquetFile(path) as file:
-            image, label = _columns(path, file.schema_arrow)
-            _check_names(path, file.schema_arrow, label, classes, aliases)
-            images = np.empty((file.metadata.num_rows, side, side, 3), np.uint8)
-            labels = np.empty(file.metadata.num_rows, np.int64)
-            row = 0
-            for rows in file.iter_batches(ROWS_AT_ONCE, columns=[image, label]):
-                labels[row : row + len(rows)] = rows[label].fill_null(-1)
-                for encoded in rows[image].field("bytes").to_pylist():
-                    images[row] = _decode(encoded, side, path, row)
-                    row += 1
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"'{path}' cannot be read as Parquet: {error} Fetch it again.") from error
-    return ImageSet(
-        torch.from_numpy(images).permute(0, 3, 1, 2), label_tensor(labels, len(classes), path)
-    )
+def _decoded(
+    path: Path,
+    file: pq.ParquetFile,
+    columns: tuple[str, str],
+    num_classes: int,
+    decode: Callable[..., Pixels],
+) -> Iterator[ImageSet]:
+    """The images of one file in pieces."""
+    image, label = columns
+    row = 0
+    for rows in file.iter_batches(ROWS_AT_ONCE, columns=list(columns)):
+        labels = label_tensor(rows[label].fill_null(-1), num_classes or MOST_CLASSES, path, row)
+        pixels = []
+        for i, content in enumerate(rows[image].field("bytes").to_pylist(), row):
+            if content is None:
+                raise DataError(f"'{path}' row {i}: the image has no bytes, only a path at most.")
+            pixels.append(decode(content, where=f"'{path}' row {i}"))
+        yield ImageSet(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), labels)
+        row += len(rows)
 
 
 def _columns(path: Path, schema: pa.Schema) -> tuple[str, str]:
@@ -131,24 +147,11 @@ def _check_names(
     except (ValueError, LookupError, TypeError):
         return
     for position, (theirs, ours) in enumerate(zip(names, classes, strict=False)):
-        if aliases.get(theirs, theirs) != ours:
+        first = theirs.split(",")[0]  # of several words for the same, as WordNet has them
+        if ours not in (aliases.get(theirs, theirs), first):
             raise DataError(
                 f"'{path}' calls class {position} '{theirs}', but here it is '{ours}'. "
                 "Is it another dataset, or are its labels in another order?"
             )
     if len(names) != len(classes):
         raise DataError(f"'{path}' has {len(names)} classes, not {len(classes)}.")
-
-
-def _decode(encoded: bytes | None, side: int, path: Path, row: int) -> npt.NDArray[np.uint8]:
-    """(side, side, 3) RGB."""
-    if encoded is None:
-        raise DataError(f"'{path}' row {row}: the image has no bytes, only a path at most.")
-    try:
-        with Image.open(io.BytesIO(encoded), formats=ENCODINGS) as image:
-            if image.size == (side, side):
-                return np.asarray(image.convert("RGB"))
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"'{path}' row {row}: the image is broken: {error}.") from error
-    raise DataError(f"'{path}' row {row}: the image is {height} x {width}, not {side} x {side}.")

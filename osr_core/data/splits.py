@@ -2,7 +2,8 @@
 
 A protocol is a published family of splits (`cac`, `osrci`, `arpl`, `vaze`; `cac@original_2020` and
 the like for another version of the same lists), `random`, or the path of a .json file of one's own
-in the layout {"splits": {"mnist": [{"known": [0, 2], "unknown": [1]}, ...]}}.
+in the layout {"splits": {"mnist": [{"known": [0, 2], "unknown": [1]}, ...]}}. Such a file is how
+one's own images (`folder:NAME`, `parquet:NAME`) get their splits.
 
     digits   takes MNIST's lists of the published protocols: the same ten classes.
     random   60 % of a dataset's classes are known (6 of 10, 60 of 100), drawn from the benchmark's
@@ -21,6 +22,7 @@ from typing import Any
 
 from osr_core.data import BENCHMARKS, Benchmark
 from osr_core.data import benchmark as benchmark_named
+from osr_core.data.own import is_own
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.identity import seed_for
 
@@ -139,6 +141,12 @@ def _draw(pair: Benchmark, index: int) -> tuple[list[int], list[int]]:
             f"protocol {RANDOM} divides the classes of one dataset, but the unknown classes of "
             f"{pair.name} come from {pair.unknown.name}. Choose {_protocols_of(pair.name)}."
         )
+    if not pair.known.classes:
+        raise ConfigError(
+            f"protocol {RANDOM} needs to know the classes beforehand, and those of {pair.name} are "
+            "known once its files are read. Write a split file: "
+            f'{{"splits": {{"{pair.name}": [{{"known": [0, 2], "unknown": [1]}}]}}}}.'
+        )
     if index < 0:
         raise ConfigError(f"split '{pair.name}/{index}' is not defined; indices begin at 0.")
     classes = range(len(pair.known.classes))
@@ -211,17 +219,22 @@ def _own(path: Path) -> Lists:
         )
     problems = []
     for name, splits in lists.items():
-        if name.lower() not in BENCHMARKS:
+        if _key(name) not in BENCHMARKS:
             problems.append(f"{path}: {unknown_name('dataset', name, BENCHMARKS)}")
             continue
-        pair = BENCHMARKS[name.lower()]
+        pair = BENCHMARKS[_key(name)]
         for index, split in enumerate(splits):
             problems += [f"{path}: {name}/{index}: {text}" for text in split_problems(pair, split)]
-    if len({name.lower() for name in lists}) < len(lists):
+    if len(set(map(_key, lists))) < len(lists):
         problems.append(f"{path}: a dataset is given twice: {', '.join(lists)}.")
     if problems:
         raise ConfigError(problems)
-    return {name.lower(): splits for name, splits in lists.items()}
+    return {_key(name): splits for name, splits in lists.items()}
+
+
+def _key(name: str) -> str:
+    """A benchmark's name in a file of one's own: any case, but for the name of one's own images."""
+    return name if is_own(name) else name.lower()
 
 
 def split_problems(pair: Benchmark, split: Any) -> list[str]:
@@ -230,7 +243,8 @@ def split_problems(pair: Benchmark, split: Any) -> list[str]:
         return ['a split must be {"known": [...], "unknown": [...]}.']
     problems = []
     for side, source, fewest in (("known", pair.known, 2), ("unknown", pair.unknown, 1)):
-        labels, last = split[side], len(source.classes) - 1
+        labels = split[side]
+        last = len(source.classes) - 1 if source.classes else math.inf  # known once files are read
         if not isinstance(labels, list) or not all(type(label) is int for label in labels):
             return [f"{side} must be a list of class numbers, not {labels!r}."]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):

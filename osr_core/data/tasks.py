@@ -1,7 +1,7 @@
 """Tasks: a dataset under a class split, as tensors of the size and channels that a network sees.
 
 `known_train` and `holdout` give what training may see; `open_test` alone reads unknown classes.
-Datasets are decoded once per process.
+Datasets are decoded once per process, those in encoded files once per machine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from osr_core.data import reader
-from osr_core.data.base import UNKNOWN, Benchmark, ImageSet, Subset
+from osr_core.data.base import UNKNOWN, Benchmark, Subset
+from osr_core.data.imageset import Images, ImageSet, pick
 from osr_core.errors import ConfigError, DataError
-
-RESIZED_AT_ONCE = 2048  # images; bounds the memory that floats take
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,20 @@ def known_train(
 
     Raises:
         ConfigError: colour images asked for as grey.
-        DataError: a file is missing, unreadable, or not the one that the task was planned with.
+        DataError: a file is missing, unreadable, or not the one that the task was planned with; a
+            known class has no image.
     """
     loaded = _load(root, task["dataset"], "train", task["fingerprint"], image_size)
     labels = relabelled(loaded.labels, task["known"])
-    kept = labels != UNKNOWN
-    return ImageSet(in_channels(loaded.images[kept], channels), labels[kept])
+    present = set(labels.tolist())
+    if absent := [c for k, c in enumerate(sorted(task["known"])) if k not in present]:
+        raise DataError(
+            f"{task['dataset']}/train holds no image of class {', '.join(map(str, absent))}, which "
+            f"the split asks for; it has images of {len(present - {UNKNOWN})} of its "
+            f"{len(task['known'])} known classes.{_listed(root, task['dataset'], 'train')}"
+        )
+    kept = (labels != UNKNOWN).nonzero()[:, 0]
+    return ImageSet(in_channels(pick(loaded.images, kept), channels), labels[kept])
 
 
 def open_test(
@@ -91,11 +97,22 @@ def open_test(
     images, labels, image_ids = [], [], []
     for name, known_here, unknown_here in sources:
         loaded = _load(root, name, "test", test["fingerprints"][name], image_size)
-        kept = torch.isin(loaded.labels, torch.tensor([*known_here, *unknown_here])).nonzero()[:, 0]
-        images.append(in_channels(loaded.images[kept], channels))
+        wanted = torch.tensor([*known_here, *unknown_here])
+        if not reader(name).classes and not torch.isin(wanted, loaded.labels).all():
+            absent = wanted[~torch.isin(wanted, loaded.labels)].tolist()
+            raise DataError(
+                f"{name}/test holds no image of class {', '.join(map(str, absent))}, which the "
+                f"split asks for.{_listed(root, name, 'test')}"
+            )
+        kept = torch.isin(loaded.labels, wanted).nonzero()[:, 0]
+        images.append(in_channels(pick(loaded.images, kept), channels))
         labels.append(relabelled(loaded.labels[kept], known_here))
         image_ids += [f"{name}/test/{position}" for position in kept.tolist()]
-    return TestSet(torch.cat(images), torch.cat(labels), image_ids)
+    return TestSet(
+        images[0] if len(images) == 1 else torch.cat([part[:] for part in images]),
+        torch.cat(labels),
+        image_ids,
+    )
 
 
 def holdout(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -117,11 +134,9 @@ def holdout(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Ima
                 "training images; lower 'validation'."
             )
         held_out[members[torch.randperm(len(members), generator=generator)[:num]]] = True
-    train, validation = ~held_out, held_out
-    return (
-        ImageSet(images.images[train], images.labels[train]),
-        ImageSet(images.images[validation], images.labels[validation]),
-    )
+    rows = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+    train, validation = (ImageSet(pick(images.images, part), images.labels[part]) for part in rows)
+    return train, validation
 
 
 def relabelled(labels: Tensor, known: Sequence[int]) -> Tensor:
@@ -132,7 +147,7 @@ def relabelled(labels: Tensor, known: Sequence[int]) -> Tensor:
     return positions
 
 
-def in_channels(images: Tensor, channels: int) -> Tensor:
+def in_channels(images: Images, channels: int) -> Images:
     """(N, channels, H, W) of (N, C, H, W): as they are, or grey repeated three times.
 
     Raises:
@@ -143,20 +158,9 @@ def in_channels(images: Tensor, channels: int) -> Tensor:
         raise ConfigError(
             f"channels must be {' or '.join(map(str, allowed))} for these images, not {channels}."
         )
-    return images.expand(-1, channels, -1, -1).contiguous()
-
-
-def resized(images: Tensor, side: int) -> Tensor:
-    """(N, C, side, side) uint8 of (N, C, H, W) uint8: bilinear, antialiased, rounded."""
-    if images.shape[2:] == (side, side):
+    if channels == images.shape[1]:
         return images
-    parts = [
-        F.interpolate(part.float(), (side, side), mode="bilinear", antialias=True)
-        .round()
-        .to(torch.uint8)
-        for part in torch.split(images, RESIZED_AT_ONCE)
-    ]
-    return torch.cat(parts)
+    return images[:].expand(-1, channels, -1, -1).contiguous()
 
 
 def _load(
@@ -165,12 +169,19 @@ def _load(
     """The images of a subset, once their fingerprint is found to be the planned one."""
     found = reader(name).fingerprint(root, subset)
     if found != fingerprint:
-        files = "".join(f"\n  {path}" for path in reader(name).files(root, subset))
         raise DataError(
             f"{name}/{subset} has changed since this was planned: its fingerprint is {found}, that "
-            f"of the plan {fingerprint}. Plan again, or bring the former files back:{files}"
+            f"of the plan {fingerprint}. Plan again, or bring the former files back:"
+            f"{_listed(root, name, subset)}"
         )
     return _decoded(root, name, subset, fingerprint, image_size)
+
+
+def _listed(root: Path | None, name: str, subset: Subset) -> str:
+    """The files of a subset, the first ten of them, a line each."""
+    paths = reader(name).files(root, subset)
+    more = [f"and {len(paths) - 10} more"] if len(paths) > 10 else []
+    return "".join(f"\n  {path}" for path in [*paths[:10], *more])
 
 
 @lru_cache(maxsize=4)
@@ -178,5 +189,4 @@ def _decoded(
     root: Path | None, name: str, subset: Subset, fingerprint: str, image_size: int
 ) -> ImageSet:
     """Decoded images; the fingerprint makes changed files a new entry. Never write into these."""
-    loaded = reader(name).load(root, subset)
-    return ImageSet(resized(loaded.images, image_size), loaded.labels)
+    return reader(name).at(root, subset, image_size)

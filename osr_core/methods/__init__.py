@@ -1,22 +1,53 @@
-"""Methods by name, one paper, one file. To add one: its file, and a line here."""
+"""Methods by name, one paper, one file. To add one: its file, and a line here.
 
-from osr_core.errors import ConfigError, unknown_name
+A method outside this package is an entry point: see plugins.py.
+"""
+
+from osr_core.methods.arpl import ARPL
+from osr_core.methods.arpl_cs.method import ARPLCS
 from osr_core.methods.base import Method, MethodConfig, Prediction
 from osr_core.methods.cac import CAC
+from osr_core.methods.center import Center
+from osr_core.methods.cpn import CPN
+from osr_core.methods.energy import Energy
+from osr_core.methods.knn import KNN
+from osr_core.methods.mahalanobis import Mahalanobis
 from osr_core.methods.mls import MLS
 from osr_core.methods.openmax import OpenMax
+from osr_core.methods.plugins import Methods
 from osr_core.methods.pmal.method import PMAL
+from osr_core.methods.proser import PROSER
+from osr_core.methods.rpl import RPL
+from osr_core.methods.rplpp import RPLPlusPlus
 from osr_core.methods.softmax import Softmax
+from osr_core.methods.vim import ViM
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Softmax, MLS, OpenMax, CAC, PMAL)
+OWN: dict[str, type[Method]] = {
+    method.name: method
+    for method in (
+        Softmax,
+        MLS,
+        OpenMax,
+        CAC,
+        PMAL,
+        Energy,
+        KNN,
+        Mahalanobis,
+        ViM,
+        ARPL,
+        ARPLCS,
+        PROSER,
+        Center,
+        CPN,
+        RPL,
+        RPLPlusPlus,
+    )
 }
+METHODS = Methods(OWN)
 
-__all__ = ["METHODS", "Method", "MethodConfig", "Prediction", "method_named"]
+__all__ = ["METHODS", "OWN", "Method", "MethodConfig", "Prediction", "method_named"]
 
 
 def method_named(name: str) -> type[Method]:
-    """The method's class; ConfigError says which names exist."""
-    if name not in METHODS:
-        raise ConfigError(unknown_name("method", name, METHODS))
-    return METHODS[name]
+    """The method's class; ConfigError says which names exist, or why this one cannot be used."""
+    return METHODS.named(name)

@@ -7,16 +7,17 @@ classifies correctly,
     Weibull      F_k(d) = 1 - exp(-((d - shift_k + 1) / scale_k)^shape_k), 0 where the base is < 0
 At test, with r(k) the rank of v_k among the logits, from 1 for the largest,            (Alg. 2)
     omega_k      max(0, (alpha - r(k) + 1) / alpha) F_k(dist(v, mu_k)),  alpha at most K
-    v'_k         v_k - [v_k]_+ omega_k,  v'_0 = sum_k [v_k]_+ omega_k
+    v'_k         v_k (1 - omega_k),  v'_0 = sum_k v_k omega_k
     unknown_score  log(P_0 / (1 - P_0)),  P = softmax(v'_0, v'_1, ..., v'_K)
 
 Source: Bendale and Boult, "Towards open set deep networks", CVPR 2016.
 
 Deviations, and why:
-- A negative v_k is left as it is (the paper has v_k for [v_k]_+): a large omega would raise it and
-  lower v'_0, the opposite of what is meant. Subtracting an image's lowest logit first also mends
-  this, but where alpha reaches all K classes, as with 6 of them, every class then adds to v'_0 for
-  every image: on the digits it costs three points of AUROC (0.86 for 0.89, mean of six fits).
+- The lowest logit of an image is subtracted from its v before v is recalibrated. A large omega
+  would otherwise raise a negative v_k and lower v'_0, the opposite of what is meant, and an image
+  far from every class would get a P_0 near 0. The price: where alpha reaches all K classes, each of
+  them adds to v'_0 for every image. Ranks hardly suffer: on the digits the printed formula has one
+  or two points of AUROC more, with a small alpha none.
 - The score is the log odds of P_0, not P_0: both rank images alike, but P_0 rounds to 1 for the
   images that are least like the known ones, and their order would be lost.
 - The class is the classifier's. The paper takes the largest of P_1..P_K, which differs only where
@@ -80,12 +81,11 @@ def weibull_cdf(distances: Tensor, shape: Tensor, scale: Tensor, shift: Tensor) 
 
 
 def recalibrate(logits: Tensor, cdf: Tensor, alpha: int) -> tuple[Tensor, Tensor]:
-    """v'_0 (B,) and v'_k (B, K) from logits (B, K) and F_k (B, K)."""
+    """v'_0 (B,) and v'_k (B, K) from logits (B, K), none negative, and F_k (B, K)."""
     alpha = min(alpha, logits.shape[1])
     rank = logits.argsort(dim=1, descending=True, stable=True).argsort(1)  # from 0
     omega = ((alpha - rank.to(cdf.dtype)) / alpha).clamp_min(0) * cdf
-    moved = logits.clamp_min(0) * omega
-    return moved.sum(1), logits - moved
+    return (logits * omega).sum(1), logits * (1 - omega)
 
 
 class OpenMax(Softmax):
@@ -147,5 +147,6 @@ class OpenMax(Softmax):
         activations = logits.double()
         d = distances_to(activations, self.means, self.config.distance)
         cdf = weibull_cdf(d, self.shape, self.scale, self.shift)
-        unknown, known = recalibrate(activations, cdf, self.config.alpha)
+        lowest = activations.amin(1, keepdim=True)
+        unknown, known = recalibrate(activations - lowest, cdf, self.config.alpha)
         return (unknown - known.logsumexp(1)).float()

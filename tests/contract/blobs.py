@@ -29,7 +29,10 @@ NUM_KNOWN = 3
 TRAINING = Training(epochs=20, batch_size=16, lr=0.05)
 SETTINGS: dict[str, dict[str, Any]] = {
     "openmax": {"tail": 5},  # of 40 images
+    "knn": {"neighbours": 5},  # of 40 images; the 50th is in another class
     "pmal": {"prototypes": 4},  # not the default, so that a shape that ignores it is noticed
+    "arpl_cs": {"gan_width": 4},  # for speed
+    "proser": {"fine_tuning_epochs": 4},  # as many as the schedules that are interrupted
 }
 
 

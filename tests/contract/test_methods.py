@@ -214,7 +214,7 @@ def test_published_recipe_can_be_run(name: str, benchmark: str) -> None:
     assert recipe.training.keep == "last" or recipe.training.validation > 0
 
 
-@pytest.mark.parametrize("name", ["mls", "openmax", "pmal"])
+@pytest.mark.parametrize("name", ["mls", "openmax", "pmal", "energy", "knn", "mahalanobis", "vim"])
 def test_the_softmax_classifier_is_trained_once_for(name: str) -> None:
     """Under one recipe these rows stand on the classifier that the Softmax row trains."""
     shared = trial("softmax").score.inputs["model"].id
@@ -226,6 +226,7 @@ def test_the_softmax_classifier_is_trained_once_for(name: str) -> None:
     [
         ("openmax", {"alpha": 3}, {"score"}),
         ("openmax", {"tail": 5}, {"calibrate", "score"}),
+        ("knn", {"neighbours": 10}, {"score"}),
         ("pmal", {"rejection": "probability"}, {"score"}),
         ("pmal", {"margin": 0.1}, {"fit", "score"}),
         ("pmal", {"epsilon": 0.5}, {"pmal.mine", "fit", "score"}),

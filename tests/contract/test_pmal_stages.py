@@ -5,10 +5,13 @@ import dataclasses
 import pytest
 import torch
 from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
+from torch import Tensor
 
 from osr_core.errors import ConfigError
-from osr_core.methods.pmal.method import PMAL
+from osr_core.methods.pmal.method import PMAL, QUALITIES
+from osr_core.methods.pmal.mining import SPREADS
 from osr_core.methods.pmal.stage import PROTOTYPES
+from osr_core.stage import Stage
 from osr_core.tensors import from_bytes
 from osr_core.training import Fit
 
@@ -35,7 +38,7 @@ def test_mined_images_are_those_at_the_index(runs: Runs) -> None:
     assert torch.equal(tensors["images"], train.images[index])
     assert torch.equal(train.labels[index], torch.arange(NUM_KNOWN)[:, None].expand(-1, 5))
     assert all(len(row.unique()) == 5 for row in index)
-    assert tensors["robustness"].shape == tensors["error"].shape == train.labels.shape
+    assert tensors["quality"].shape == train.labels.shape
     assert 0 < result.metrics["mine/candidate_fraction"] < 1
 
 
@@ -124,7 +127,56 @@ def test_rejection_by_probability_is_softmaxs_score(runs: Runs) -> None:
     assert not torch.equal(by_distance.unknown_score, expected)
 
 
-def test_quality_and_diversity_cannot_both_be_off() -> None:
-    """Table 3 has no such row."""
-    with pytest.raises(ConfigError, match="must not both be false"):
-        PMAL.Config(quality=False, diversity=False)
+def mined(runs: Runs, **settings: object) -> dict[str, Tensor]:
+    """What the mining stage leaves."""
+    asked = trial("pmal", SHORT, {"prototypes": 5, **settings})
+    stage = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+    return from_bytes(runs.result(stage).artifacts[PROTOTYPES])[0]
+
+
+@pytest.mark.parametrize("quality", QUALITIES[1:4])
+def test_each_quality_of_table_4_ranks_images_in_its_own_way(quality: str, runs: Runs) -> None:
+    """Epsilon and Algorithm 1 stay, so other prototypes come from another r alone."""
+    ours, theirs = mined(runs), mined(runs, quality=quality)
+    assert 0 <= float(theirs["quality"].min()) < float(theirs["quality"].max()) <= 1
+    assert not torch.equal(theirs["quality"], ours["quality"])
+    assert not torch.equal(theirs["index"], ours["index"])
+
+
+@pytest.mark.parametrize("diversity", [name for name in SPREADS if name != "nearest_better"])
+def test_each_diversity_chooses_among_the_same_candidates(diversity: str, runs: Runs) -> None:
+    """The candidates are those with r above epsilon times their class's best."""
+    ours, theirs = mined(runs), mined(runs, diversity=diversity)
+    assert torch.equal(theirs["quality"], ours["quality"])
+    assert not torch.equal(theirs["index"].sort().values, ours["index"].sort().values)
+    r, labels = theirs["quality"], context({}).train(last_mine(runs).config).labels
+    for k, chosen in enumerate(theirs["index"]):
+        assert len(chosen.unique()) == 5
+        assert (r[chosen] > 0.7 * r[labels == k].max()).all()
+
+
+def last_mine(runs: Runs) -> Stage:
+    """The mining stage of PMAL as it is by default."""
+    return next(s for s in trial("pmal", SHORT, {}).score.walk() if s.kind == "pmal.mine")
+
+
+def test_without_quality_every_image_is_a_candidate(runs: Runs) -> None:
+    """Table 3, rows b and d."""
+    asked = trial("pmal", SHORT, {"quality": "none", "diversity": "k_centres"})
+    stage = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+    assert runs.result(stage).metrics["mine/candidate_fraction"] == 1
+
+
+def test_a_quality_of_one_classifier_asks_for_no_second() -> None:
+    """Nothing is trained in vain."""
+    for quality, members in (("probability", 1), ("mc_dropout", 1), ("deep_ensembles", 3)):
+        asked = trial("pmal", SHORT, {"quality": quality, "members": 3})
+        stage = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+        assert len(stage.inputs) == members
+
+
+@pytest.mark.parametrize("diversity", ["nearest_better", "none"])
+def test_what_needs_an_order_needs_a_quality(diversity: str) -> None:
+    """Without quality nothing says which image is the better."""
+    with pytest.raises(ConfigError, match="one of k_centres, k_means, random"):
+        PMAL.Config(quality="none", diversity=diversity)

@@ -64,6 +64,13 @@ def test_dropout_stands_where_the_papers_have_it(place: str, before: str) -> Non
     assert (places[0] == 0) == (place == "before")
 
 
+def test_a_grey_image_is_never_dropped() -> None:
+    """Its only channel: a fifth of all images would be blank, with labels to be guessed."""
+    layers = [type(layer).__name__ for layer in network(channels=1).trunk]
+    assert layers[0] == "Conv2d"
+    assert layers.count("Dropout2d") == 2
+
+
 def test_initialisation_is_the_papers() -> None:
     """N(0, 0.05) and N(1, 0.02) in OSRCI; Kaiming fan-out, sqrt(2 / (9 C)), and ones in CAC."""
     torch.manual_seed(0)
@@ -113,4 +120,4 @@ def test_wrong_settings_are_all_named() -> None:
     assert "width" in str(caught.value)
     with pytest.raises(ConfigError, match="Did you mean 'osrci'"):
         resolve_backbone({"name": "orsci"}, image_size=32, channels=3)
-    assert set(BACKBONES) == {"osrci"}
+    assert set(BACKBONES) == {"osrci", "wrn", "resnet18", "resnet50"}

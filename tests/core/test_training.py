@@ -234,6 +234,22 @@ def test_seeds_matter_and_global_state_does_not() -> None:
     assert losses(5, 0) != losses(6, 0)
 
 
+def test_each_epoch_has_an_order_of_its_own() -> None:
+    """And every image once."""
+    fit = fit_of(Training(epochs=3, batch_size=8))
+    orders: list[list[int]] = [[]]
+    step = fit.method.train_step
+
+    def watched(batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
+        orders[-1] += batch.index.tolist()
+        return step(batch, optimizers)
+
+    fit.method.train_step = watched  # type: ignore[method-assign]
+    fit.run(NoCheckpoint(), lambda epoch, row: orders.append([]))
+    assert all(sorted(order) == list(range(20)) for order in orders[:3])
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
 def test_seeded_depends_on_the_whole_identity() -> None:
     """Two epochs of one fit draw different dropout."""
 

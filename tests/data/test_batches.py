@@ -2,8 +2,8 @@
 
 import torch
 
-from osr_core.data.base import ImageSet
-from osr_core.data.batches import Batches, to_float
+from osr_core.data.batches import BLOCK, POOL, Batches, block_order, to_float
+from osr_core.data.imageset import ImageSet, Picked
 from osr_core.recipes import Augmentation
 
 
@@ -66,3 +66,43 @@ def test_images_are_channels_last_floats_between_zero_and_one():
 def test_length_counts_images():
     """Not batches."""
     assert len(some(7)) == 7
+
+
+# -- sets that stay in their file ------------------------------------------------------------------
+
+
+def left(images, rows):
+    """The rows of an image set as a selection that is not copied."""
+    return ImageSet(Picked(images.images, rows), images.labels[rows])
+
+
+def test_a_set_left_in_its_file_gives_the_same_images():
+    """In order, by position, and in an epoch."""
+    whole = some(200)
+    rows = torch.arange(199, -1, -2)
+    batches = Batches(left(ImageSet(whole.images, whole.labels), rows), batch_size=7)
+    expected = rows / 255
+    ordered = torch.cat([batch.images[:, 0, 0, 0] for batch in batches.ordered(16)])
+    assert torch.allclose(ordered, expected)
+    assert torch.allclose(batches.take(torch.tensor([5, 0]))[:, 0, 0, 0], expected[[5, 0]])
+    seen = list(batches.shuffled(seeded()))
+    assert sorted(torch.cat([batch.index for batch in seen]).tolist()) == list(range(100))
+    for batch in seen:
+        assert torch.allclose(batch.images[:, 0, 0, 0], expected[batch.index])
+        assert torch.equal(batch.label, rows[batch.index] % 3)
+
+
+def test_an_epoch_from_a_file_goes_through_shuffled_blocks():
+    """Every position once; POOL whole blocks together, neither in order nor the same next time."""
+    num = 2 * BLOCK * POOL + BLOCK
+    generator = seeded()
+    order, again = (block_order(num, generator=generator) for _ in range(2))
+    assert not torch.equal(order, again)
+    assert torch.equal(order, block_order(num, generator=seeded()))
+    pool = order[: BLOCK * POOL]
+    _, counts = torch.unique(pool // BLOCK, return_counts=True)
+    assert counts.tolist() == [BLOCK] * POOL
+    assert (pool[1:] - pool[:-1] == 1).float().mean() < 0.01
+    for short in (num, num + 5, 3):
+        everything = block_order(short, generator=generator).sort().values
+        assert torch.equal(everything, torch.arange(short))

@@ -30,6 +30,12 @@ def test_a_missing_file_is_named_with_every_place_looked_at(name, tmp_path):
         READERS[name].load(tmp_path, "test")
     message = str(error.value)
     places = {
+        "svhn": ["test_32x32.mat", "svhn/test_32x32.mat"],
+        "tinyimagenet": ["tiny-imagenet-200/val", "tinyimagenet-val*.parquet"],
+        "imagenet100": ["imagenet/val"],
+        "imagenet200": ["imagenet/val"],
+        "imagenet_lt": ["imagenet/val"],
+        "imagenet2010_open": ["imagenet2010/openset_imagenet2010_synsets.txt"],
         "mnist": ["t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz", "MNIST/raw"],
         "cifar10": ["cifar-10-batches-py", "cifar10-test*.parquet"],
         "cifar100": ["cifar-100-python", "cifar100-test*.parquet"],

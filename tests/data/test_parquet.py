@@ -7,7 +7,8 @@ import pytest
 from data_files import noise, png, write_parquet
 
 from osr_core.data import READERS
-from osr_core.data.parquet import find_parts, read_images
+from osr_core.data.imageset import concatenate
+from osr_core.data.parquet import find_parts, image_blocks
 from osr_core.errors import DataError
 
 CLASSES = ("red", "green", "blue")
@@ -23,7 +24,7 @@ def path(tmp_path):
 
 def read(path):
     """The file as a set of three classes and 8 x 8 images."""
-    return read_images([path], CLASSES, 8)
+    return concatenate(list(image_blocks([path], CLASSES, 8)))
 
 
 @pytest.mark.parametrize("image_column", ["image", "img"])

@@ -231,8 +231,8 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
         "mnist/2: unknown class -1 does not exist; mnist has 0 to 9.",
         'mnist/3: a split must be {"known": [...], "unknown": [...]}.',
         "mnist/4: known must be a list of class numbers, not [0, '1'].",
-        "dataset 'minst' does not exist. Did you mean 'mnist'? There is: cifar+10, cifar+50, "
-        "cifar10, cifar100, digits, mnist.",
+        "dataset 'minst' does not exist. Did you mean 'mnist'? There is: "
+        f"{', '.join(sorted(BENCHMARKS))}.",
     ]
 
 

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from data_files import noise, write_mnist, write_parquet
 
-from osr_core.data import BENCHMARKS, READERS, UNKNOWN, ImageSet, benchmark, reader
+from osr_core.data import BENCHMARKS, READERS, UNKNOWN, ImageSet, benchmark, imageset, reader
+from osr_core.data.imageset import resized
 from osr_core.data.splits import class_split
-from osr_core.data.tasks import TestSet, fingerprints, holdout, known_train, open_test, resized
+from osr_core.data.tasks import TestSet, fingerprints, holdout, known_train, open_test
 from osr_core.errors import ConfigError, DataError
 
 
@@ -147,11 +148,42 @@ def test_a_dataset_is_decoded_once_per_process(cifar, monkeypatch):
     split = class_split("cifar10", "cac", 0)
     task = task_of(split, fingerprints(cifar, BENCHMARKS["cifar10"]))
     first = known_train(cifar, task, image_size=32, channels=3)
-    monkeypatch.setattr(type(READERS["cifar10"]), "load", None)
+    monkeypatch.setattr(type(READERS["cifar10"]), "at", None)
     second = known_train(cifar, {**task, "known": [0, 1]}, image_size=32, channels=3)
     assert len(second) == 4
     first.images.zero_()
     assert known_train(cifar, task, image_size=32, channels=3).images.any()
+
+
+def test_a_class_without_training_images_is_named(cifar):
+    """The file may hold a selection; only a split that asks for more is wrong."""
+    path = cifar / "cifar10-train.parquet"
+    write_parquet(path, noise(3, 32, 32, 3), [0, 1, 7])
+    task = task_of(class_split("cifar10", "cac", 0), fingerprints(cifar, BENCHMARKS["cifar10"]))
+    seen = known_train(cifar, {**task, "known": [7, 0]}, image_size=32, channels=3)
+    assert seen.labels.tolist() == [0, 1]
+    with pytest.raises(DataError, match=r"no image of class 5, 9, .* of 2 of its 4") as error:
+        known_train(cifar, {**task, "known": [0, 5, 7, 9]}, image_size=32, channels=3)
+    assert str(path) in str(error.value)
+
+
+def test_a_set_too_large_to_copy_stays_in_its_file(cifar, monkeypatch):
+    """The same images and labels come out, through training, holdout and scoring."""
+    split = class_split("cifar10", "cac", 0)
+    prints = fingerprints(cifar, BENCHMARKS["cifar10"])
+
+    def everything():
+        train = known_train(cifar, task_of(split, prints), image_size=32, channels=3)
+        test = open_test(cifar, scoring_config(split, prints), image_size=32, channels=3)
+        return [train, test, *holdout(train, 0.5, seed=1)]
+
+    copied = everything()
+    monkeypatch.setattr(imageset, "COPIED_BYTES", 3000)
+    for small, large in zip(copied, everything(), strict=True):
+        assert isinstance(large.images, imageset.Picked)
+        assert large.images.shape == small.images.shape
+        assert torch.equal(large.images[:], small.images)
+        assert torch.equal(large.labels, small.labels)
 
 
 # -- testing -------------------------------------------------------------------------------------
@@ -277,14 +309,31 @@ def test_names_in_the_lists_are_their_own():
     assert all(name == entry.name for name, entry in BENCHMARKS.items())
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar+10"])
+@pytest.mark.parametrize("name", ["mnist", "cifar+10", "tinyimagenet"])
 def test_the_real_files_make_a_task(data_root, name):
-    """Counts of the published test protocol: 10,000 or 4,000 + 1,000 images."""
+    """Counts of the published test protocol: 10,000, 4,000 + 1,000 or 1,000 + 9,000 images."""
     try:
         prints = fingerprints(data_root, BENCHMARKS[name])
     except DataError as error:
         pytest.skip(str(error))
     split = class_split(name, "cac", 0)
     test = open_test(data_root, scoring_config(split, prints), image_size=32, channels=3)
-    expected = {"mnist": (6030, 3970), "cifar+10": (4000, 1000)}[name]
+    expected = {"mnist": (6030, 3970), "cifar+10": (4000, 1000), "tinyimagenet": (1000, 9000)}[name]
     assert ((test.labels >= 0).sum(), (test.labels == UNKNOWN).sum()) == expected
+
+
+def test_the_real_training_file_of_twenty_classes_serves_its_split(data_root):
+    """10,000 images of split 0's known classes; any other split says which classes are absent."""
+    try:
+        prints = fingerprints(data_root, BENCHMARKS["tinyimagenet"])
+    except DataError as error:
+        pytest.skip(str(error))
+    if not list(data_root.glob("tinyimagenet-train-known20-*.parquet")):
+        pytest.skip("the training file in the data folder is another one")
+    task = task_of(class_split("tinyimagenet", "cac", 0), prints)
+    seen = known_train(data_root, task, image_size=64, channels=3)
+    assert seen.images.shape == (10_000, 3, 64, 64)
+    assert seen.labels.bincount().tolist() == [500] * 20
+    task = task_of(class_split("tinyimagenet", "cac", 1), prints)
+    with pytest.raises(DataError, match=r"tinyimagenet/train holds no image of class 0, 11, 60, "):
+        known_train(data_root, task, image_size=64, channels=3)

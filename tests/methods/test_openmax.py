@@ -49,9 +49,19 @@ def test_scores_rank_as_the_probability_of_unknown() -> None:
     logits = images.flatten(1).double()
     distances = distances_to(logits, method.means, "euclidean")
     cdf = weibull_cdf(distances, method.shape, method.scale, method.shift)
-    unknown, known = recalibrate(logits, cdf, 10)
+    unknown, known = recalibrate(logits - logits.amin(1, keepdim=True), cdf, 10)
     p_0 = torch.cat([unknown[:, None], known], 1).softmax(1)[:, 0]
     torch.testing.assert_close(method(images).unknown_score, torch.logit(p_0).float())
+
+
+def test_a_common_shift_of_all_logits_changes_nothing() -> None:
+    """The lowest logit is subtracted first: negative activations are recalibrated like others."""
+    method = calibrated()
+    images = torch.rand(9, 1, 1, 3, generator=torch.Generator().manual_seed(0))
+    before = method(images).unknown_score
+    method.head.bias = torch.nn.Parameter(torch.full((3,), -5.0), requires_grad=False)
+    method.means -= 5
+    torch.testing.assert_close(method(images).unknown_score, before)
 
 
 def test_the_class_is_the_classifiers() -> None:

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from osr_core.methods.openmax import distances_to, fit_tail, recalibrate, weibull_cdf
 
-LOGITS = torch.tensor(
-    [[8.0, -1.0, 3.0, -2.0], [0.5, 0.4, -0.3, 0.2], [-1.0, 5.0, 5.0, 1.0]]
-).double()
+LOGITS = torch.tensor([[8.0, 1.0, 3.0, 0.0], [0.5, 0.4, 0.0, 0.2], [0.0, 5.0, 5.0, 1.0]]).double()
 CDF = torch.tensor([[0.1, 1.0, 0.8, 0.9], [0.9, 0.7, 1.0, 0.2], [0.0, 0.3, 0.6, 1.0]]).double()
 
 
@@ -26,7 +24,7 @@ def naive_recalibrated(v: list[float], cdf: list[float], alpha: int) -> tuple[fl
     order = sorted(range(len(v)), key=lambda k: -v[k])
     known, unknown = list(v), 0.0
     for rank, k in enumerate(order, start=1):
-        if rank <= alpha and v[k] > 0:
+        if rank <= alpha:
             omega = (alpha - rank + 1) / alpha * cdf[k]
             known[k] = v[k] * (1 - omega)
             unknown += v[k] * omega
@@ -50,7 +48,7 @@ def test_alpha_is_at_most_the_number_of_classes() -> None:
 
 
 def test_a_larger_omega_never_lowers_the_unknown() -> None:
-    """With negative activations the printed formula does; see the module's deviations."""
+    """With activations that are not negative; see the module's deviations for the others."""
     before, _ = recalibrate(LOGITS, CDF, 4)
     after, known = recalibrate(LOGITS, torch.ones_like(CDF), 4)
     assert (after >= before).all()

@@ -34,6 +34,7 @@ from osr_core.data.batches import Batch, Batches, to_float
 from osr_core.errors import ConfigError
 from osr_core.methods.base import MethodConfig, Prediction
 from osr_core.methods.pmal.distance import attention_distances, margin_loss, nearest_distances
+from osr_core.methods.pmal.mining import NEED_AN_ORDER, SPREADS
 from osr_core.methods.pmal.topology import MODES
 from osr_core.methods.softmax import Softmax
 from osr_core.recipes import Recipe, pmal_published
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 EACH_STEP = 200  # prototypes, of all classes together, that are embedded anew before each step
 CHUNK = 512  # images embedded together
+QUALITIES = ("robustness", "probability", "deep_ensembles", "mc_dropout", "none")
+OF_ENSEMBLES = ("robustness", "deep_ensembles")  # the others need the first classifier alone
 
 
 class PMAL(Softmax):
@@ -56,10 +59,20 @@ class PMAL(Softmax):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Softmax.Config):
-        """Mining, margin and rejection; `quality`, `diversity` and `distance` are Table 3."""
+        """Mining, margin and rejection.
+
+        The paper's ablations: `quality` none, `diversity` none and `distance` nearest are Table 3,
+        the other choices of `quality` and `diversity` Table 4.
+        """
 
         members: int = setting(
             2, "U, classifiers that must agree (paper: 2)", at_least=2, read_by="mine"
+        )
+        quality: str = setting(
+            "robustness",
+            "what makes an image a candidate, see quality.py (paper: robustness)",
+            choices=QUALITIES,
+            read_by="mine",
         )
         prototypes: int = setting(10, "T per class (paper: 10)", at_least=1, read_by="mine")
         epsilon: float = setting(
@@ -70,10 +83,14 @@ class PMAL(Softmax):
             read_by="mine",
         )
         robustness: str = setting(
-            "median", "how it is scaled, see topology.py", choices=MODES, read_by="mine"
+            "median", "how robustness is scaled, see topology.py", choices=MODES, read_by="mine"
         )
-        quality: bool = setting(True, "whether robustness counts", read_by="mine")
-        diversity: bool = setting(True, "whether prototypes are spread", read_by="mine")
+        diversity: str = setting(
+            "nearest_better",
+            "how candidates become prototypes, see mining.py (paper: nearest_better)",
+            choices=tuple(SPREADS),
+            read_by="mine",
+        )
         distance: str = setting(
             "attention", "of a point to a set of prototypes", choices=("attention", "nearest")
         )
@@ -89,8 +106,12 @@ class PMAL(Softmax):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if not (self.quality or self.diversity):
-                raise ConfigError("quality and diversity must not both be false; nothing is left.")
+            if self.quality == "none" and self.diversity in NEED_AN_ORDER:
+                rest = ", ".join(name for name in SPREADS if name not in NEED_AN_ORDER)
+                raise ConfigError(
+                    f"diversity must be one of {rest}, not {self.diversity!r}, where quality is "
+                    "'none': nothing orders the images."
+                )
 
     prototypes: Tensor
 
@@ -103,7 +124,8 @@ class PMAL(Softmax):
     @classmethod
     def recipe(cls, trial: "Trial") -> "Stage":
         config: Any = trial.config
-        members = [trial.fit(Softmax, member=u) for u in range(config.members)]
+        num_members = config.members if config.quality in OF_ENSEMBLES else 1
+        members = [trial.fit(Softmax, member=u) for u in range(num_members)]
         by_role = {f"member{u}": member for u, member in enumerate(members)}
         mined = trial.stage("pmal.mine", "mine", inputs=by_role)
         warm = {"classifier": members[0]} if config.warm_start else {}

@@ -4,22 +4,33 @@ n images of one class with robustness r, T prototypes wanted:
     candidates     C = {i : r_i > epsilon max r}                                  (Eq. 7)
     diversity      E_i = distance to the nearest candidate of higher r, the largest distance
                    between candidates for the one of highest r; the T of largest E  (Alg. 1, Eq. 8)
-Everything is ordered by r, the better first, and by position where r is equal.
+Everything is ordered by r, the better first, and by position where r is equal. Distances are taken
+in blocks of rows, so a class of 50,000 candidates needs no 50,000 x 50,000 matrix.
+
+What stands in for Algorithm 1 in the ablations:
+    none        the T of largest r                                              (Table 3, a and c)
+    k_centres   the medoid, then each time the farthest from those chosen       (Table 3, b and d)
+    random      any T candidates                                                         (Table 4)
+    k_means     of T clusters the candidates nearest to their centres                    (Table 4)
 
 Deviations, and why:
 - Where fewer than T images are good enough, the T most robust ones are the candidates.
 - A class with fewer than T images repeats them, in the order chosen.
-- The ablations of Table 3 are not spelt out there. Without diversity: the T of largest r. Without
-  quality: all images are candidates and nothing orders them, so a k-centre choice from the medoid
-  takes the place of Algorithm 1.
+- Table 3 does not spell out how prototypes are spread without quality, where nothing orders the
+  images as Algorithm 1 needs it: hence k_centres.
+- Table 4 does not say how k-means starts: from k_centres, which needs no random numbers.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from osr_core.methods.pmal.topology import BLOCK, cross_distances
+
+ROUNDS = 100  # of k-means, at most
 
 
 def candidates(log_r: Tensor, epsilon: float, count: int) -> Tensor:
@@ -29,22 +40,26 @@ def candidates(log_r: Tensor, epsilon: float, count: int) -> Tensor:
     return order[: max(good, count)]
 
 
-def diverse(points: Tensor, count: int) -> Tensor:
+def nearest_better(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Algorithm 1: the `count` of points (m, K), best first, that stand most apart; positions."""
-    apart, largest = [], points.new_zeros(())
-    for rows in torch.split(torch.arange(len(points), device=points.device), BLOCK):
-        distances = cross_distances(points[rows], points)
+    separation, largest = points.new_empty(len(points)), points.new_zeros(())
+    for start in range(0, len(points), BLOCK):
+        rows = points[start : start + BLOCK]
+        distances = cross_distances(rows, points[: start + BLOCK])
         largest = torch.maximum(largest, distances.max())
-        worse = torch.arange(len(points), device=points.device) >= rows[:, None]
-        apart.append(distances.masked_fill(worse, math.inf).amin(1))
-    separation = torch.cat(apart)
+        among_rows = distances[:, start:]
+        among_rows.masked_fill_(torch.ones_like(among_rows, dtype=torch.bool).triu(), math.inf)
+        separation[start : start + BLOCK] = distances.amin(1)
     separation[0] = largest
     return separation.argsort(descending=True, stable=True)[:count]
 
 
-def k_centres(points: Tensor, count: int) -> Tensor:
+def k_centres(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` of points (n, K): the medoid, then each time the one farthest from those chosen."""
-    sums = torch.cat([cross_distances(rows, points).sum(1) for rows in torch.split(points, BLOCK)])
+    sums = points.new_empty(len(points))
+    for start in range(0, len(points), BLOCK):
+        rows = slice(start, start + BLOCK)
+        sums[rows] = cross_distances(points[rows], points).sum(1)
     chosen = [int(sums.argmin())]
     nearest = points.new_full((len(points),), math.inf)
     while len(chosen) < min(count, len(points)):
@@ -55,21 +70,57 @@ def k_centres(points: Tensor, count: int) -> Tensor:
     return torch.tensor(chosen, device=points.device)
 
 
+def k_means(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` of points (n, K), each once: the nearest to the centres that Lloyd's rounds find."""
+    centres = points[k_centres(points, count, generator)]
+    for _ in range(ROUNDS):
+        nearest = cross_distances(points, centres).argmin(1)
+        member = F.one_hot(nearest, len(centres)).to(points.dtype)
+        sizes = member.sum(0)[:, None]
+        moved = torch.where(sizes > 0, member.T @ points / sizes, centres)
+        if torch.equal(moved, centres):
+            break
+        centres = moved
+    chosen: list[int] = []
+    for distances in cross_distances(centres, points):
+        distances[chosen] = math.inf
+        chosen.append(int(distances.argmin()))
+    return torch.tensor(chosen, device=points.device)
+
+
+def at_random(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` positions among points (n, K)."""
+    return torch.randperm(len(points), generator=generator)[:count].to(points.device)
+
+
+def foremost(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """The first `count` positions among points (n, K), which come best first."""
+    return torch.arange(min(count, len(points)), device=points.device)
+
+
+SPREADS: dict[str, Callable[[Tensor, int, torch.Generator], Tensor]] = {
+    "nearest_better": nearest_better,
+    "k_centres": k_centres,
+    "k_means": k_means,
+    "random": at_random,
+    "none": foremost,
+}
+NEED_AN_ORDER = ("nearest_better", "none")  # of SPREADS
+
+
 def prototypes_of_class(
     points: Tensor,
     log_r: Tensor,
     *,
     epsilon: float,
     count: int,
-    quality: bool = True,
-    diversity: bool = True,
+    diversity: str,
+    generator: torch.Generator,
 ) -> Tensor:
-    """(count,) positions of the prototypes among a class's points (n, K) with log r (n,)."""
-    if not quality:
-        chosen = k_centres(points, count)
-    elif diversity:
-        found = candidates(log_r, epsilon, count)
-        chosen = found[diverse(points[found], count)]
-    else:
-        chosen = candidates(log_r, epsilon, count)[:count]
+    """(count,) positions of the prototypes among a class's points (n, K) with log r (n,).
+
+    `diversity` is a key of SPREADS; only random takes numbers from the CPU's `generator`.
+    """
+    found = candidates(log_r, epsilon, count)
+    chosen = found[SPREADS[diversity](points[found], count, generator)]
     return chosen[torch.arange(count, device=chosen.device) % len(chosen)]

@@ -4,68 +4,86 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from osr_core.config import build
 from osr_core.context import Context, Result
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
+from osr_core.identity import generator_for
 from osr_core.methods.pmal.method import PMAL
 from osr_core.methods.pmal.mining import candidates, prototypes_of_class
+from osr_core.methods.pmal.quality import dropout_probabilities, log_probability, log_steadiness
 from osr_core.methods.pmal.topology import centred, log_robustness
 from osr_core.methods.softmax import Softmax
-from osr_core.scoring import score_images
 from osr_core.tensors import to_bytes
 
 PROTOTYPES = "prototypes.safetensors"
 
 
+@torch.no_grad()
 def mine(context: Context, config: Mapping[str, Any]) -> Result:
     """Choose each class's prototypes among all known training images.
 
     Leaves the prototypes' images (K, T, C, H, W) uint8, so that a fit that holds images out needs
     no positions; their positions among the known training images, `index` (K, T) int64; and
-    `robustness` and `error` (N,) of all of these.
+    `quality` (N,), the r in [0, 1] of all of these.
     """
     settings = {key: v for key, v in config["method"].items() if key not in ("name", "version")}
     options = build(PMAL.Config, settings)
+    task = config["task"]
     train = context.train(config)
-    members = embed(context, config, train, options.members)
-    log_r, error = log_robustness(members, options.robustness)
+    points, log_r = assess(context, config, train, options)
     chosen, num_good = [], 0
-    for k in range(len(config["task"]["known"])):
+    for k in range(len(task["known"])):
         positions = (train.labels == k).nonzero()[:, 0]
         of_class = positions.to(context.device)
         num_good += len(candidates(log_r[of_class], options.epsilon, 0))
         picked = prototypes_of_class(
-            members[0][of_class],
+            points[of_class],
             log_r[of_class],
             epsilon=options.epsilon,
             count=options.prototypes,
-            quality=options.quality,
             diversity=options.diversity,
+            generator=generator_for("pmal.random", task["dataset"], task["known"], k),
         )
         chosen.append(positions[picked.cpu()])
     index = torch.stack(chosen)
-    tensors = {
-        "images": train.images[index],
-        "index": index,
-        "robustness": log_r.exp(),
-        "error": error,
-    }
+    tensors = {"images": train.images[index], "index": index, "quality": log_r.exp()}
     metrics = {"mine/candidate_fraction": num_good / len(train)}
     return Result({PROTOTYPES: to_bytes(tensors)}, metrics)
 
 
-def embed(
-    context: Context, config: Mapping[str, Any], train: ImageSet, num_members: int
-) -> list[Tensor]:
-    """Class-centred logits (N, K) of un-augmented images by each of the ensemble's classifiers."""
+def assess(
+    context: Context, config: Mapping[str, Any], train: ImageSet, options: PMAL.Config
+) -> tuple[Tensor, Tensor]:
+    """Where images lie, by the first classifier's centred logits (N, K), and log r (N,)."""
+    label = train.labels.to(context.device)
+    head, embedding = classifier(context, config, train, 0)
+    members = [head(embedding)]
+    for number in range(1, len(context.inputs)):
+        other_head, other_embedding = classifier(context, config, train, number)
+        members.append(other_head(other_embedding))
+    points = centred(members[0])
+    if options.quality == "robustness":
+        return points, log_robustness([centred(logits) for logits in members], options.robustness)
+    if options.quality == "probability":
+        return points, log_probability(members[0], label)
+    if options.quality == "deep_ensembles":
+        own = torch.stack([log_probability(logits, label).exp() for logits in members])
+        return points, log_steadiness(own)
+    if options.quality == "mc_dropout":
+        return points, log_steadiness(dropout_probabilities(embedding, head, label))
+    return points, points.new_zeros(len(points))
+
+
+def classifier(
+    context: Context, config: Mapping[str, Any], train: ImageSet, number: int
+) -> tuple[nn.Module, Tensor]:
+    """The head of one of the ensemble's classifiers, and its embeddings (N, D) of plain images."""
+    settings = {**config, "method": {"name": Softmax.name, "version": Softmax.version}}
+    member = context.method(settings, len(config["task"]["known"])).eval()
+    member.load_state_dict(context.weights(f"member{number}"))
     batches = Batches(train, batch_size=512, device=context.device)
-    classifier = {**config, "method": {"name": Softmax.name, "version": Softmax.version}}
-    embedded = []
-    for number in range(num_members):
-        member = context.method(classifier, len(config["task"]["known"]))
-        member.load_state_dict(context.weights(f"member{number}"))
-        embedded.append(centred(score_images(member, batches).logits).to(context.device))
-    return embedded
+    embedding = torch.cat([member.embed(batch.images) for batch in batches.ordered()])
+    return member.get_submodule("head"), embedding

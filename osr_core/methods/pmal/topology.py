@@ -41,9 +41,14 @@ def centred(logits: Tensor) -> Tensor:
     return double - double.mean(1, keepdim=True)
 
 
-def cross_distances(points: Tensor, others: Tensor) -> Tensor:
-    """(n, m) Euclidean distances of points (n, K) to others (m, K)."""
-    return torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist")
+def cross_distances(points: Tensor, others: Tensor, *, fast: bool = False) -> Tensor:
+    """(n, m) Euclidean distances of float64 points (n, K) to others (m, K).
+
+    `fast` takes them from products of points: 2 to 10 times faster on a CPU, and of consequence
+    only for distances near 0, which come out as up to 1e-7 of the points' lengths.
+    """
+    mode = "use_mm_for_euclid_dist" if fast else "donot_use_mm_for_euclid_dist"
+    return torch.cdist(points, others, compute_mode=mode)
 
 
 def reference_images(num_images: int) -> Tensor:
@@ -54,13 +59,8 @@ def reference_images(num_images: int) -> Tensor:
     return order[:MAX_REFERENCES].sort().values
 
 
-def log_robustness(members: Sequence[Tensor], mode: str) -> tuple[Tensor, Tensor]:
-    """Robustness as log r (N,), and error e (N,), of U >= 2 members' class-centred logits (N, K).
-
-    Both are means over all pairs of members, that of r taken before the logarithm. e is what r was
-    made of: divided by sqrt(N) but for the literal mode, and of distances divided by their mean in
-    the median mode.
-    """
+def log_robustness(members: Sequence[Tensor], mode: str) -> Tensor:
+    """(N,) log of the mean r over all pairs of U >= 2 members' class-centred logits (N, K)."""
     references = reference_images(len(members[0])).to(members[0].device)
     if mode == "median":
         members = [points / mean_distance(points, references) for points in members]
@@ -70,23 +70,28 @@ def log_robustness(members: Sequence[Tensor], mode: str) -> tuple[Tensor, Tensor
     if mode == "literal":
         errors = errors * math.sqrt(len(members[0]))
     log_r = -median_scaled(errors) if mode == "median" else -errors
-    return log_r.logsumexp(0) - math.log(len(errors)), errors.mean(0)
+    return log_r.logsumexp(0) - math.log(len(errors))
 
 
 def mean_distance(points: Tensor, references: Tensor) -> Tensor:
     """() mean of all distances to the references, an image's to itself included."""
-    sums = [cross_distances(rows, points[references]).sum() for rows in torch.split(points, BLOCK)]
-    return torch.stack(sums).sum() / (len(points) * len(references))
+    others = points[references]
+    total = points.new_zeros(())
+    for rows in torch.split(points, BLOCK):
+        total += cross_distances(rows, others, fast=True).sum()
+    return total / (len(points) * len(references))
 
 
 def pair_errors(first: Tensor, second: Tensor, references: Tensor) -> Tensor:
     """(N,) root mean square difference of the distances that two members see: e / sqrt(N)."""
-    errors = []
-    for rows in torch.split(torch.arange(len(first), device=first.device), BLOCK):
-        seen_by_first = cross_distances(first[rows], first[references])
-        seen_by_second = cross_distances(second[rows], second[references])
-        errors.append((seen_by_first - seen_by_second).square().mean(1).sqrt())
-    return torch.cat(errors)
+    errors = first.new_empty(len(first))  # at once: bits kept between blocks would split the heap
+    of_first, of_second = first[references], second[references]
+    for start in range(0, len(first), BLOCK):
+        rows = slice(start, start + BLOCK)
+        seen_by_first = cross_distances(first[rows], of_first, fast=True)
+        seen_by_first -= cross_distances(second[rows], of_second, fast=True)
+        errors[rows] = seen_by_first.square_().mean(1).sqrt()
+    return errors
 
 
 def median_scaled(errors: Tensor) -> Tensor:

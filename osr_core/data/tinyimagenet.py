@@ -1,0 +1,134 @@
+"""TinyImageNet: 64 x 64 photographs of 200 classes, 500 of each for training, 50 for testing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from osr_core.data.base import EncodedReader, Subset
+from osr_core.data.encoded import file_blocks
+from osr_core.data.files import content_fingerprint, data_root, is_there, missing, reading
+from osr_core.data.folders import image_files, listing_fingerprint, subfolders
+from osr_core.data.imageset import ImageSet
+from osr_core.data.parquet import find_parts, image_blocks, pattern
+from osr_core.data.tinyimagenet_classes import NAMES, WNIDS
+from osr_core.errors import DataError
+
+SIDE = 64
+FOLDER = "tiny-imagenet-200"
+PARTS: Mapping[Subset, str] = {
+    "train": "train",
+    "test": "val",
+}  # its own test images have no labels
+
+
+class TinyImageNet(EncodedReader):
+    """The extracted archive or, where its folder is absent, Parquet files, in the root.
+
+    The published validation images are the test images, as in every OSR paper. A class's number is
+    its position in the sorted wnids, not in wnids.txt. Training files may hold fewer classes than
+    200; a split that asks for one that is absent says so. Grey images become colour.
+
+    The archive:
+
+        train/n01443537/images/n01443537_0.JPEG
+        val/images/val_0.JPEG
+        val/val_annotations.txt     file, wnid and box of every validation image; or, where the
+                                    images were sorted into folders: val/n01443537[/images]/
+
+    Source: Stanford CS231n, 2015; a part of ImageNet (Russakovsky et al., IJCV 2015).
+    """
+
+    name = "tinyimagenet"
+    title = "TinyImageNet"
+    licence = "ImageNet's terms: non-commercial research and education"
+    how_to_get = (
+        "Extract http://cs231n.stanford.edu/tiny-imagenet-200.zip there (or run: osr datasets "
+        "fetch tinyimagenet), or put Parquet files there as tinyimagenet-train.parquet and "
+        "tinyimagenet-val.parquet."
+    )
+    classes = NAMES
+    channels = 3
+    image_size = SIDE
+    mirrored = True
+
+    def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
+        """Parquet files, or the folders of the images and then, for val, the list of labels."""
+        root = data_root(root, self)
+        part = root / FOLDER / PARTS[subset]
+        if is_there(part):
+            annotations = part / "val_annotations.txt"
+            if subset == "test" and is_there(part / "images"):
+                if not is_there(annotations):
+                    raise missing(self, subset, [annotations])
+                return [part / "images", annotations]
+            return self._class_folders(part)
+        if parts := find_parts(root, self.name, PARTS[subset]):
+            return parts
+        raise missing(self, subset, [part, root / pattern(self.name, PARTS[subset])])
+
+    def fingerprint(self, root: Path | None, subset: Subset) -> str:
+        paths = self.files(root, subset)
+        if paths[0].suffix == ".parquet":
+            return content_fingerprint(paths)
+        lists = [path for path in paths if path.suffix == ".txt"]
+        folders = [path for path in paths if path.suffix != ".txt"]
+        return listing_fingerprint(folders, [content_fingerprint(lists)])
+
+    def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
+        paths = self.files(root, subset)
+        if paths[0].suffix == ".parquet":
+            aliases = dict(zip(WNIDS, NAMES, strict=True))
+            yield from image_blocks(paths, self.classes, SIDE, aliases)
+            return
+        if paths[-1].suffix == ".txt":
+            images, labels = _annotated(*paths)
+        else:
+            per_class = [image_files(folder) for folder in paths]
+            numbers = [WNIDS.index(_class_of(folder)) for folder in paths]
+            images = [path for files in per_class for path in files]
+            labels = [
+                number for number, files in zip(numbers, per_class, strict=True) for _ in files
+            ]
+        yield from file_blocks(images, torch.tensor(labels), SIDE, exact=True)
+
+    def _class_folders(self, part: Path) -> list[Path]:
+        """The folder with the images of every class in `part`."""
+        names = subfolders(part)
+        if other := [name for name in names if name not in WNIDS]:
+            raise DataError(
+                f"'{part}' holds the folder {other[0]}, which is none of TinyImageNet's 200 wnids."
+            )
+        if not names:
+            raise DataError(f"'{part}' holds no folder of a class. {self.how_to_get}")
+        folders = [part / name for name in names]
+        return [f / "images" if is_there(f / "images") else f for f in folders]
+
+
+def _class_of(folder: Path) -> str:
+    return folder.parent.name if folder.name == "images" else folder.name
+
+
+def _annotated(folder: Path, annotations: Path) -> tuple[list[Path], list[int]]:
+    """The validation images in the order of their list, and their labels."""
+    with reading(annotations) as file:
+        lines = file.read().decode(errors="replace").splitlines()
+    images, labels = [], []
+    for number, line in enumerate(lines, 1):
+        name, _, rest = line.partition("\t")
+        wnid = rest.split("\t")[0]
+        if "/" in name or not name or wnid not in WNIDS:
+            raise DataError(
+                f"'{annotations}' line {number} must begin with a file's name, a tab and one of "
+                f"TinyImageNet's wnids, not {line[:60]!r}."
+            )
+        images.append(folder / name)
+        labels.append(WNIDS.index(wnid))
+    listed, found = {path.name for path in images}, {path.name for path in image_files(folder)}
+    if listed != found or len(listed) < len(images):
+        example = min(listed ^ found, default="one of them twice")
+        raise DataError(
+            f"'{annotations}' lists {len(images)} images, '{folder}' holds {len(found)}; they "
+            f"differ in {example}. Extract the archive again."
+        )
+    return images, labels

@@ -1,0 +1,1 @@
+"""ARPL with confusing samples: see method.py."""

@@ -1,0 +1,149 @@
+"""ARPL+CS: adversarial reciprocal points with confusing samples.
+
+A generator G makes images that a discriminator D takes for real and that the network finds near to
+no reciprocal point more than to another; the network learns to be undecided about them. With
+x real images, u noise, L the loss of ARPL (arpl.py) and d_k its distances,
+    discriminator  BCE(D(x), 1) + BCE(D(G(u)), 0)
+    generator      BCE(D(G(u)), 1) + beta F(G(u))
+    network        L(x), its terms "cross_entropy" and "margin", + "confusion" = beta F(G(u))
+    F              exp(mean_u sum_k q_k log q_k),  q = softmax(d): lowest where q is flat
+Each batch is followed by one plain step of the network on L(x). Fakes have a set of batch norms of
+their own (norms.py); scores are ARPL's, with the batch norms of real images. gan.py has G and D.
+
+Source: Chen et al., "Adversarial reciprocal points learning for open set recognition", TPAMI 2021,
+section 4. Authors' code: iCGY96/ARPL.
+
+Deviations from the code, and why, besides those in arpl.py:
+- It passes all images twice per epoch, first with fakes, then without. Here each batch has both
+  steps in turn: as many updates, and an epoch stays one pass over the images, with one order, one
+  augmentation and one place to resume from.
+- Learning rates of G and D follow the network's schedule, of which the loop has one; there they
+  are constant.
+- The sigmoid that ends D is part of the loss, and log q comes from a log-softmax: the same numbers,
+  without log(0).
+
+G and D are part of the weights (58 MB at full size), since a resumed fit needs them; scores do not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from osr_core.backbones import Backbone
+from osr_core.config import setting
+from osr_core.data.batches import Batch
+from osr_core.methods.arpl import ARPL, reciprocal_distances
+from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
+from osr_core.methods.arpl_cs.norms import double_batch_norms, fake_norms
+from osr_core.methods.base import MethodConfig, make_optimizer
+from osr_core.recipes import Training
+
+PLAYER = Training(optimizer="adam", lr=2e-4, momentum=0.5, weight_decay=0.0)  # G's and D's
+
+
+def confusion(distances: Tensor) -> Tensor:
+    """() F of distances (B, K), from 1 / K where all q are flat to 1 where all are one-hot."""
+    log_q = distances.log_softmax(1)
+    return (log_q.exp() * log_q).sum(1).mean().exp()
+
+
+def real_loss(logits: Tensor) -> Tensor:
+    """() BCE(D, 1) of D's logits (B,): low where images pass for real."""
+    return F.softplus(-logits).mean()
+
+
+def fake_loss(logits: Tensor) -> Tensor:
+    """() BCE(D, 0) of D's logits (B,): low where images are found out."""
+    return F.softplus(logits).mean()
+
+
+class ARPLCS(ARPL):
+    """ARPL that also learns what it must not be sure of."""
+
+    name = "arpl_cs"
+    title = "ARPL+CS"
+    source = "Chen et al., TPAMI 2021, section 4"
+    terms = (*ARPL.terms, "confusion", "generator", "discriminator")
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(ARPL.Config):
+        """ARPL's, the weight of confusion and the size of the two networks."""
+
+        confusion_weight: float = setting(0.1, "beta (paper: 0.1)", at_least=0)
+        gan_width: int = setting(64, "w of generator and discriminator (paper: 64)", at_least=1)
+
+    def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
+        super().__init__(backbone, num_known, config)
+        double_batch_norms(backbone)
+        shape = (backbone.image_size, backbone.channels, self.config.gan_width)
+        self.generator, self.discriminator = Generator(*shape), Discriminator(*shape)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of all three players; in training each has its own step."""
+        terms = super().losses(batch)
+        return {**terms, **self.fake_terms(batch.images)}
+
+    def validation(self, batch: Batch) -> dict[str, Tensor]:
+        return {**super().validation(batch), **self.fake_terms(batch.images)}
+
+    def fake_terms(self, images: Tensor) -> dict[str, Tensor]:
+        """What the players lose on these images and as many fakes."""
+        fakes = self.fakes(images)
+        return {
+            "confusion": self.confusion(fakes.detach()),
+            "generator": real_loss(self.discriminator(fakes)) + self.confusion(fakes),
+            "discriminator": self.found_out(images, fakes),
+        }
+
+    def train_step(
+        self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> dict[str, Tensor]:
+        """Discriminator, generator, network with fakes, network without."""
+        fakes = self.fakes(batch.images)
+        discriminator = self.found_out(batch.images, fakes)
+        descend(optimizers["discriminator"], discriminator)
+        generator = real_loss(self.discriminator(fakes)) + self.confusion(fakes)
+        descend(optimizers["generator"], generator)
+        confused = self.confusion(self.fakes(batch.images).detach())
+        descend(optimizers["main"], sum(super().losses(batch).values(), confused))
+        terms = super().losses(batch)
+        descend(optimizers["main"], sum(terms.values(), torch.zeros_like(confused)))
+        played = {"confusion": confused, "generator": generator, "discriminator": discriminator}
+        return {name: term.detach() for name, term in {**terms, **played}.items()}
+
+    def optimizers(self, training: Training) -> dict[str, torch.optim.Optimizer]:
+        """The schedule's for network, points and radius; Adam for each of the other two players."""
+        network = [*self.backbone.parameters(), self.points, self.radius]
+        return {
+            "main": make_optimizer(network, training),
+            "generator": make_optimizer(self.generator.parameters(), PLAYER),
+            "discriminator": make_optimizer(self.discriminator.parameters(), PLAYER),
+        }
+
+    def fakes(self, images: Tensor) -> Tensor:
+        """As many fakes as there are images (B, C, S, S), from torch's global generator."""
+        fakes: Tensor = self.generator(torch.randn(len(images), NOISE, device=images.device))
+        return fakes
+
+    def found_out(self, images: Tensor, fakes: Tensor) -> Tensor:
+        """What the discriminator loses on images and fakes; the generator gets no gradient."""
+        on_real, on_fakes = self.discriminator(images), self.discriminator(fakes.detach())
+        return real_loss(on_real) + fake_loss(on_fakes)
+
+    def confusion(self, fakes: Tensor) -> Tensor:
+        """() F of fakes, times beta; they pass batch norms of their own."""
+        with fake_norms(self.backbone):
+            distances = reciprocal_distances(self.embed(fakes), self.points)
+        weighted: Tensor = self.config.confusion_weight * confusion(distances)
+        return weighted
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step of the optimiser's own parameters; no others get a gradient."""
+    own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward(inputs=own)  # type: ignore[no-untyped-call]
+    optimizer.step()

@@ -1,0 +1,98 @@
+"""Methods of other packages: the entry points of the group `osr_sweeps.methods`, name -> class.
+
+They are looked for at the first look-up and imported when they are asked for, never while this
+package is being imported: a plugin imports this package itself.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+
+from osr_core.errors import ConfigError, unknown_name
+from osr_core.methods.base import Method
+
+GROUP = "osr_sweeps.methods"
+
+
+class Methods(Mapping[str, type[Method]]):
+    """Our own methods by name, then those of plugins that can be used."""
+
+    def __init__(self, own: Mapping[str, type[Method]]) -> None:
+        self.own = own
+        self.loaded: dict[str, type[Method]] = {}
+        self.broken: dict[str, str] = {}  # why, by name
+
+    def named(self, name: str) -> type[Method]:
+        """The method's class.
+
+        Raises:
+            ConfigError: there is none, or the plugin that has it cannot be used, with the reason;
+                or a plugin takes a name that is taken.
+        """
+        if name not in self:
+            raise ConfigError(self.broken.get(name) or unknown_name("method", name, self))
+        return self[name]
+
+    @cached_property
+    def plugins(self) -> dict[str, EntryPoint]:
+        """What other packages declare, by name, not imported yet."""
+        found: dict[str, EntryPoint] = {}
+        for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+            holder = "osr-sweeps" if entry.name in self.own else origin(found.get(entry.name))
+            if holder:
+                raise ConfigError(
+                    f"method '{entry.name}' of {origin(entry)} has the name of a method of "
+                    f"{holder}. Give it another name, or uninstall one of the two."
+                )
+            found[entry.name] = entry
+        return found
+
+    def _load(self, entry: EntryPoint) -> None:
+        if entry.name in self.loaded or entry.name in self.broken:
+            return
+        try:
+            found = entry.load()
+            problem = problem_of(found, entry.name)
+        except Exception as error:  # whatever another package does on import
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            whose = f"method '{entry.name}' of {origin(entry)} ({entry.value})"
+            self.broken[entry.name] = f"{whose} cannot be used: {problem}"
+        else:
+            self.loaded[entry.name] = found
+
+    def __getitem__(self, name: str) -> type[Method]:
+        if name in self.plugins:  # looks for clashes first, whatever is asked for
+            self._load(self.plugins[name])
+        return self.own[name] if name in self.own else self.loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        for entry in self.plugins.values():
+            self._load(entry)
+        return iter([*self.own, *self.loaded])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def origin(entry: EntryPoint | None) -> str:
+    """The package that declares an entry point, with its version; empty for None."""
+    if entry is None:
+        return ""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def problem_of(found: object, name: str) -> str:
+    """What keeps an object from being a method called `name`; empty if nothing does."""
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        return f"it is {found!r}, not a subclass of osr_core.methods.Method."
+    if lacking := [
+        each for each in ("name", "title", "source", "terms") if not hasattr(found, each)
+    ]:
+        return f"its class lacks {', '.join(lacking)}."
+    if found.name != name:
+        return f"its class calls itself '{found.name}'."
+    if inspect.isabstract(found):
+        return f"its class lacks {', '.join(sorted(found.__abstractmethods__))}."
+    return ""

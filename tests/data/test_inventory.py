@@ -1,0 +1,74 @@
+"""`osr datasets`: what is there, and fetching what is not."""
+
+import json
+
+import pytest
+from data_files import noise, write_mnist, write_parquet
+from typer.testing import CliRunner
+
+from osr_core.data import READERS
+from osr_core.data import fetch as fetching
+from osr_core.data.inventory import inventory
+from sweeps.cli import app
+
+
+@pytest.fixture
+def root(tmp_path):
+    """MNIST whole, CIFAR-10's test images alone."""
+    write_mnist(tmp_path)
+    write_mnist(tmp_path, "test")
+    write_parquet(tmp_path / "cifar10-test.parquet", noise(2, 32, 32, 3), [0, 1])
+    return tmp_path
+
+
+def osr(*arguments, command="datasets"):
+    """The command, as typed."""
+    return CliRunner().invoke(app, [command, *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def test_what_is_there_has_size_and_fingerprint(root):
+    """What is missing has none; licences are told in either case."""
+    rows = {row["reader"]: row for row in inventory(root)}
+    assert rows.keys() == READERS.keys()
+    mnist = rows["mnist"]
+    assert mnist["train"] == READERS["mnist"].fingerprint(root, "train")
+    assert mnist["bytes"] == sum(path.stat().st_size for path in root.glob("*.gz"))
+    assert rows["cifar10"]["train"] is None
+    assert rows["cifar10"]["bytes"] == (root / "cifar10-test.parquet").stat().st_size
+    assert (rows["svhn"]["train"], rows["svhn"]["bytes"]) == (None, None)
+    assert rows["cifar100"]["datasets"] == ["cifar100", "cifar+10", "cifar+50"]
+    assert all(row["licence"] for row in rows.values())
+
+
+def test_datasets_lists_by_default(root):
+    """The table has the fingerprints' beginnings, JSON the whole."""
+    table = osr("--data-root", root)
+    assert table.exit_code == 0
+    fingerprint = READERS["mnist"].fingerprint(root, "test")
+    assert fingerprint[:8] in table.output
+    assert "missing" in table.output
+    rows = {row["reader"]: row for row in json.loads(osr("--data-root", root, "--json").output)}
+    assert rows["mnist"]["test"] == fingerprint
+    assert rows["svhn"]["train"] is None
+
+
+def test_fetch_puts_files_into_the_data_root(root, monkeypatch):
+    """And says where they are."""
+    monkeypatch.setattr(fetching, "fetch", lambda name, folder: [folder / f"{name}.mat"])
+    done = osr("fetch", "svhn", "--data-root", root)
+    assert (done.exit_code, done.output.strip()) == (0, f"{root}/svhn.mat")
+
+
+def test_fetch_without_a_data_root_says_how_to_give_one():
+    """Nothing is put into the working folder by chance."""
+    error = osr("fetch", "svhn").exception
+    assert "--data-root" in str(error)
+
+
+def test_splits_lists_the_datasets_that_the_protocol_has():
+    """No published protocol divides CIFAR-100, and only PMAL's ImageNet."""
+    rows = json.loads(osr("--json", command="splits").output)
+    assert {"svhn/4", "tinyimagenet/0"} <= {row["split"] for row in rows}
+    assert not any(row["split"].startswith(("cifar100/", "imagenet")) for row in rows)
+    rows = json.loads(osr("--protocol", "pmal", "--json", command="splits").output)
+    assert [row["openness"] for row in rows] == [0.5736, 0.4226, 0.0794]
