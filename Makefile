@@ -1,12 +1,13 @@
 # make demo   install, run the embedded default sweep, print its table
 # make test   lint, types, tests
+# make chaos  kill something every few seconds until a sweep has ended; compare the tables
 # make bench  measurements side by side; results go to benchmarks/results/
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types chaos bench clean
 
 demo: $(INSTALLED)
 	@$(BIN)/osr run digits
@@ -20,6 +21,9 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+chaos: $(INSTALLED)
+	$(BIN)/python -m tests.faults.chaos
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks

@@ -38,7 +38,7 @@ def cells(runs: pa.Table, planned: Iterable[PlannedTrial]) -> dict[tuple[str, st
     for trial in planned:
         groups[rows[trial.trial_id], trial.dataset].append(trial)
     return {
-        (row, dataset, metric): _cell(trials, metric, finished)
+        (row, dataset, metric): aggregated(trials, metric, finished)
         for (row, dataset), trials in groups.items()
         for metric in METRICS
     }
@@ -57,9 +57,10 @@ def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
     }
 
 
-def _cell(
+def aggregated(
     trials: list[PlannedTrial], metric: str, finished: Mapping[str, Mapping[str, Any]]
 ) -> Cell:
+    """The cell of trials of one row and dataset, from the runs of those that are finished."""
     by_split: dict[int, list[float]] = defaultdict(list)
     for trial in trials:
         if trial.trial_id in finished:

@@ -1,7 +1,7 @@
-"""A table as text: Markdown that also reads well on a terminal, LaTeX, CSV and JSON.
+"""A sweep's table as text: Markdown, LaTeX, HTML (see `analysis.sheet`), CSV and JSON.
 
-Markdown and LaTeX show percent to one decimal, the best of ours in bold, the second best in
-italics. CSV has one line per number, JSON everything.
+Percent to one decimal, the best of ours in bold, the second best in italics. CSV has one line per
+number, JSON everything.
 """
 
 import csv
@@ -10,25 +10,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
+from analysis import sheet
 from analysis.model import Block, Entry, Heading, Table
 from analysis.published import PAPERS
 from osr_core.errors import ConfigError, unknown_name
 
-MARKDOWN_EMPHASIS = ("", "**", "*")  # by rank
 CSV_COLUMNS = (
     *("sweep", "dataset", "method", "metric", "source", "mean_percent", "std_percent"),
     *("num_finished", "num_planned", "starred", "note"),
-)
-LATEX_EMPHASIS = ("{}", r"\textbf{{{}}}", r"\textit{{{}}}")
-LATEX_SPECIAL = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "†": r"$^\dagger$",
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-    }
 )
 
 
@@ -43,19 +32,30 @@ def render(table: Table, format: str) -> str:
     return RENDERERS[format](table)
 
 
-def to_markdown(table: Table) -> str:
-    """Headings and aligned pipe tables."""
-    lines = [f"# {table.sweep}", "", provenance(table)]
-    for block in table.blocks:
-        lines += ["", f"## {heading(block)}", "", *_pipe_table(block)]
-        if remarks := [f"- {remark}" for remark in [*missing(block), *notes(block)]]:
-            lines += ["", *remarks]
-    return "\n".join([*lines, "", *legend(table, table.blocks), ""])
-
-
-def to_latex(table: Table) -> str:
-    """One floating table per dataset with the rules of booktabs; remarks stand below it."""
-    return "\n".join(_float(table, block) for block in table.blocks)
+def to_sheet(table: Table) -> sheet.Sheet:
+    """The table as it is printed."""
+    panels = tuple(
+        sheet.Panel(
+            name=block.dataset,
+            title=heading(block),
+            headings=("method", *(column.text for column in block.headings)),
+            rows=tuple(
+                (
+                    sheet.cell(row.label),
+                    *(
+                        sheet.cell(_number(entry, column), entry.mean_percent, entry.rank)
+                        for column, entry in zip(block.headings, row.entries, strict=True)
+                    ),
+                )
+                for row in block.rows
+            ),
+            remarks=(*missing(block), *notes(block)),
+            legend=tuple(legend(table, [block])),
+        )
+        for block in table.blocks
+    )
+    lines = tuple(legend(table, table.blocks))
+    return sheet.Sheet(table.sweep, table.sweep, provenance(table), panels, lines)
 
 
 def to_csv(table: Table) -> str:
@@ -73,8 +73,9 @@ def to_json(table: Table) -> str:
 
 
 RENDERERS: dict[str, Callable[[Table], str]] = {
-    "markdown": to_markdown,
-    "latex": to_latex,
+    "markdown": lambda table: sheet.to_markdown(to_sheet(table)),
+    "latex": lambda table: sheet.to_latex(to_sheet(table)),
+    "html": lambda table: sheet.to_html(to_sheet(table)),
     "csv": to_csv,
     "json": to_json,
 }
@@ -178,75 +179,3 @@ def _records(table: Table) -> Iterator[dict[str, str | int]]:
 
 def _four_decimals(percent: float | None) -> str:
     return "" if percent is None else f"{percent:.4f}"
-
-
-# -- Markdown --------------------------------------------------------------------------------------
-
-
-def _pipe_table(block: Block) -> Iterator[str]:
-    labels = [row.label.replace("|", r"\|") for row in block.rows]
-    columns = [_left_aligned("method", labels)]
-    columns += [
-        _left_aligned(column.text, _pointed([row.entries[i] for row in block.rows], column))
-        for i, column in enumerate(block.headings)
-    ]
-    for cells in zip(*columns, strict=True):
-        yield f"| {' | '.join(cells)} |"
-
-
-def _left_aligned(title: str, cells: Sequence[str]) -> list[str]:
-    width = max(map(len, [title, *cells]))
-    return [title.ljust(width), "-" * width, *(cell.ljust(width) for cell in cells)]
-
-
-def _pointed(entries: Sequence[Entry], column: Heading) -> list[str]:
-    """The numbers of a column, indented so that their decimal points are below each other."""
-    stars = [MARKDOWN_EMPHASIS[entry.rank] for entry in entries]
-    numbers = [_number(entry, column) for entry in entries]
-    starts = [
-        len(f"{star}{number.partition('.')[0]}")
-        for star, number in zip(stars, numbers, strict=True)
-    ]
-    return [
-        " " * (max(starts) - start) + star + number + star
-        for start, star, number in zip(starts, stars, numbers, strict=True)
-    ]
-
-
-# -- LaTeX -----------------------------------------------------------------------------------------
-
-
-def _float(table: Table, block: Block) -> str:
-    caption = [f"{table.sweep}, {heading(block)} ({provenance(table)}).", *legend(table, [block])]
-    remarks = [_escaped(remark) for remark in [*missing(block), *notes(block)]]
-    header = ["Method", *(column.text for column in block.headings)]
-    rows = [
-        [_escaped(row.label)]
-        + [
-            LATEX_EMPHASIS[entry.rank].format(_escaped(_number(entry, column)))
-            for column, entry in zip(block.headings, row.entries, strict=True)
-        ]
-        for row in block.rows
-    ]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{_escaped(' '.join(caption))}}}",
-            rf"  \label{{tab:{table.sweep}-{block.dataset}}}",
-            rf"  \begin{{tabular}}{{l{'c' * len(block.headings)}}}",
-            r"    \toprule",
-            f"    {' & '.join(map(_escaped, header))} \\\\",
-            r"    \midrule",
-            *(f"    {' & '.join(cells)} \\\\" for cells in rows),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            *(rf"  \par{{\footnotesize {remark}\par}}" for remark in remarks),
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.translate(LATEX_SPECIAL)

@@ -4,6 +4,13 @@ runs.parquet     one row per finished trial, sorted by RUNS_ORDER; holds no wall
                  MLflow id, so a sweep that suffered crashes gives the same bytes
 history.parquet  one row per fit, epoch and metric, sorted by HISTORY_ORDER
 scores.parquet   one row per trial and test image, sorted by trial_id, images in their order
+
+Where stages left what some figures need:
+mined.parquet       one row per known training image of each of PMAL's mining stages
+embeddings.parquet  one row per test image that was kept, and per prototype, of some trials
+
+links.parquet, beside them, says where each run lies in MLflow; it is the one file whose bytes
+depend on who ran what and when, and only the report reads it.
 """
 
 import json
@@ -16,6 +23,8 @@ import pyarrow as pa
 from osr_core.errors import DataError
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
+LINKS = "links.parquet"
+MINED, EMBEDDINGS = "mined.parquet", "embeddings.parquet"
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,7 @@ class Column:
     type: pa.DataType
     unit: str  # "" for names, ids and texts
     meaning: str
+    optional: bool = False  # null in runs that do not say; absent from older exports
 
 
 LOGITS = pa.list_(pa.field("element", pa.float32()))  # as Parquet names it
@@ -57,6 +67,7 @@ RUN_COLUMNS = (
     Column("selection", pa.string(), "", "rule that chose the hyperparameters, or none"),
     Column("commit", pa.string(), "", "version of the code"),
     *METRIC_COLUMNS,
+    Column("num_parameters", pa.int64(), "", "trainable parameters of the model", optional=True),
 )
 HISTORY_COLUMNS = (
     Column("sweep", pa.string(), "", "name of the sweep"),
@@ -77,6 +88,28 @@ SCORE_COLUMNS = (
     Column("predicted", pa.int32(), "", "position of the best known class"),
     Column("unknown_score", pa.float32(), "", "larger = more unknown"),
     Column("logits", LOGITS, "", "one per known class, larger = more that class"),
+    Column("class_name", pa.string(), "", "the image's own class in its dataset", optional=True),
+)
+MINED_COLUMNS = (
+    Column("stage_id", pa.string(), "", "identity of the mining, which several trials may share"),
+    Column("dataset", pa.string(), "", "dataset of the known training images"),
+    Column("split", pa.int32(), "", "number of the split in its protocol"),
+    Column("label", pa.int32(), "", "position among the sorted known classes"),
+    Column("robustness", pa.float64(), "fraction", "r of the image, 1 = most robust"),
+    Column("correct", pa.bool_(), "", "whether the first classifier of the ensemble is right"),
+    Column("prototype", pa.bool_(), "", "whether the image was chosen"),
+)
+EMBEDDING_COLUMNS = (
+    Column("trial_id", pa.string(), "", "the trial in runs.parquet"),
+    Column("role", pa.string(), "", "image (of the test set) or prototype"),
+    Column("label", pa.int32(), "", "position among the sorted known classes, -1 for unknown"),
+    Column("embedding", LOGITS, "", "output of the backbone"),
+)
+LINK_COLUMNS = (
+    Column("stage_id", pa.string(), "", "identity of the stage; a trial's is its trial_id"),
+    Column("kind", pa.string(), "", "score, fit or pmal.mine"),
+    Column("experiment_id", pa.string(), "", "MLflow's number of the sweep"),
+    Column("run_id", pa.string(), "", "MLflow's name of the run"),
 )
 METRICS = tuple(column.name for column in METRIC_COLUMNS)
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
@@ -147,6 +180,21 @@ def scores_schema() -> pa.Schema:
     return _schema(SCORE_COLUMNS)
 
 
+def links_schema() -> pa.Schema:
+    """Columns of links.parquet."""
+    return _schema(LINK_COLUMNS)
+
+
+def mined_schema() -> pa.Schema:
+    """Columns of mined.parquet."""
+    return _schema(MINED_COLUMNS)
+
+
+def embeddings_schema() -> pa.Schema:
+    """Columns of embeddings.parquet."""
+    return _schema(EMBEDDING_COLUMNS)
+
+
 def canonical_json(value: Any) -> str:
     """Sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -158,7 +206,7 @@ def _schema(columns: Sequence[Column]) -> pa.Schema:
             pa.field(
                 column.name,
                 column.type,
-                nullable=False,
+                nullable=column.optional,
                 metadata={"unit": column.unit, "meaning": column.meaning},
             )
             for column in columns

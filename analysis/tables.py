@@ -10,14 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from analysis.aggregate import Cell, cells, row_labels
+from analysis.exported import read_runs
 from analysis.model import Block, Entry, Heading, Row, Table
 from analysis.published import PAPERS, Published, published
 from analysis.render import render
-from analysis.schema import METRICS, RUNS, Plan, PlannedTrial, plan_in
-from osr_core.errors import ConfigError, DataError, unknown_name
+from analysis.schema import METRICS, PlannedTrial
+from osr_core.errors import ConfigError, unknown_name
 
 __all__ = ["DEFAULT_METRICS", "render", "table"]
 
@@ -34,7 +34,7 @@ def table(
         DataError: `folder` holds no export.
         ConfigError: a dataset that the sweep does not have, or an unknown metric.
     """
-    runs, plan = _read(folder)
+    runs, plan = read_runs(folder)
     there = list(dict.fromkeys(trial.dataset for trial in plan.trials))
     problems = [unknown_name("dataset", name, there) for name in datasets if name not in there]
     problems += [unknown_name("metric", name, METRICS) for name in metrics if name not in METRICS]
@@ -47,23 +47,16 @@ def table(
         sweep=plan.sweep,
         protocol=plan.protocol,
         recipe=plan.recipe,
-        selection=_joined(runs["selection"]) or "none",
+        selection=joined(runs["selection"]) or "none",
         num_splits=len({trial.split for trial in trials}),
         num_seeds=len({trial.seed for trial in trials}),
-        commit=_joined(runs["commit"]) or plan.commit,
+        commit=joined(runs["commit"]) or plan.commit,
         blocks=tuple(_block(name, trials, runs, metrics) for name in shown),
     )
 
 
-def _read(folder: Path) -> tuple[pa.Table, Plan]:
-    path = folder / RUNS
-    if not path.is_file():
-        raise DataError(f"there is no {RUNS} in {folder}; `osr export` writes it.")
-    runs = pq.read_table(path)
-    return runs, plan_in(runs.schema)
-
-
-def _joined(column: pa.ChunkedArray) -> str:
+def joined(column: pa.ChunkedArray) -> str:
+    """Every value once, for a header."""
     return ", ".join(sorted(set(column.to_pylist())))
 
 
@@ -106,27 +99,32 @@ def _task(finished: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _ours(column: Sequence[Cell], metric: str) -> list[Entry]:
-    """Entries of one column, the best two values ranked as they are shown: to one decimal.
-
-    A row with missing trials takes no part, and a value alone is not ranked.
-    """
+    """Entries of one column; a row with missing trials takes no part in the ranks."""
     shown = [
         None if cell.mean is None or cell.missing else round(100 * cell.mean, 1) for cell in column
     ]
-    values = sorted(
-        {value for value in shown if value is not None}, reverse=metric not in LOWER_IS_BETTER
-    )
-    ranked = values[:2] if len(values) > 1 else []
     return [
         Entry(
             mean_percent=None if cell.mean is None else 100 * cell.mean,
             std_percent=None if cell.std is None else 100 * cell.std,
             num_finished=cell.num_planned - len(cell.missing),
             num_planned=cell.num_planned,
-            rank=ranked.index(value) + 1 if value in ranked else 0,
+            rank=rank,
         )
-        for cell, value in zip(column, shown, strict=True)
+        for cell, rank in zip(column, ranks(shown, metric), strict=True)
     ]
+
+
+def ranks(shown: Sequence[float | None], metric: str) -> list[int]:
+    """1 for the best and 2 for the second best of values as they are printed, 0 else.
+
+    Ties share a rank; where nothing differs, nothing is ranked.
+    """
+    values = sorted(
+        {value for value in shown if value is not None}, reverse=metric not in LOWER_IS_BETTER
+    )
+    best = values[:2] if len(values) > 1 else []
+    return [best.index(value) + 1 if value in best else 0 for value in shown]
 
 
 def _printed(values: Sequence[Published], paper: str) -> Entry:

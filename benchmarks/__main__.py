@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -13,7 +14,9 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("training_loop",)
+NAMES = ("orchestration", "training_loop", "decode_cache", "mining", "export")
+
+NEED_RAY = ("orchestration", "export")
 
 
 def machine() -> dict[str, Any]:
@@ -53,6 +56,9 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for name in names:
         print(f"== {name} on {where}")
+        if name in NEED_RAY and importlib.util.find_spec("ray") is None:
+            print("   skipped: Ray is not installed")
+            continue
         result = importlib.import_module(f"benchmarks.{name}").measure()
         record = {"benchmark": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", **machine()}
         path = RESULTS / f"{name}-{where}.json"

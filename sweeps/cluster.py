@@ -3,8 +3,9 @@
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from sweeps.home import silence
 
@@ -14,24 +15,22 @@ import ray  # noqa: E402  (reads its environment at import)
 from ray import tune  # noqa: E402
 
 from osr_core.stage import Stage  # noqa: E402
-from sweeps.frontier import Frontier  # noqa: E402
-from sweeps.searcher import Ended, StageSearcher, Started  # noqa: E402
+from sweeps.searcher import Deaths, Ended, StageSearcher, Started  # noqa: E402
 from sweeps.spec import Resources  # noqa: E402
 from sweeps.trainable import StageTrainable  # noqa: E402
-from sweeps.work import Workplace  # noqa: E402
-
-WORKER_DEATHS = 3  # attempts lost to dying workers before a stage is given up
+from sweeps.work import Identities, Workplace  # noqa: E402
 
 
 def connect(address: str | None = None) -> None:
     """Join the cluster at `address`, or start one on this machine with all its cores."""
     ray.init(
-        address=address,
+        address=address or "local",  # None would join whatever cluster this machine ran last
         include_dashboard=False,
         log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
+        logging_level=logging.CRITICAL,
     )
+    # Deaths of workers reach users through the searcher, with their stage's name.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def disconnect() -> None:
@@ -57,24 +56,34 @@ def gpus_per_stage(resources: Resources) -> float:
 
 def execute(
     stages: Sequence[Stage],
+    identities: Identities,
     place: Workplace,
     resources: Resources,
     folder: Path,
     *,
     started: Started,
     ended: Ended,
-) -> None:
-    """Run stages, each as soon as its inputs are committed; returns when none is left."""
-    bundle = {"CPU": resources.cpus, "GPU": gpus_per_stage(resources)}
-    trainable = tune.with_parameters(
-        StageTrainable, identities={stage.id: stage.identity for stage in stages}, place=place
-    )
+    on_start: Callable[[StageSearcher], None],
+) -> int:
+    """Run stages, each as soon as its inputs are committed; the number of retries.
+
+    Returns when none is left or, once the searcher that `on_start` got was stopped, when none runs.
+    """
+    gpus = gpus_per_stage(resources)
+
+    def bundle(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        whole = max(1.0, gpus) if config.get("alone") else gpus
+        return tune.PlacementGroupFactory([{"CPU": resources.cpus, "GPU": whole if gpus else 0}])
+
+    trainable = tune.with_parameters(StageTrainable, identities=identities, place=place)
     at_once = slots(resources)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
+    searcher = StageSearcher(list(stages), started, ended)
+    on_start(searcher)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, tune.PlacementGroupFactory([bundle])),
+        tune.with_resources(trainable, bundle),
         tune_config=tune.TuneConfig(
-            search_alg=StageSearcher(Frontier(stages), started, ended),
+            search_alg=searcher,
             num_samples=-1,
             max_concurrent_trials=2 * at_once,  # one queued per slot, so no worker waits
             reuse_actors=True,
@@ -84,8 +93,9 @@ def execute(
             name="stages",
             storage_path=str(folder.resolve()),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+            callbacks=[Deaths(searcher)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # stages keep theirs
         ),
     )
     tuner.fit()
+    return searcher.retries.total()

@@ -24,6 +24,7 @@ class Frontier:
         self._unfinished = set(self._stages)
         self._ready = [self._rank[s] for s, inputs in self._waiting_for.items() if not inputs]
         heapq.heapify(self._ready)
+        self._delayed: list[tuple[float, str]] = []  # (not before, stage id)
 
     def _ranks(self) -> dict[str, tuple[float, int, str]]:
         """Sort keys: minus the length of the longest path to an end, then the plan's order."""
@@ -33,9 +34,16 @@ class Frontier:
             length[stage_id] = after + effort(self._stages[stage_id])
         return {s: (-length[s], order, s) for order, s in enumerate(self._stages)}
 
-    def next(self) -> Stage | None:
-        """The next stage to run, or None while all that is left waits for others."""
+    def next(self, now: float = 0.0) -> Stage | None:
+        """The next stage to run, or None while all that is left waits for others or for later."""
+        while self._delayed and self._delayed[0][0] <= now:
+            heapq.heappush(self._ready, self._rank[heapq.heappop(self._delayed)[1]])
         return self._stages[heapq.heappop(self._ready)[2]] if self._ready else None
+
+    def again(self, stage_id: str, not_before: float) -> None:
+        """An attempt at a stage came to nothing; it is handed out once more."""
+        if stage_id in self._unfinished:
+            heapq.heappush(self._delayed, (not_before, stage_id))
 
     def finish(self, stage_id: str) -> None:
         """A stage is committed; its users may become ready. Saying so twice changes nothing."""

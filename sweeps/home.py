@@ -19,6 +19,11 @@ QUIET = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "600",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # sweeps/shutdown.py has the signals
+    # A request that MLflow's client repeats by itself can make a second run; we look before we
+    # repeat (sweeps/background.py).
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 
 
@@ -33,6 +38,7 @@ class Home:
     """The folder of one user's results: `--home`, OSR_HOME or ./osr-home."""
 
     root: Path
+    tracking: str | None = None  # URI of an MLflow server; None: a database in this folder
 
     @property
     def store(self) -> Path:
@@ -41,13 +47,18 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's database."""
-        return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+        """MLflow's server or database."""
+        return self.tracking or f"sqlite:///{self.root.resolve() / 'mlflow' / 'mlflow.db'}"
 
     @property
-    def artifacts(self) -> Path:
-        """MLflow's files."""
-        return self.root / "mlflow" / "artifacts"
+    def has_tracking(self) -> bool:
+        """Whether there is an MLflow to look at; a server is believed to be there."""
+        return self.tracking is not None or (self.root / "mlflow" / "mlflow.db").exists()
+
+    @property
+    def artifact_uri(self) -> str | None:
+        """Where MLflow's files lie; None leaves it to the server."""
+        return None if self.tracking else (self.root.resolve() / "mlflow" / "artifacts").as_uri()
 
     @property
     def ray(self) -> Path:

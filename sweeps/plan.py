@@ -5,11 +5,11 @@ Pure and sorted: the same spec and data give the same plan, byte for byte, on ev
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from osr_core.backbones import resolve_backbone
+from osr_core.backbones import BackboneConfig, resolve_backbone
 from osr_core.config import as_dict, build
 from osr_core.data import benchmark
 from osr_core.data.splits import ClassSplit, class_split
@@ -18,6 +18,8 @@ from osr_core.recipes import Recipe, Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
 from sweeps.spec import MethodSettings, SweepSpec
+
+EVERY_BACKBONE = {each.name for each in fields(BackboneConfig)}  # settings that all have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class Plan:
     """All trials of a sweep and the stages that they are made of."""
 
     spec: SweepSpec
+    fingerprints: Mapping[str, str]
     trials: tuple[PlannedTrial, ...]
     stages: Mapping[str, Stage] = field(default_factory=dict)  # by id, inputs before users
 
@@ -125,7 +128,7 @@ def make_plan(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Plan:
     stages: dict[str, Stage] = {}
     for trial in trials.values():
         add_stages(trial.score, stages)
-    return Plan(spec=spec, trials=tuple(trials.values()), stages=stages)
+    return Plan(spec=spec, fingerprints=fingerprints, trials=tuple(trials.values()), stages=stages)
 
 
 def add_stages(stage: Stage, stages: dict[str, Stage]) -> None:
@@ -161,7 +164,7 @@ def plan_trial(
     recipe = recipe_of(spec, split, name)
     known = benchmark(split.benchmark).known
     backbone = resolve_backbone(
-        {**recipe.backbone, **spec.backbone, **settings.backbone},
+        lay_backbones(recipe.backbone, spec.backbone, settings.backbone),
         image_size=known.image_size,
         channels=known.channels,
     )
@@ -194,6 +197,20 @@ def recipe_of(spec: SweepSpec, split: ClassSplit, method: str) -> Recipe:
     """The recipe that the spec asks for."""
     made_for = benchmark(split.benchmark)
     return common(made_for) if spec.recipe == "common" else METHODS[method].published(made_for)
+
+
+def lay_backbones(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Backbone settings, later ones over earlier ones.
+
+    A layer that names another network than those before it keeps of theirs only what every network
+    has (the image's size and channels): a head or a width means something else there, or nothing.
+    """
+    laid: dict[str, Any] = {}
+    for layer in layers:
+        if layer.get("name", laid.get("name")) != laid.get("name"):
+            laid = {key: value for key, value in laid.items() if key in EVERY_BACKBONE}
+        laid = {**laid, **layer}
+    return laid
 
 
 def override(values: dict[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:

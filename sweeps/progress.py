@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from osr_core.stage import Stage
+from sweeps import retries
 from sweeps.frontier import effort
 from sweeps.plan import Plan
 from sweeps.work import Outcome
@@ -54,12 +55,13 @@ class SweepProgress:
     @property
     def done(self) -> int:
         """Stages committed, those from earlier launches included."""
-        return self.already + sum(o.reason is None for o in self.ended.values())
+        return self.already + sum(o.cause is None for o in self.ended.values())
 
     @property
     def failed(self) -> list[Outcome]:
-        """Stages that failed in this launch."""
-        return [outcome for outcome in self.ended.values() if outcome.reason is not None]
+        """Stages that were given up in this launch."""
+        causes = (None, retries.INTERRUPTED)
+        return [outcome for outcome in self.ended.values() if outcome.cause not in causes]
 
     def started(self, stage: Stage) -> None:
         """A stage was handed to the cluster."""
@@ -72,9 +74,11 @@ class SweepProgress:
         self.ended[outcome.stage_id] = outcome
         self.skipped += skipped
         label = self.plan.describe(self.todo[outcome.stage_id])
-        if outcome.reason is not None:
+        if outcome.cause == retries.INTERRUPTED:
+            self.console.print(f"saved {label}", markup=False)
+        elif outcome.cause is not None:
             self.console.print(f"[red]failed[/] {label}: ", end="")
-            self.console.print(outcome.reason, markup=False)
+            self.console.print(outcome.reason, markup=False, soft_wrap=True)
         elif not self.console.is_terminal:
             self.console.print(
                 f"[{self.done}/{self.total}] {label} {outcome.wall_s:.1f} s, eta {self.eta()}",

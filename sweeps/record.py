@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from osr_core.errors import ConfigError
-from sweeps.plan import Plan
+from sweeps.plan import Plan, make_plan
+from sweeps.spec import parse_spec
 from sweeps.store import Store
 
 
@@ -19,6 +20,8 @@ def plan_record(plan: Plan, commit: str) -> dict[str, Any]:
         "protocol": spec.protocol,
         "recipe": spec.recipe,
         "commit": commit,
+        "spec": spec.plain(),
+        "fingerprints": dict(plan.fingerprints),
         "trials": [
             {
                 "trial_id": trial.id,
@@ -41,6 +44,21 @@ def plan_record(plan: Plan, commit: str) -> dict[str, Any]:
             for stage in plan.stages.values()
         ],
     }
+
+
+def plan_of(record: Mapping[str, Any]) -> Plan:
+    """The plan that a record was made from.
+
+    Raises:
+        ConfigError: this version of the code makes other stages from its spec.
+    """
+    plan = make_plan(parse_spec(record["spec"], record["sweep"]), record["fingerprints"])
+    if {stage["stage_id"] for stage in record["stages"]} != set(plan.stages):
+        raise ConfigError(
+            f"sweep '{record['sweep']}' was run with commit {record['commit']}, whose stages "
+            "differ from this version's. Use that commit, or run the sweep again."
+        )
+    return plan
 
 
 def claim_name(store: Store, record: Mapping[str, Any], replace: bool) -> None:

@@ -1,39 +1,70 @@
 """From a spec to committed results: plan, run what is missing, track, tell what is left."""
 
-import logging
-import queue
-import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from osr_core.data import BENCHMARKS
 from osr_core.data.tasks import fingerprints
+from osr_core.identity import digest
 from osr_core.stage import Stage
+from sweeps import retries
+from sweeps.background import BackgroundTracking
 from sweeps.home import Home
+from sweeps.lease import Lease
 from sweeps.plan import Plan, PlannedTrial, make_plan, remaining
 from sweeps.progress import SweepProgress
+from sweeps.reaper import Reaper
 from sweeps.record import claim_name, code_version, plan_record
+from sweeps.shutdown import Shutdown
 from sweeps.spec import SweepSpec
-from sweeps.store import Store
+from sweeps.store import Fence, Store
 from sweeps.work import Outcome, Workplace
 
 if TYPE_CHECKING:
+    from sweeps.searcher import StageSearcher
     from sweeps.tracking import Tracker
 
-log = logging.getLogger(__name__)
+PASSES = 2  # the second makes what was found damaged on the way to MLflow
+NOT_RUN = "not run"
 
 
-@dataclass(frozen=True)
-class Summary:
-    """How a launch ended."""
+@dataclass
+class Launch:
+    """One `osr run`: what it works on, and how it went."""
 
     plan: Plan
-    started: int  # stages handed to the cluster
-    missing: list[tuple[PlannedTrial, str]]  # trials without a result, and why
+    store: Store
+    home: Home
+    data_root: Path | None
+    console: Console
+    fence: Fence
+    address: str | None  # of a running Ray cluster; None: one is started on this machine
+    started: int = 0  # stages handed to the cluster
+    retried: int = 0  # attempts that came to nothing
+    stopped: bool = False  # by Ctrl-C, SIGTERM or another driver
+    tracking_problem: str | None = None  # why MLflow is not up to date, if so
+    up_to_date: bool = False  # nothing was to be done, not even in MLflow
+
+    @property
+    def missing(self) -> list[tuple[PlannedTrial, str]]:
+        """Planned trials without a result, each with the failed stages to blame."""
+        done = self.store.committed(trial.id for trial in self.plan.trials)
+        missing = []
+        for trial in self.plan.trials:
+            if trial.id in done:
+                continue
+            reasons = [
+                f"{self.plan.describe(stage)} failed: {failure['reason']}"
+                for stage in trial.score.walk()
+                if (failure := self.store.failure(stage.id)) is not None
+            ]
+            missing.append((trial, "; ".join(reasons) or NOT_RUN))
+        return missing
 
 
 def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
@@ -47,125 +78,129 @@ def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
 def check_data(spec: SweepSpec, data_root: Path | None) -> None:
     """Decode every data set of a spec once, so that a broken file is found before any work."""
     for name in spec.datasets:
-        BENCHMARKS[name].known.load(data_root, "train")
-        for reader in {BENCHMARKS[name].known, BENCHMARKS[name].unknown}:
-            reader.load(data_root, "test")
+        pair = BENCHMARKS[name]
+        pair.known.at(data_root, "train", pair.known.image_size)
+        for reader in {pair.known, pair.unknown}:
+            reader.at(data_root, "test", pair.known.image_size)
 
 
 def run_sweep(
-    spec: SweepSpec, home: Home, data_root: Path | None, console: Console, *, replace: bool
-) -> Summary:
+    spec: SweepSpec,
+    home: Home,
+    data_root: Path | None,
+    console: Console,
+    *,
+    address: str | None = None,
+    replace: bool = False,
+    take_over: bool = False,
+) -> Launch:
     """Run every stage of a sweep that is not done yet."""
     plan = plan_with_data(spec, data_root)
     store = Store(home.store)
     commit = code_version()
-    record = plan_record(plan, commit)
-    claim_name(store, record, replace)
-    todo = remaining(plan, store.committed(plan.stages))
-    if todo:
-        check_data(spec, data_root)
-    failures: list[Outcome] = []
-    tracking = BackgroundTracking(plan, store, home, commit)
-    try:
-        if todo:
-            failures = run_stages(plan, todo, home, data_root, console, tracking)
-    finally:
-        complete = len(store.committed(trial.id for trial in plan.trials)) == len(plan.trials)
-        tracking.close(complete)
-    return Summary(plan, len(todo), missing_trials(plan, store, failures))
+    with Lease(store, spec.name, take_over=take_over) as lease:
+        fence = Fence(spec.name, lease.number)
+        launch = Launch(plan, store, home, data_root, console, fence, address)
+        record = plan_record(plan, commit)
+        claim_name(store, record, replace)
+        state = tracking_state(home, record)
+        if is_complete(launch) and home.has_tracking and store.tracked(spec.name) == state:
+            launch.up_to_date = True
+            return launch
+        for _ in range(PASSES):
+            tracking = BackgroundTracking(partial(make_tracker, plan, store, home, commit))
+            try:
+                if todo := remaining(plan, store.committed(plan.stages)):
+                    check_data(spec, data_root)
+                    run_stages(launch, todo, tracking)
+            finally:
+                tracking.close(status_of(launch))
+                launch.tracking_problem = tracking.problem
+            if is_complete(launch) and not tracking.problem:
+                store.mark_tracked(spec.name, state)
+            if launch.stopped or all(reason != NOT_RUN for _, reason in launch.missing):
+                break  # nothing was found damaged while it was written to MLflow
+    return launch
 
 
-def run_stages(
-    plan: Plan,
-    todo: list[Stage],
-    home: Home,
-    data_root: Path | None,
-    console: Console,
-    tracking: "BackgroundTracking",
-) -> list[Outcome]:
-    """Run stages on a Ray cluster; those that failed come back."""
+def tracking_state(home: Home, record: Mapping[str, Any]) -> str:
+    """Stands for a plan and the MLflow that holds it."""
+    return digest([home.tracking_uri, record])
+
+
+def is_complete(launch: Launch) -> bool:
+    """Whether every trial has its result."""
+    done = launch.store.committed(trial.id for trial in launch.plan.trials)
+    return len(done) == len(launch.plan.trials)
+
+
+def status_of(launch: Launch) -> str:
+    """MLflow's word for how a sweep ended."""
+    if is_complete(launch):
+        return "FINISHED"
+    return "KILLED" if launch.stopped else "FAILED"
+
+
+def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) -> None:
+    """Run stages on a Ray cluster until none is left or the user stops it."""
     from sweeps import cluster  # Ray takes seconds to import, and a finished sweep needs none
 
+    plan, store = launch.plan, launch.store
     place = Workplace(
-        store=str(home.store.resolve()),
-        data_root=None if data_root is None else str(data_root.resolve()),
+        store=store.uri if "://" in store.uri else str(Path(store.uri).resolve()),
+        data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
+        fence=launch.fence,
         cpus=plan.spec.resources.cpus,
+        checkpoint_every_s=plan.spec.resources.checkpoint_every_s,
     )
-    cluster.connect()
-    try:
-        with SweepProgress(plan, todo, console) as progress:
+    searchers: list[StageSearcher] = []
+
+    def stop() -> None:
+        launch.stopped = True
+        store.ask_to_stop(launch.fence)
+        for searcher in searchers:
+            searcher.stop()
+
+    with (
+        Reaper(),
+        Shutdown(stop) as shutdown,
+        SweepProgress(plan, todo, launch.console) as progress,
+    ):
+        try:
+            cluster.connect(launch.address)
+            shutdown.take_signals()  # Ray has put its own handlers there
 
             def ended(outcome: Outcome, skipped: list[str]) -> None:
+                if outcome.cause == retries.INTERRUPTED and not launch.stopped:
+                    launch.console.print(outcome.reason, markup=False)
+                    stop()
+                elif outcome.cause is not None:
+                    reason = outcome.reason or outcome.cause
+                    store.save_failure(outcome.stage_id, reason, outcome.traceback or "")
                 progress.finished(outcome, skipped)
                 tracking.add(plan.stages[outcome.stage_id])
 
-            cluster.execute(
+            launch.started += len(todo)
+            launch.retried += cluster.execute(
                 todo,
+                {stage.id: stage.identity for stage in plan.stages.values()},
                 place,
                 plan.spec.resources,
-                home.ray,
+                launch.home.ray,
                 started=progress.started,
                 ended=ended,
+                on_start=searchers.append,
             )
-        return progress.failed
-    finally:
-        cluster.disconnect()
+        except KeyboardInterrupt:
+            launch.stopped = True
+        finally:
+            cluster.disconnect()
 
 
-def missing_trials(
-    plan: Plan, store: Store, failures: list[Outcome]
-) -> list[tuple[PlannedTrial, str]]:
-    """Planned trials without a result, each with the failed stage to blame."""
-    done = store.committed(trial.id for trial in plan.trials)
-    missing = []
-    for trial in plan.trials:
-        if trial.id in done:
-            continue
-        needs = {stage.id for stage in trial.score.walk()}
-        reasons = [
-            f"{plan.describe(plan.stages[failure.stage_id])} failed: {failure.reason}"
-            for failure in failures
-            if failure.stage_id in needs
-        ]
-        missing.append((trial, "; ".join(reasons) or "not run"))
-    return missing
-
-
-class BackgroundTracking:
-    """Writes to MLflow in a thread of its own, so that tracking never holds up a stage."""
-
-    def __init__(self, plan: Plan, store: Store, home: Home, commit: str) -> None:
-        self._make = partial(_tracker, plan, store, home, commit)
-        self._queue: queue.SimpleQueue[Stage | None] = queue.SimpleQueue()
-        self._complete = False
-        self._thread = threading.Thread(target=self._loop, name="tracking", daemon=True)
-        self._thread.start()
-
-    def add(self, stage: Stage) -> None:
-        """A stage ended; its run is written soon."""
-        self._queue.put(stage)
-
-    def close(self, complete: bool) -> None:
-        """Write what is left, end the parent run, and wait for it."""
-        self._complete = complete
-        self._queue.put(None)
-        self._thread.join()
-
-    def _loop(self) -> None:
-        try:
-            tracker = self._make()
-            while (stage := self._queue.get()) is not None:
-                tracker.record(stage)
-            tracker.close(self._complete)
-        except Exception:  # results are safe on the store; MLflow is brought up to date next time
-            log.exception("MLflow could not be written; results are safe, run again to bring it up")
-
-
-def _tracker(plan: Plan, store: Store, home: Home, commit: str) -> "Tracker":
+def make_tracker(plan: Plan, store: Store, home: Home, commit: str) -> "Tracker":
+    """A tracker that knows what MLflow holds of the sweep."""
     from sweeps.tracking import Tracker  # MLflow takes seconds to import
 
-    home.artifacts.mkdir(parents=True, exist_ok=True)
-    artifacts = home.artifacts.resolve().as_uri()
-    tracker = Tracker(plan, store, home.tracking_uri, artifacts, commit)
+    tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, commit)
     tracker.open()
     return tracker

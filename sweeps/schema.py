@@ -1,13 +1,18 @@
-"""JSON Schema of spec files, for editors; made from the same declarations that check a spec."""
+"""What a spec may say, for editors (JSON Schema) and for people (`osr methods`).
+
+Both are made from the declarations that check a spec.
+"""
 
 import dataclasses
 import typing
 from typing import Any
 
 from osr_core.backbones import BACKBONES
+from osr_core.config import BOUNDS
 from osr_core.data import BENCHMARKS
 from osr_core.methods import METHODS
 from osr_core.recipes import Training
+from sweeps.planned import PLANNED
 from sweeps.spec import Resources, SweepSpec
 
 
@@ -18,7 +23,8 @@ def json_schema() -> dict[str, Any]:
         plain[name] = {"description": info.description}
     plain["name"] |= {"type": "string"}
     plain["protocol"] |= {"type": "string"}
-    plain["datasets"] |= {"type": "array", "items": {"enum": sorted(BENCHMARKS)}, "minItems": 1}
+    plain["datasets"] |= {"type": "array", "minItems": 1}
+    plain["datasets"] |= {"items": {"enum": sorted({*BENCHMARKS, *PLANNED["datasets"]})}}
     for name in ("splits", "seeds"):
         plain[name] |= {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
     plain["recipe"] |= {"enum": ["common", "published"]}
@@ -38,7 +44,9 @@ def json_schema() -> dict[str, Any]:
     plain["training"] |= training
     plain["backbone"] |= backbone
     plain["resources"] |= Resources.model_json_schema()
-    methods = {}
+    methods: dict[str, Any] = {
+        name: {"description": f"left out: {why}"} for name, why in PLANNED["methods"].items()
+    }
     for name, method in METHODS.items():
         settings = _settings_schema(method.Config, grids=True)
         settings["properties"] |= {"training": training, "backbone": backbone}
@@ -84,3 +92,30 @@ def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:
             **(either if grids or typing.get_origin(field.type) is tuple else value),
         }
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def settings_listing(config: type[Any]) -> list[dict[str, Any]]:
+    """One row for each setting of a config: its name, default, range and meaning."""
+    return [
+        {
+            "setting": field.name,
+            "default": field.default,
+            "range": _range(field, typing.get_type_hints(config)[field.name]),
+            "meaning": field.metadata["meaning"],
+        }
+        for field in dataclasses.fields(config)
+    ]
+
+
+def _range(field: dataclasses.Field[Any], hint: Any) -> str:
+    """What a setting may be: "one of a, b", "float > 0, <= 1", "true or false"."""
+    if field.metadata["choices"]:
+        return "one of " + ", ".join(map(str, field.metadata["choices"]))
+    if hint is bool:
+        return "true or false"
+    bounds = [
+        f"{BOUNDS[bound][1]} {field.metadata[bound]}"
+        for bound in ("above", "at_least", "below", "at_most")
+        if field.metadata[bound] is not None
+    ]
+    return " ".join([getattr(hint, "__name__", str(hint)), ", ".join(bounds)]).strip()

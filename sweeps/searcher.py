@@ -1,51 +1,90 @@
-"""Plan -> Ray Tune: hands out a stage as soon as its inputs are committed, with no barrier."""
+"""Plan -> Ray Tune: hands out a stage as soon as its inputs are committed, with no barrier.
 
+Tune's own retries are not used: it does not know whose fault a failure is.
+"""
+
+import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
+from ray import tune
 from ray.tune.search import Searcher
 
 from osr_core.stage import Stage
+from sweeps import retries
 from sweeps.frontier import Frontier
+from sweeps.retries import Retries
 from sweeps.work import Outcome
 
 Started = Callable[[Stage], None]
 Ended = Callable[[Outcome, list[str]], None]  # the outcome, and ids of stages skipped for it
+NODE_WORDS = ("node has died", "preempted", "node was terminated")  # in Ray's reason of a death
 
 
 class StageSearcher(Searcher):  # type: ignore[misc]
     """Tune asks it for the next trial and tells it how each one ended."""
 
-    def __init__(self, frontier: Frontier, started: Started, ended: Ended) -> None:
+    def __init__(self, stages: list[Stage], started: Started, ended: Ended) -> None:
         super().__init__(metric="wall_s", mode="min")
-        self.frontier, self.started, self.ended = frontier, started, ended
+        self.frontier, self.started, self.ended = Frontier(stages), started, ended
+        self.stages = {stage.id: stage for stage in stages}
         self.running: dict[str, str] = {}  # Tune's trial id -> stage id
+        self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
+        self.retries = Retries()
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Hand out nothing more; what runs may end."""
+        self.stopping = True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next stage; None: ask again later; FINISHED: there will be no more."""
-        stage = self.frontier.next()
+        if self.stopping or self.frontier.exhausted:
+            return Searcher.FINISHED  # type: ignore[no-any-return]
+        stage = self.frontier.next(time.monotonic())
         if stage is None:
-            return Searcher.FINISHED if self.frontier.exhausted else None
+            return None
         self.running[trial_id] = stage.id
         self.started(stage)
-        return {"stage_id": stage.id}
+        return {"stage_id": stage.id, "alone": stage.id in self.alone}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Release the users of a finished stage, or skip those of a failed one."""
+        """Release the users of a finished stage. A death is told to `on_death` instead."""
+        if error or result is None:
+            return
+        fields = [field.name for field in dataclasses.fields(Outcome)]
+        self._settle(trial_id, Outcome(**{name: result[name] for name in fields}))
+
+    def on_death(self, trial_id: str, message: str) -> None:
+        """The process of a running stage is gone; Ray's words say whether its node is, too."""
+        if trial_id not in self.running:
+            return
+        node = any(word in message for word in NODE_WORDS)
+        cause = retries.NODE_LOST if node else retries.WORKER_DIED
+        stage_id = self.running[trial_id]
+        reason = f"{cause}: {message.strip().splitlines()[-1]}" if message.strip() else cause
+        outcome = Outcome(
+            stage_id=stage_id, wall_s=0.0, cause=cause, reason=reason, traceback=message
+        )
+        self._settle(trial_id, outcome)
+
+    def _settle(self, trial_id: str, outcome: Outcome) -> None:
         stage_id = self.running.pop(trial_id, None)
         if stage_id is None:
             return
-        if result is None or error:
-            reason = "its worker process died again and again; see Ray's logs"
-            outcome = Outcome(stage_id=stage_id, wall_s=0.0, reason=reason)
-        else:
-            outcome = Outcome(**{key: result[key] for key in ("stage_id", "wall_s", "reason")})
         skipped: list[str] = []
-        if outcome.reason is None:
+        if outcome.cause is None:
             self.frontier.finish(stage_id)
-        else:
+        elif outcome.cause != retries.INTERRUPTED:
+            delay = self.retries.delay(stage_id, outcome.cause)
+            if delay is not None:
+                if outcome.cause == retries.OUT_OF_MEMORY:
+                    self.alone.add(stage_id)
+                self.frontier.again(stage_id, time.monotonic() + delay)
+                return
             skipped = self.frontier.fail(stage_id)
         self.ended(outcome, skipped)
 
@@ -57,4 +96,20 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher into snapshots that are never read."""
+        return {}
+
+
+class Deaths(tune.Callback):  # type: ignore[misc]
+    """Tells the searcher of worker processes that died; Tune's searchers do not hear why."""
+
+    def __init__(self, searcher: StageSearcher) -> None:
+        self.searcher = searcher
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called after Tune gave the trial up."""
+        error = trial.get_error()
+        self.searcher.on_death(trial.trial_id, "" if error is None else str(error))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As the searcher's."""
         return {}

@@ -13,15 +13,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 from osr_core.backbones import resolve_backbone
 from osr_core.config import as_dict, build
 from osr_core.data import BENCHMARKS
 from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, unknown_name
-from osr_core.methods import METHODS
+from osr_core.methods import METHODS, method_named
 from osr_core.recipes import Training
+from sweeps.planned import Missing, leave_out
 
 OVERRIDES = ("training", "backbone")  # settings of a method that are not its own hyperparameters
 
@@ -36,7 +44,7 @@ class MethodSettings:
 
 
 class Resources(BaseModel):
-    """What one stage occupies while it runs; does not change results."""
+    """How stages are run; nothing here changes a result."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     cpus: int = Field(1, ge=1, description="CPU cores, and threads, of a stage")
@@ -45,6 +53,9 @@ class Resources(BaseModel):
         ge=0,
         le=8,
         description="GPUs of a stage, or a fraction; default: 1 where there are any",
+    )
+    checkpoint_every_s: float = Field(
+        default=60.0, ge=0, description="seconds between the checkpoints of a fit"
     )
 
 
@@ -85,8 +96,10 @@ def _methods(values: Any) -> Any:
     problems: list[str] = []
     expanded: dict[str, list[MethodSettings]] = {}
     for name, entries in values.items():
-        if name not in METHODS:
-            problems.append(unknown_name("method", name, METHODS))
+        try:
+            method_named(name)
+        except ConfigError as error:
+            problems += error.problems
             continue
         try:
             expanded[name] = list(expand(name, entries))
@@ -130,6 +143,25 @@ class SweepSpec(BaseModel):
         min_length=1, description="methods by name; a list in a setting is a grid"
     )
     resources: Resources = Field(Resources(), description="what one stage occupies")
+
+    _missing: tuple[Missing, ...] = PrivateAttr(())
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What the file names and nothing implements yet; no other field has it."""
+        return self._missing
+
+    def plain(self) -> dict[str, Any]:
+        """This spec as values that `parse_spec` takes: every grid point written out."""
+        values = self.model_dump(exclude={"methods"})
+        values["methods"] = {
+            name: [
+                {**point.hyperparameters, "training": point.training, "backbone": point.backbone}
+                for point in points
+            ]
+            for name, points in self.methods.items()
+        }
+        return values
 
 
 # -- grids -----------------------------------------------------------------------------------------
@@ -242,10 +274,14 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
     problems: list[str] = []
     spec = None
     try:
-        spec = SweepSpec.model_validate(dict(values))
+        kept, missing = leave_out(values)
+        spec = SweepSpec.model_validate(kept)
+        spec._missing = missing
     except ValidationError as error:
         for detail in error.errors():
             problems += _sentences(detail)
+    except ConfigError as error:
+        problems += error.problems
     problems += _split_problems(values)
     if spec is None or problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])

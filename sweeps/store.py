@@ -1,20 +1,27 @@
 """The store: what stages leave, by stage id, on any file system that pyarrow knows.
 
-    FORMAT                       the version of this layout
-    stages/3f/3f9a.../NAME       artifacts
+    FORMAT                         the version of this layout
+    stages/3f/3f9a.../NAME         artifacts
     stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there
-    work/3f9a....checkpoint      the state of an unfinished fit
-    failures/3f9a....json        why the last attempt at a stage failed
-    sweeps/NAME.json             the plan that a sweep's name stands for
+    work/3f9a....checkpoint        the state of an unfinished fit
+    work/3f9a....progress          how many epochs it has behind it, for people
+    failures/3f9a....json          why a stage was given up
+    damaged/3f9a....-N/            a result that did not match its checksum, kept for inspection
+    sweeps/NAME.json               the plan that a sweep's name stands for
+    tracked/NAME                   which plan of it MLflow holds in full
+    leases/NAME/N.json             who ran the sweep as its Nth driver (lease.py)
+    leases/NAME/N.stop             the Nth driver asks its workers to save and stop
 
 A local file is written under a temporary name, synced and renamed, so no reader sees half of one.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +35,30 @@ FORMAT = "osr-sweeps store 1"
 
 
 class StoreError(OsrError):
-    """The store cannot be used, or what is in it does not match its checksum."""
+    """The store cannot be used, or a stage's result is not in it."""
+
+
+class DamagedError(StoreError):
+    """A result that does not match its checksum; the stage must be done again."""
+
+    def __init__(self, stage_id: str, message: str) -> None:
+        self.stage_id = stage_id
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type["DamagedError"], tuple[str, str]]:
+        return type(self), (self.stage_id, str(self))
+
+
+class FencedError(StoreError):
+    """Another driver has taken the sweep over; what this one's workers did is not wanted."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """The driver that a worker works for; only the latest of a sweep may commit."""
+
+    sweep: str
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +96,7 @@ class Store:
             found = self._read("FORMAT")
             if found is None:
                 self._write("FORMAT", FORMAT.encode())
-        except OSError as error:
+        except (OSError, StoreError) as error:
             raise StoreError(
                 f"store {self.uri} cannot be used: {error}. "
                 "Choose a folder that you can write to with --home or OSR_HOME."
@@ -80,10 +110,10 @@ class Store:
     # -- stages ----------------------------------------------------------------------------------
 
     def committed(self, ids: Iterable[str]) -> set[str]:
-        """Those of `ids` that are done."""
+        """Those of `ids` that are done; an empty marker, as a power cut may leave, is none."""
         paths = {self._path(_folder(stage) + "/commit.json"): stage for stage in ids}
         infos = self._fs.get_file_info(list(paths)) if paths else []
-        return {paths[info.path] for info in infos if info.type == pafs.FileType.File}
+        return {paths[info.path] for info in infos if info.is_file and info.size}
 
     def commit(
         self,
@@ -94,8 +124,13 @@ class Store:
         *,
         started_at: float,
         host: str,
+        fence: Fence | None = None,
     ) -> Commit:
-        """Leave a stage's result: artifacts first, the marker last. The first commit stays."""
+        """Leave a stage's result: artifacts first, the marker last. The first commit stays.
+
+        Raises:
+            FencedError: `fence` is no longer the latest driver of its sweep.
+        """
         if self.committed([stage_id]):
             return self.read_commit(stage_id)
         for name, content in artifacts.items():
@@ -112,13 +147,19 @@ class Store:
             finished_at=time.time(),
             host=host,
         )
+        self.check_fence(fence)
         self._write(f"{_folder(stage_id)}/commit.json", canonical_json(asdict(commit)).encode())
         self._delete(f"failures/{stage_id}.json")
         self._delete(f"work/{stage_id}.checkpoint")
+        self._delete(f"work/{stage_id}.progress")
         return commit
 
     def read_commit(self, stage_id: str) -> Commit:
-        """The marker of a finished stage; StoreError where it is missing or broken."""
+        """The marker of a finished stage.
+
+        Raises:
+            StoreError: there is none. DamagedError: it cannot be read.
+        """
         content = self._read(f"{_folder(stage_id)}/commit.json")
         if content is None:
             raise StoreError(f"stage {stage_id} is not in store {self.uri}; run its sweep first")
@@ -126,37 +167,46 @@ class Store:
             return Commit(**json.loads(content))
         except (ValueError, TypeError) as error:
             path = self._path(f"{_folder(stage_id)}/commit.json")
-            raise StoreError(
-                f"{path} is damaged: {error}. Delete {Path(path).parent} and run the sweep again."
-            ) from error
+            raise DamagedError(stage_id, f"{path} is damaged: {error}") from error
 
     def read(self, stage_id: str, name: str) -> bytes:
-        """One artifact; StoreError names the file where it does not match its checksum."""
+        """One artifact.
+
+        Raises:
+            DamagedError: the file is missing or does not match its checksum; it is named.
+        """
         expected = self.read_commit(stage_id).artifacts.get(name)
         content = self._read(f"{_folder(stage_id)}/{name}")
         path = self._path(f"{_folder(stage_id)}/{name}")
         if expected is None:
             raise StoreError(f"stage {stage_id} has no artifact {name}")
         if content is None or _checksum(content) != expected["blake2b"]:
-            raise StoreError(
-                f"{path} is missing or does not match its checksum. "
-                f"Delete {Path(path).parent} and run the sweep again."
-            )
+            message = f"{path} is missing or does not match its checksum"
+            raise DamagedError(stage_id, message)
         return content
 
     def read_all(self, stage_id: str) -> dict[str, bytes]:
         """All artifacts of a finished stage by name."""
         return {name: self.read(stage_id, name) for name in self.read_commit(stage_id).artifacts}
 
+    def set_aside(self, stage_id: str) -> None:
+        """Take a damaged result out of the way, so that its stage is done again."""
+        for number in itertools.count(1):
+            target = self._path(f"damaged/{stage_id}-{number}")
+            if self._fs.get_file_info(target).type == pafs.FileType.NotFound:
+                break
+        self._fs.create_dir(self._path("damaged"))
+        self._fs.move(self._path(_folder(stage_id)), target)
+
     # -- attempts --------------------------------------------------------------------------------
 
     def save_failure(self, stage_id: str, reason: str, traceback: str) -> None:
-        """Remember why the last attempt failed."""
+        """Remember why a stage was given up."""
         failure = {"reason": reason, "traceback": traceback, "failed_at": time.time()}
         self._write(f"failures/{stage_id}.json", json.dumps(failure).encode())
 
     def failure(self, stage_id: str) -> dict[str, Any] | None:
-        """Why the last attempt failed, if it did."""
+        """Why a stage was given up, if it was."""
         content = self._read(f"failures/{stage_id}.json")
         return None if content is None else json.loads(content)
 
@@ -167,6 +217,16 @@ class Store:
     def save_checkpoint(self, stage_id: str, content: bytes) -> None:
         """Replace the state of an unfinished fit."""
         self._write(f"work/{stage_id}.checkpoint", content)
+
+    def save_progress(self, stage_id: str, epochs_done: int, num_epochs: int) -> None:
+        """Tell how far a fit is."""
+        progress = {"epochs_done": epochs_done, "num_epochs": num_epochs}
+        self._write(f"work/{stage_id}.progress", json.dumps(progress).encode())
+
+    def progress(self, stage_id: str) -> dict[str, int] | None:
+        """How far a fit is, if it was begun and is not committed."""
+        content = self._read(f"work/{stage_id}.progress")
+        return None if content is None else json.loads(content)
 
     # -- sweeps ----------------------------------------------------------------------------------
 
@@ -179,11 +239,100 @@ class Store:
         content = self._read(f"sweeps/{name}.json")
         return None if content is None else json.loads(content)
 
+    def mark_tracked(self, name: str, state: str) -> None:
+        """Remember that MLflow holds a sweep in full; `state` stands for plan and server."""
+        self._write(f"tracked/{name}", state.encode())
+
+    def tracked(self, name: str) -> str | None:
+        """What `mark_tracked` was told last."""
+        content = self._read(f"tracked/{name}")
+        return None if content is None else content.decode()
+
     def sweeps(self) -> list[str]:
         """Names of all sweeps that were run."""
         selector = pafs.FileSelector(self._path("sweeps"), allow_not_found=True)
         names = [info.base_name for info in self._fs.get_file_info(selector)]
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+    # -- cleaning up -----------------------------------------------------------------------------
+
+    def unneeded(self, needed: Collection[str]) -> dict[str, int]:
+        """Bytes by folder or file of what belongs to none of the stages `needed`, checkpoints and
+        results set aside included.
+        """
+        sizes: dict[str, int] = {}
+        for top, depth in (("stages", 3), ("work", 2), ("failures", 2), ("damaged", 2)):
+            selector = pafs.FileSelector(self._path(top), allow_not_found=True, recursive=True)
+            for info in self._fs.get_file_info(selector):
+                if not info.is_file:
+                    continue
+                name = "/".join(info.path.removeprefix(f"{self._root}/").split("/")[:depth])
+                stage_id = name.split("/")[depth - 1][:32]
+                if stage_id not in needed or top == "damaged":
+                    sizes[name] = sizes.get(name, 0) + (info.size or 0)
+        return sizes
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove what `unneeded` listed; a result's marker goes first, so half of one is none."""
+        for name in names:
+            path = self._path(name)
+            if self._fs.get_file_info(path).is_file:
+                self._delete(name)
+                continue
+            self._delete(f"{name}/commit.json")
+            self._fs.delete_dir(path)
+
+    # -- drivers ---------------------------------------------------------------------------------
+
+    def latest_lease(self, sweep: str) -> tuple[int, dict[str, Any] | None]:
+        """The highest number given to a driver of a sweep, 0 at first, and its record."""
+        selector = pafs.FileSelector(self._path(f"leases/{sweep}"), allow_not_found=True)
+        names = [info.base_name for info in self._fs.get_file_info(selector)]
+        numbers = [int(name[:-5]) for name in names if name[:-5].isdigit() and name[-5:] == ".json"]
+        number = max(numbers, default=0)
+        content = self._read(f"leases/{sweep}/{number}.json") if number else None
+        return number, None if content is None else json.loads(content)
+
+    def create_lease(self, sweep: str, number: int, record: Mapping[str, Any]) -> bool:
+        """Take a number; False where another driver was faster (exact on local file systems)."""
+        if isinstance(self._fs, pafs.LocalFileSystem):
+            path = Path(self._path(f"leases/{sweep}/{number}.json"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{number}.{uuid.uuid4().hex}.tmp")
+            temporary.write_text(json.dumps(record))
+            try:
+                os.link(temporary, path)  # fails if the name is taken, and is never half written
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
+            return True
+        if self._read(f"leases/{sweep}/{number}.json") is not None:
+            return False
+        self.write_lease(sweep, number, record)
+        return True
+
+    def write_lease(self, sweep: str, number: int, record: Mapping[str, Any]) -> None:
+        """Bring one's own lease up to date."""
+        self._write(f"leases/{sweep}/{number}.json", json.dumps(record).encode())
+
+    def check_fence(self, fence: Fence | None) -> None:
+        """FencedError unless `fence` is the latest driver of its sweep."""
+        if fence is None:
+            return
+        latest, holder = self.latest_lease(fence.sweep)
+        if latest != fence.number:
+            by = f"process {holder['pid']} on {holder['host']}" if holder else "another driver"
+            raise FencedError(f"sweep '{fence.sweep}' was taken over by {by}; nothing committed")
+
+    def ask_to_stop(self, fence: Fence) -> None:
+        """Tell the workers of a driver to save and stop."""
+        self._write(f"leases/{fence.sweep}/{fence.number}.stop", b"")
+
+    def asked_to_stop(self, fence: Fence) -> bool:
+        """Whether the driver has asked its workers to stop."""
+        info = self._fs.get_file_info(self._path(f"leases/{fence.sweep}/{fence.number}.stop"))
+        return bool(info.is_file)
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -199,11 +348,17 @@ class Store:
 
     def _write(self, name: str, content: bytes) -> None:
         path = self._path(name)
-        if isinstance(self._fs, pafs.LocalFileSystem):
-            write_atomically(Path(path), content)
-            return
-        with self._fs.open_output_stream(path) as stream:  # object stores show whole objects only
-            stream.write(content)
+        try:
+            if isinstance(self._fs, pafs.LocalFileSystem):
+                write_atomically(Path(path), content)
+                return
+            with self._fs.open_output_stream(path) as stream:  # objects are shown whole or not
+                stream.write(content)
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be written: {error}. Make room or give permission, then run the "
+                "sweep again; nothing that is committed is lost."
+            ) from error
 
     def _delete(self, name: str) -> None:
         try:
@@ -215,12 +370,16 @@ class Store:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write under a temporary name, sync, rename: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -17,15 +17,15 @@ silence()
 import mlflow  # noqa: E402  (reads its environment at import)
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunStatus, ViewType  # noqa: E402
+from mlflow.entities import Metric, Param, Run, ViewType  # noqa: E402
 
 from osr_core.stage import Stage  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.record import plan_record  # noqa: E402
-from sweeps.store import Commit, Store  # noqa: E402
+from sweeps.store import Commit, DamagedError, Store  # noqa: E402
 
 PARENT = "mlflow.parentRunId"
-METRICS_PER_CALL = 1000  # MLflow's limit on one log_batch
+METRICS_PER_CALL = 900  # MLflow takes 1,000 metrics, params and tags in one call
 
 
 @dataclass
@@ -35,69 +35,97 @@ class Tracker:
     plan: Plan
     store: Store
     uri: str
-    artifacts: str
+    artifacts: str | None  # where a new experiment's files go; None: the server decides
     commit: str  # the version of the code, for the parent run
-    runs: dict[str, Run] = field(default_factory=dict)  # by stage id
+    run_ids: dict[str, str] = field(default_factory=dict)  # by stage id
+    finished: set[str] = field(default_factory=set)  # ids of stages whose runs are complete
 
     def open(self) -> None:
-        """Find or make the experiment, the parent run and the map of what is there already."""
-        mlflow.set_tracking_uri(self.uri)
+        """Find or make the experiment, the parent run and the map of what is there already.
+
+        Where an answer was lost a run may be there twice; the younger one is deleted.
+        """
+        self._make_folders()
         self.client = mlflow.MlflowClient(self.uri)
         name = self.plan.spec.name
         experiment = self.client.get_experiment_by_name(name)
+        where = f"{self.artifacts}/{name}" if self.artifacts else None
         self.experiment_id = (
             experiment.experiment_id
             if experiment
-            else self.client.create_experiment(name, artifact_location=f"{self.artifacts}/{name}")
+            else self.client.create_experiment(name, artifact_location=where)
         )
+        parents = []
         for run in self._all_runs():
-            if run.data.tags.get("kind") == "sweep":
-                self.parent = run
-            elif stage_id := run.data.tags.get("stage_id"):
-                self.runs[stage_id] = run
-        if not hasattr(self, "parent"):
-            tags = {"kind": "sweep", "mlflow.note.content": f"The sweep {name}: plan and runs."}
-            self.parent = self.client.create_run(
-                self.experiment_id, tags=tags, run_name=f"sweep {name}"
-            )
-        self.client.update_run(self.parent.info.run_id, status="RUNNING")
-        self._log_file(
-            self.parent, "plan.json", json.dumps(plan_record(self.plan, self.commit)).encode()
-        )
+            tags = run.data.tags
+            stage_id = tags.get("stage_id", "")
+            if tags.get("kind") == "sweep":
+                parents.append(run.info.run_id)
+            elif stage_id in self.run_ids:
+                self.client.delete_run(run.info.run_id)
+            elif stage_id:
+                self.run_ids[stage_id] = run.info.run_id
+                if run.info.status == "FINISHED":
+                    self.finished.add(stage_id)
+        for twin in parents[1:]:
+            self.client.delete_run(twin)
+        self.parent_id = parents[0] if parents else self._create_parent()
+        record = json.dumps(plan_record(self.plan, self.commit)).encode()
+        self._log_file(self.parent_id, "plan.json", record)
 
     def record(self, stage: Stage) -> None:
         """Bring the run of one stage up to date with the store; does nothing the second time."""
-        run = self.runs.get(stage.id)
-        if run is not None and run.info.status == "FINISHED":
+        if stage.id in self.finished:
             return
-        failure = None
         if self.store.committed([stage.id]):
-            commit = self.store.read_commit(stage.id)
-        elif (failure := self.store.failure(stage.id)) is None:
-            return
-        started_at = commit.started_at if failure is None else failure["failed_at"]
-        if run is None:
-            run = self._create(stage, started_at)
-        run_id = run.info.run_id
-        if failure is None:
-            self._log_metrics(run_id, stage, commit)
-            for name in ("history.parquet", "scores.parquet"):
-                if name in commit.artifacts:
-                    self._log_file(run, name, self.store.read(stage.id, name))
-        else:
+            try:
+                self._record_commit(stage, self.store.read_commit(stage.id))
+            except DamagedError:
+                self.store.set_aside(stage.id)  # the runner sees that it is missing, and makes it
+                return
+            self.finished.add(stage.id)
+        elif (failure := self.store.failure(stage.id)) is not None:
+            run_id = self._run_of(stage, failure["failed_at"])
             self.client.set_tag(run_id, "reason", failure["reason"][:5000])
-            self._log_file(run, "traceback.txt", failure["traceback"].encode())
-        status = "FINISHED" if failure is None else "FAILED"
-        ended_at = commit.finished_at if failure is None else failure["failed_at"]
-        self.client.set_terminated(run_id, status, end_time=milliseconds(ended_at))
-        self.runs[stage.id] = self.client.get_run(run_id)
+            self._log_file(run_id, "traceback.txt", failure["traceback"].encode())
+            self.client.set_terminated(run_id, "FAILED", milliseconds(failure["failed_at"]))
 
-    def close(self, complete: bool) -> None:
+    def close(self, status: str) -> None:
         """Record whatever is still missing, and end the parent run."""
         for stage in self.plan.stages.values():
             self.record(stage)
-        status = RunStatus.to_string(RunStatus.FINISHED if complete else RunStatus.FAILED)
-        self.client.set_terminated(self.parent.info.run_id, status)
+        self.client.set_terminated(self.parent_id, status)
+
+    def _record_commit(self, stage: Stage, commit: Commit) -> None:
+        run_id = self._run_of(stage, commit.started_at)
+        self._log_metrics(run_id, stage, commit)
+        for name in ("history.parquet", "scores.parquet"):
+            if name in commit.artifacts:
+                self._log_file(run_id, name, self.store.read(stage.id, name))
+        self.client.set_terminated(run_id, "FINISHED", milliseconds(commit.finished_at))
+
+    def _make_folders(self) -> None:
+        """SQLite makes its file, but not the folder."""
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+
+    def _create_parent(self) -> str:
+        name = self.plan.spec.name
+        tags = {"kind": "sweep", "mlflow.note.content": f"The sweep {name}: its plan and its runs."}
+        run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"sweep {name}")
+        return str(run.info.run_id)
+
+    def _run_of(self, stage: Stage, started_at: float) -> str:
+        """The run of a stage, made if need be."""
+        if stage.id not in self.run_ids:
+            run = self.client.create_run(
+                self.experiment_id,
+                start_time=milliseconds(started_at),
+                tags={**self._tags(stage), PARENT: self.parent_id},
+                run_name=self.plan.describe(stage),
+            )
+            self.run_ids[stage.id] = run.info.run_id
+        return self.run_ids[stage.id]
 
     def _all_runs(self) -> list[Run]:
         runs: list[Run] = []
@@ -114,18 +142,6 @@ class Tracker:
             token = page.token
             if not token:
                 return runs
-
-    def _create(self, stage: Stage, started_at: float) -> Run:
-        tags = {**self._tags(stage), PARENT: self.parent.info.run_id}
-        run = self.client.create_run(
-            self.experiment_id,
-            start_time=milliseconds(started_at),
-            tags=tags,
-            run_name=self.plan.describe(stage),
-        )
-        params = {key: str(value) for key, value in stage.config.get("method", {}).items()}
-        self.client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in params.items()])
-        return run
 
     def _tags(self, stage: Stage) -> dict[str, str]:
         """What a run is found and filtered by; the export reads the tags of score runs."""
@@ -166,14 +182,16 @@ class Tracker:
             points = [
                 Metric(row["metric"], row["value"], at, row["epoch"]) for row in history.to_pylist()
             ]
-        for start in range(0, len(points), METRICS_PER_CALL):
+        params = [Param(key, str(value)) for key, value in stage.config["method"].items()]
+        self.client.log_batch(run_id, metrics=points[:METRICS_PER_CALL], params=params)
+        for start in range(METRICS_PER_CALL, len(points), METRICS_PER_CALL):
             self.client.log_batch(run_id, metrics=points[start : start + METRICS_PER_CALL])
 
-    def _log_file(self, run: Run, name: str, content: bytes) -> None:
+    def _log_file(self, run_id: str, name: str, content: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             path.write_bytes(content)
-            self.client.log_artifact(run.info.run_id, str(path))
+            self.client.log_artifact(run_id, str(path))
 
 
 def milliseconds(seconds: float) -> int:

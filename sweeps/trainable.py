@@ -5,7 +5,7 @@ from typing import Any
 
 from ray import tune
 
-from sweeps.work import Workplace, work
+from sweeps.work import Identities, Terminations, Workplace, work
 
 
 class StageTrainable(tune.Trainable):  # type: ignore[misc]
@@ -14,7 +14,7 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
     def setup(
         self,
         config: dict[str, Any],
-        identities: dict[str, dict[str, Any]] | None = None,
+        identities: Identities | None = None,
         place: Workplace | None = None,
     ) -> None:
         """`identities` and `place` come once per actor, by `tune.with_parameters`."""
@@ -22,11 +22,11 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         assert place is not None
         self.identities, self.place = identities, place
         self.stage_id = config["stage_id"]
+        Terminations.watch()
 
     def step(self) -> dict[str, Any]:
         """Run the stage; a failed one ends like any other, with its reason."""
-        outcome = work(self.stage_id, self.identities[self.stage_id], self.place)
-        return {**asdict(outcome), "done": True}
+        return {**asdict(work(self.stage_id, self.identities, self.place)), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next stage into the same process."""

@@ -1,6 +1,7 @@
 """One stage, from the store to the store: what a worker does, with or without Ray."""
 
 import os
+import signal
 import socket
 import time
 import traceback
@@ -11,9 +12,13 @@ from typing import Any
 
 import torch
 
+from osr_core.context import Context
 from osr_core.errors import OsrError
-from osr_core.execution import Context, run_stage
-from sweeps.store import Store
+from osr_core.execution import run_stage
+from sweeps import retries
+from sweeps.store import DamagedError, Fence, FencedError, Store, StoreError
+
+Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +27,9 @@ class Outcome:
 
     stage_id: str
     wall_s: float
-    reason: str | None = None  # why it failed; None where it is committed
+    cause: str | None = None  # one of `retries`' causes; None where the stage is committed
+    reason: str | None = None
+    traceback: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +38,39 @@ class Workplace:
 
     store: str
     data_root: str | None
+    fence: Fence | None = None
     cpus: int = 1
     checkpoint_every_s: float = 60.0
 
 
-class StoreCheckpoint:
-    """A fit's checkpoint in the store, due every so many seconds."""
+class Stopped(Exception):  # noqa: N818  (not an error: the state is saved)
+    """The attempt ends early, with its state saved; `cause` says who asked."""
 
-    def __init__(self, store: Store, stage_id: str, every_s: float) -> None:
-        self.store, self.stage_id, self.every_s = store, stage_id, every_s
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+
+class Terminations:
+    """Notices SIGTERM, which machines that will be taken away send in advance."""
+
+    received = False
+
+    @classmethod
+    def watch(cls) -> None:
+        """From now on SIGTERM means: save at the end of the epoch."""
+
+        def note(number: int, frame: object) -> None:
+            cls.received = True
+
+        signal.signal(signal.SIGTERM, note)
+
+
+class StoreCheckpoint:
+    """A fit's checkpoint in the store: every so many seconds, and when asked to stop."""
+
+    def __init__(self, store: Store, stage_id: str, place: Workplace) -> None:
+        self.store, self.stage_id, self.place = store, stage_id, place
         self.saved_at = time.monotonic()
 
     def load(self) -> bytes | None:
@@ -47,47 +78,91 @@ class StoreCheckpoint:
         return self.store.load_checkpoint(self.stage_id)
 
     def due(self) -> bool:
-        """Whether `every_s` seconds have passed since the last one."""
-        return time.monotonic() - self.saved_at >= self.every_s
+        """Whether it is time to save."""
+        waited = time.monotonic() - self.saved_at
+        return waited >= self.place.checkpoint_every_s or self._stop() is not None
 
     def save(self, content: bytes) -> None:
-        """Replace the state."""
+        """Replace the state; Stopped if that was the last thing to do."""
+        self.store.check_fence(self.place.fence)
         self.store.save_checkpoint(self.stage_id, content)
         self.saved_at = time.monotonic()
+        if (cause := self._stop()) is not None:
+            raise Stopped(cause)
+
+    def _stop(self) -> str | None:
+        if Terminations.received:
+            return retries.PREEMPTED
+        fence = self.place.fence
+        if fence is not None and self.store.asked_to_stop(fence):
+            return retries.INTERRUPTED
+        return None
 
 
-def work(stage_id: str, identity: Mapping[str, Any], place: Workplace) -> Outcome:
-    """Run a stage and commit it. What the stage raises is recorded, not passed on."""
-    started_at = time.time()
-    store = Store(place.store)
-    try:
-        if not store.committed([stage_id]):
-            run_and_commit(stage_id, identity, place, store, started_at)
-    except Exception as error:  # a stage may fail in any way; the others go on
-        reason = str(error) if isinstance(error, OsrError) else f"{type(error).__name__}: {error}"
-        store.save_failure(stage_id, reason, traceback.format_exc())
-        return Outcome(stage_id=stage_id, wall_s=time.time() - started_at, reason=reason)
-    return Outcome(stage_id=stage_id, wall_s=time.time() - started_at)
+def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
+    """Run a stage and commit it. What the stage raises is told, not passed on."""
+    started_at = time.monotonic()
 
+    def outcome(cause: str, error: BaseException | None = None) -> Outcome:
+        known = isinstance(error, OsrError)
+        reason = str(error) if known else f"{type(error).__name__}: {error}" if error else cause
+        return Outcome(
+            stage_id=stage_id,
+            wall_s=time.monotonic() - started_at,
+            cause=cause,
+            reason=reason,
+            traceback=traceback.format_exc() if error else None,
+        )
 
-def run_and_commit(
-    stage_id: str,
-    identity: Mapping[str, Any],
-    place: Workplace,
-    store: Store,
-    started_at: float,
-) -> None:
-    """Read the inputs, run, write the result."""
+    Terminations.received = False
     torch.set_num_threads(place.cpus)
+    try:
+        make(stage_id, identities, place, Store(place.store))
+    except Stopped as stopped:
+        return outcome(stopped.cause)
+    except FencedError as error:
+        return outcome(retries.INTERRUPTED, error)
+    except torch.cuda.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        return outcome(retries.OUT_OF_MEMORY, error)
+    except StoreError as error:
+        return outcome(retries.ERROR, error)
+    except OsrError as error:
+        return outcome(retries.REFUSED, error)
+    except Exception as error:  # a stage may fail in any way; the others go on
+        return outcome(retries.ERROR, error)
+    return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
+
+
+def make(stage_id: str, identities: Identities, place: Workplace, store: Store) -> None:
+    """See to it that a stage is committed; an input found damaged is made again first."""
+    if store.committed([stage_id]):
+        return
+    identity, started_at = identities[stage_id], time.time()
+    inputs = {}
+    for role, upstream in identity["inputs"].items():
+        try:
+            inputs[role] = store.read_all(upstream)
+        except DamagedError:
+            store.check_fence(place.fence)
+            store.set_aside(upstream)
+            make(upstream, identities, place, store)
+            inputs[role] = store.read_all(upstream)
+    num_epochs = identity["config"].get("training", {}).get("epochs", 1)
     context = Context(
-        inputs={role: store.read_all(upstream) for role, upstream in identity["inputs"].items()},
+        inputs=inputs,
         data_root=None if place.data_root is None else Path(place.data_root),
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        checkpoint=StoreCheckpoint(store, stage_id, place.checkpoint_every_s),
-        report=lambda epoch, row: None,
+        checkpoint=StoreCheckpoint(store, stage_id, place),
+        report=lambda epoch, row: store.save_progress(stage_id, epoch, num_epochs),
     )
     result = run_stage(identity["kind"], identity["config"], context)
-    host = f"{socket.gethostname()}:{os.getpid()}"
     store.commit(
-        stage_id, identity, result.artifacts, result.metrics, started_at=started_at, host=host
+        stage_id,
+        identity,
+        result.artifacts,
+        result.metrics,
+        started_at=started_at,
+        host=f"{socket.gethostname()}:{os.getpid()}",
+        fence=place.fence,
     )

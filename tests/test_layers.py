@@ -14,7 +14,7 @@ DOORS = {
     "torchvision": {"osr_core/vision.py"},
     "pydantic": {"sweeps/spec.py"},
     "yaml": {"sweeps/spec.py"},
-    "sklearn": {"osr_core/data/digits.py"},
+    "sklearn": {"osr_core/data/digits.py", "analysis/figures_pmal.py"},
 }
 
 
@@ -60,7 +60,10 @@ def test_analysis_reads_results_and_no_more():
 
 def test_only_the_command_reaches_from_sweeps_to_analysis():
     """The orchestration does not know tables."""
-    assert {line.split(" ")[0] for line in breaches("sweeps", "analysis")} <= {"sweeps/cli.py"}
+    assert {line.split(" ")[0] for line in breaches("sweeps", "analysis")} <= {
+        "sweeps/cli.py",
+        "sweeps/cli_results.py",
+    }
 
 
 @pytest.mark.parametrize(("vendor", "doors"), DOORS.items(), ids=DOORS.keys())

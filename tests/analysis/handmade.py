@@ -63,6 +63,7 @@ def run_of(trial, **metrics):
         "openness": 1 - (12 / 16) ** 0.5,
         "selection": "none",
         "commit": "1a2b3c4",
+        "num_parameters": None,
     }
 
 

@@ -1,21 +1,20 @@
-"""Exports from a real MLflow database, filled as sweeps/tracking.py fills it."""
+"""Exports from a real MLflow database, in one go."""
 
-import dataclasses
-import json
 import shutil
-from types import SimpleNamespace
+from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from handmade import planned_trial, run_of
-from mlflow import MlflowClient
-from mlflow.entities import Metric
+from handmade import run_of
+from tracked import FILES, SWEEP, TRIALS, Store, content, scores_of
 
 from analysis.export import ExportError, _artifact, export
 from analysis.schema import (
+    EMBEDDING_COLUMNS,
     HISTORY_COLUMNS,
+    LINK_COLUMNS,
     METRICS,
+    MINED_COLUMNS,
     RUN_COLUMNS,
     SCORE_COLUMNS,
     history_schema,
@@ -26,117 +25,9 @@ from analysis.schema import (
 from analysis.tables import table
 from osr_core.errors import ConfigError
 from osr_core.metrics import evaluate
-from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
 
 # MLflow's own use of SQLAlchemy warns that it is old.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-FILES = ("runs.parquet", "history.parquet", "scores.parquet")
-SWEEP = "hand_made"
-
-
-class Store:
-    """An MLflow database on SQLite, and what a tracker writes into it."""
-
-    def __init__(self, folder, database):
-        self.uri = f"sqlite:///{shutil.copy(database, folder / 'mlflow.db')}"
-        self.folder = folder / "artifacts"
-        self.client = MlflowClient(self.uri)
-
-    def sweep(self, trials, stages=(), name=SWEEP):
-        """A sweep's experiment and parent run with its plan."""
-        self.experiment = self.client.create_experiment(name, f"{self.folder}/{name}")
-        self.parent = self.run({"kind": "sweep"})
-        self.plan(trials, stages)
-
-    def plan(self, trials, stages=()):
-        """Write the plan, in place of an older one."""
-        plan = {"sweep": SWEEP, "protocol": "cac", "recipe": "common", "commit": "1a2b3c4"}
-        plan["trials"] = [dataclasses.asdict(trial) for trial in trials]
-        ids = [*(trial.trial_id for trial in trials), *stages]
-        plan["stages"] = [{"stage_id": stage_id, "kind": "any"} for stage_id in ids]
-        self.client.log_text(self.parent.info.run_id, json.dumps(plan), "plan.json")
-
-    def run(self, tags, metrics=(), files=(), status="FINISHED", start_time=None):
-        """One run with everything it has; gives the run."""
-        run = self.client.create_run(self.experiment, start_time=start_time, tags=tags)
-        run_id = run.info.run_id
-        self.client.log_batch(
-            run_id, metrics=[Metric(k, v, 1, 0) for k, v in dict(metrics).items()]
-        )
-        for name, content in dict(files).items():
-            path = self.folder / name
-            pq.write_table(content, path)
-            self.client.log_artifact(run_id, str(path))
-        self.client.set_terminated(run_id, status)
-        return run
-
-    def score(self, trial, status="FINISHED", start_time=None, **metrics):
-        """The score run of a trial."""
-        described = run_of(trial, **metrics)
-        tags = {name: str(described[name]) for name in described if name not in METRICS}
-        tags |= {
-            "stage_id": trial.trial_id,
-            "kind": "score",
-            "openness": repr(described["openness"]),
-        }
-        tags["backbone"] = json.dumps(json.loads(described["backbone"]), indent=1)
-        return self.run(
-            tags,
-            {f"test/{name}": described[name] for name in METRICS} | {"wall_s": 12.3},
-            {"scores.parquet": scores_of(trial)},
-            status,
-            start_time,
-        )
-
-    def fit(self, stage_id, split=0, status="FINISHED", losses=(0.5, 0.25)):
-        """The run of a fit."""
-        tags = {"stage_id": stage_id, "kind": "fit", "method": "cac", "dataset": "svhn"}
-        tags |= {"split": str(split), "seed": "0", "member": "0"}
-        rows = [
-            {"epoch": epoch, "metric": metric, "value": value}
-            for epoch, value in enumerate(losses, start=1)
-            for metric in ("tuplet", "anchor")
-        ]
-        history = pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA)
-        return self.run(tags, files={"history.parquet": history}, status=status)
-
-
-def scores_of(trial):
-    """Scores of four test images, which differ between splits."""
-    return pa.table(
-        {
-            "image_id": [f"svhn/test/{position}" for position in (7, 3, 5, 1)],
-            "label": [0, 1, 1, -1],
-            "predicted": [0, 1, 0, 0],
-            "unknown_score": [0.1, 0.2, 0.3 + trial.split, 0.25],
-            "logits": [[1.0, 0.0]] * 4,
-        },
-        schema=SCORES_SCHEMA,
-    )
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """MLflow's tables, which take it seconds to make."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def store(tmp_path, empty_database):
-    """A database of one test's own."""
-    (tmp_path / "artifacts").mkdir()
-    return Store(tmp_path, empty_database)
-
-
-def content(folder):
-    """The bytes of an export."""
-    return [(folder / name).read_bytes() for name in FILES]
-
-
-TRIALS = [planned_trial("CAC", split=split, alpha=10.0) for split in (1, 0, 2)]
 
 
 def test_export_has_what_mlflow_holds(store, tmp_path):
@@ -291,6 +182,7 @@ def test_run_without_a_tag_or_an_artifact_is_named(store, tmp_path):
     store.client.delete_tag(run_id, "openness")
     with pytest.raises(ExportError, match=f"score run {run_id} lacks 'openness'"):
         export(store.uri, SWEEP, tmp_path / "export")
+    store.client.set_tag(run_id, "openness", "0.1")
     shutil.rmtree(store.folder / SWEEP / run_id)
     with pytest.raises(ExportError, match=f"scores.parquet of run {run_id} cannot be read"):
         export(store.uri, SWEEP, tmp_path / "export")
@@ -306,7 +198,8 @@ def test_failed_export_leaves_the_older_one(store, tmp_path):
     with pytest.raises(ExportError):
         export(store.uri, SWEEP, tmp_path / "export")
     assert content(tmp_path / "export") == before
-    assert len(list((tmp_path / "export").iterdir())) == len(FILES)
+    names = {path.name for path in (tmp_path / "export").iterdir()}
+    assert names == {*FILES, "links.parquet", ".parts"}
 
 
 def test_artifacts_are_read_in_place_or_downloaded(tmp_path):
@@ -320,5 +213,13 @@ def test_artifacts_are_read_in_place_or_downloaded(tmp_path):
     (tmp_path / "a folder" / "scores.parquet").write_bytes(b"content")
     folder = (tmp_path / "a folder").as_posix()
     for uri in (folder, (tmp_path / "a folder").as_uri(), "mlflow-artifacts:/x", "s3://x/y"):
-        info = SimpleNamespace(artifact_uri=uri, run_id="a")
-        assert _artifact(Server(), SimpleNamespace(info=info), "scores.parquet") == b"content"
+        assert _artifact(Server(), uri, "a", "scores.parquet") == b"content"
+
+
+def test_every_column_is_documented():
+    """docs/exports.md says name, type, unit and meaning, as the files themselves do."""
+    text = (Path(__file__).parents[2] / "docs" / "exports.md").read_text(encoding="utf-8")
+    groups = (RUN_COLUMNS, HISTORY_COLUMNS, SCORE_COLUMNS, MINED_COLUMNS, EMBEDDING_COLUMNS)
+    for column in [column for columns in (*groups, LINK_COLUMNS) for column in columns]:
+        line = f"| {column.name} | {column.type} | {column.unit} | {column.meaning}"
+        assert line in text

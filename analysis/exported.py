@@ -1,0 +1,98 @@
+"""Reads an export back, also one that an older or a later version of this program wrote.
+
+A column that this version does not know is left out; one that an older version did not write yet is
+filled with nulls where `analysis.schema` says that it is optional, and refused otherwise.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.schema import (
+    EMBEDDING_COLUMNS,
+    EMBEDDINGS,
+    HISTORY,
+    HISTORY_COLUMNS,
+    LINK_COLUMNS,
+    LINKS,
+    MINED,
+    MINED_COLUMNS,
+    RUN_COLUMNS,
+    RUNS,
+    SCORE_COLUMNS,
+    SCORES,
+    Column,
+    Plan,
+    plan_in,
+)
+from osr_core.errors import DataError
+
+
+def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
+    """Finished trials, and the plan that they belong to.
+
+    Raises:
+        DataError: no export is there, or one that lacks its plan or a column.
+    """
+    path = _path(folder, RUNS)
+    plan = plan_in(pq.read_schema(path))
+    return _columns(path, RUN_COLUMNS), plan
+
+
+def read_history(folder: Path) -> pa.Table:
+    """Epochs of fits."""
+    return _columns(_path(folder, HISTORY), HISTORY_COLUMNS)
+
+
+def read_scores(folder: Path, trial_ids: Sequence[str]) -> pa.Table:
+    """Test images of some trials; the file is not read as a whole."""
+    path = _path(folder, SCORES)
+    return _columns(path, SCORE_COLUMNS, filters=[("trial_id", "in", list(trial_ids))])
+
+
+def read_mined(folder: Path) -> pa.Table:
+    """Training images with their robustness.
+
+    Raises:
+        DataError: the sweep has no mining stage that left them.
+    """
+    return _columns(_path(folder, MINED), MINED_COLUMNS)
+
+
+def read_embeddings(folder: Path, trial_id: str) -> pa.Table:
+    """Test images and prototypes of one trial, embedded.
+
+    Raises:
+        DataError: no trial of the sweep left them.
+    """
+    path = _path(folder, EMBEDDINGS)
+    return _columns(path, EMBEDDING_COLUMNS, filters=[("trial_id", "in", [trial_id])])
+
+
+def read_links(folder: Path) -> pa.Table:
+    """Where the runs lie in MLflow; empty for an export that does not say."""
+    if not (folder / LINKS).is_file():
+        return pa.schema([(column.name, column.type) for column in LINK_COLUMNS]).empty_table()
+    return _columns(folder / LINKS, LINK_COLUMNS)
+
+
+def _path(folder: Path, name: str) -> Path:
+    if not (folder / name).is_file():
+        raise DataError(f"there is no {name} in {folder}; `osr export` writes it.")
+    return folder / name
+
+
+def _columns(
+    path: Path, columns: Sequence[Column], filters: list[tuple[str, str, list[str]]] | None = None
+) -> pa.Table:
+    there = pq.read_schema(path).names
+    absent = [column for column in columns if column.name not in there]
+    if lost := [column.name for column in absent if not column.optional]:
+        raise DataError(f"{path} lacks the column {', '.join(lost)}; export the sweep again.")
+    names = [column.name for column in columns if column.name in there]
+    table = pq.read_table(path, columns=names, filters=filters)
+    for column in absent:
+        table = table.append_column(column.name, pa.nulls(len(table), column.type))
+    return table.select([column.name for column in columns])

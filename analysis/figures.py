@@ -1,0 +1,77 @@
+"""Figures by name: `draw` reads an export and gives a picture's bytes.
+
+roc, histogram   one trial: ROC; scores of known and unknown test images
+cac2, cac3       sensitivity of CAC to lambda and alpha; its components alone and together
+cac4, cac5       accepted unknowns by what they were taken for; examples with their scores
+pmal4a           robustness of training images, and accuracy per interval of it
+pmal4b, pmal6    embeddings with prototypes, without and with unknown images (t-SNE)
+pmal5a           one prototype per class against ten
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from analysis import figures_cac, figures_pmal, figures_trial
+from analysis.drawing import encoded, styled
+from analysis.sources import ImageLoader, Source
+from osr_core.errors import ConfigError, unknown_name
+
+__all__ = ["FIGURES", "ImageLoader", "draw"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a figure is made, and of which sweep unless another is named."""
+
+    make: Callable[[Source], Figure]
+    sweep: str  # "" where any will do and one must be named
+
+
+FIGURES: Mapping[str, Drawing] = {
+    "roc": Drawing(figures_trial.roc, ""),
+    "histogram": Drawing(figures_trial.histogram, ""),
+    "cac2": Drawing(figures_cac.sensitivity, "cac-fig2"),
+    "cac3": Drawing(figures_cac.components, "cac-fig3"),
+    "cac4": Drawing(figures_cac.mistaken, "cac-table2"),
+    "cac5": Drawing(figures_cac.examples, "cac-table2"),
+    "pmal4a": Drawing(figures_pmal.robustness, "pmal-table1"),
+    "pmal4b": Drawing(figures_pmal.prototypes, "pmal-table1"),
+    "pmal5a": Drawing(figures_pmal.one_against_ten, "pmal-table5"),
+    "pmal6": Drawing(figures_pmal.embedding, "pmal-table1"),
+}
+
+
+def draw(
+    name: str,
+    exports: Path,
+    *,
+    sweep: str = "",
+    trial: str = "",
+    format: str = "png",
+    images: ImageLoader | None = None,
+) -> bytes:
+    """The figure `name` of an exported sweep.
+
+    Args:
+        name: a key of FIGURES.
+        exports: the folder that holds a folder per sweep.
+        sweep: which one; "" for that of the paper's figure.
+        trial: how the trial's id begins, of figures about one; "" for the first that fits.
+        format: png, svg or pdf.
+        images: gives the pictures of test images, which cac5 shows.
+
+    Raises:
+        ConfigError: no such figure, format, or trial; no sweep named where one must be.
+        DataError: no export of the sweep, or one without what the figure shows; says what.
+    """
+    if name not in FIGURES:
+        raise ConfigError(unknown_name("figure", name, FIGURES))
+    chosen = sweep or FIGURES[name].sweep
+    if not chosen:
+        raise ConfigError(f"figure {name} is about one trial of any sweep: name it with --sweep.")
+    source = Source.open(exports / chosen, trial, images)
+    with styled():
+        return encoded(FIGURES[name].make(source), format)

@@ -1,0 +1,172 @@
+"""CAC's Figures 2 to 5, from our runs.
+
+    sensitivity  accuracy and AUROC over lambda (alpha at 10) and over alpha (lambda at 0.1)
+    components   both terms, and each alone
+    mistaken     unknown images that were accepted, by their class and what they were taken for
+    examples     wrongly accepted and rightly rejected images with their scores
+
+An image is accepted where its score is at most the one that accepts 95 % of the known test images.
+"""
+
+import json
+from collections import defaultdict
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.drawing import COLOURS, DASHES, GREY, HATCHES, MARKERS, canvas, note
+from analysis.layouts import CAC_DEFAULTS
+from analysis.published import paper_tables
+from analysis.sources import Run, Source
+from osr_core.errors import ConfigError, DataError
+
+MEASURED = {"accuracy": "ACC", "auroc": "AUROC"}
+VARIANTS = {"both terms": (True, True), "anchor only": (False, True), "tuplet only": (True, False)}
+LARGEST = 12  # unknown classes shown: those of which most images are accepted
+EXAMPLES = 5  # images of each kind
+
+
+def sensitivity(source: Source) -> Figure:
+    """Figure 2; grey: the range that the paper calls stable."""
+    stable = paper_tables()["cac"]["figures"]["fig2_stable_range"]
+    figure, both = canvas(2)
+    for axes, name, other, symbol in (
+        (both[0], "anchor_weight", "alpha", "lambda"),
+        (both[1], "alpha", "anchor_weight", "alpha"),
+    ):
+        runs = [run for run in source.rows("CAC") if _setting(run, other) == CAC_DEFAULTS[other]]
+        axes.axvspan(*stable[symbol], color="#eeeeee", zorder=0)
+        for number, (metric, title) in enumerate(MEASURED.items()):
+            points = _by(runs, name, metric)
+            values, means = zip(*((x, 100 * fmean(y)) for x, y in points), strict=True)
+            axes.plot(
+                values,
+                means,
+                color=COLOURS[number],
+                linestyle=DASHES[number],
+                marker=MARKERS[number],
+                label=title,
+            )
+        axes.set(xlabel=rf"$\{symbol}$", ylabel="%", xscale="log")
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
+    both[0].legend(title="grey: stable in the paper", title_fontsize=7)
+    note(figure, source.rests_on())
+    return figure
+
+
+def components(source: Source) -> Figure:
+    """Figure 3; bars are means, whiskers the deviation over trials."""
+    figure, (axes,) = canvas(width=4.2)
+    there = {
+        name: [
+            run
+            for run in source.rows("CAC")
+            if (_setting(run, "tuplet"), _setting(run, "anchor")) == switches
+        ]
+        for name, switches in VARIANTS.items()
+    }
+    shown = {name: runs for name, runs in there.items() if runs}
+    for number, (metric, title) in enumerate(MEASURED.items()):
+        places = np.arange(len(shown)) + 0.38 * (number - 0.5)
+        values = [[100 * run[metric] for run in runs] for runs in shown.values()]
+        bars = axes.bar(
+            places,
+            [fmean(one) for one in values],
+            0.34,
+            yerr=[stdev(one) if len(one) > 1 else 0 for one in values],
+            color=COLOURS[number],
+            hatch=HATCHES[number],
+            edgecolor="white",
+            ecolor="black",
+            capsize=2,
+            label=title,
+        )
+        axes.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
+    axes.set_xticks(range(len(shown)), list(shown))
+    axes.set(ylabel="%", ylim=(0, 118))
+    axes.grid(False, axis="x")
+    axes.legend(ncols=2, loc="upper left")
+    note(figure, source.rests_on())
+    return figure
+
+
+def mistaken(source: Source) -> Figure:
+    """Figure 4 as a matrix: rows are unknown classes, each with what its images were taken for."""
+    run = source.one("CAC")
+    scores = source.scores(run)
+    accepted = ~scores.known & (scores.unknown_score <= scores.threshold)
+    if not accepted.any():
+        raise DataError(f"trial {run['trial_id']} accepts no unknown image; nothing was mistaken.")
+    names = scores.known_names()
+    counts: dict[str, Any] = defaultdict(lambda: np.zeros(len(names)))
+    for position in accepted.nonzero()[0].tolist():
+        counts[scores.class_name[position] or "unknown"][scores.predicted[position]] += 1
+    largest = sorted(counts, key=lambda name: (-counts[name].sum(), name))[:LARGEST]
+    shares = np.array([100 * counts[name] / counts[name].sum() for name in largest])
+    figure, (axes,) = canvas(width=2.8 + 0.45 * len(names), height=1.8 + 0.3 * len(largest))
+    _matrix(axes, shares)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    labels = [f"{name} ({int(counts[name].sum())})" for name in largest]
+    axes.set_yticks(range(len(largest)), labels)
+    axes.set(xlabel="taken for, % of the row", title="accepted unknown images")
+    note(figure, source.rests_on(run))
+    return figure
+
+
+def examples(source: Source) -> Figure:
+    """Figure 5: the most known-looking unknown images, and the most unknown-looking ones."""
+    if source.images is None:
+        raise ConfigError("figure cac5 shows test images: say where they are with --data-root.")
+    run = source.one("CAC")
+    scores = source.scores(run)
+    unknown = (~scores.known).nonzero()[0]
+    ordered = unknown[np.argsort(scores.unknown_score[unknown], kind="stable")].tolist()
+    count = min(EXAMPLES, len(ordered) // 2)
+    chosen = [*ordered[:count], *ordered[len(ordered) - count :]]
+    pictures = source.images([scores.image_id[position] for position in chosen])
+    names = scores.known_names()
+    figure = Figure(figsize=(1.25 * count, 3.7))
+    for axes, position, picture in zip(
+        figure.subplots(2, count).flat, chosen, pictures, strict=True
+    ):
+        axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        own = scores.class_name[position] or "unknown"
+        taken = names[scores.predicted[position]]
+        axes.set_title(f"{own}\nas {taken}\n{scores.unknown_score[position]:.3g}", fontsize=7)
+        axes.axis("off")
+    figure.suptitle(
+        f"unknown images of the lowest and of the highest score\naccepted up to "
+        f"{scores.threshold:.3g}",
+        fontsize=8,
+    )
+    note(figure, source.rests_on(run))
+    return figure
+
+
+def _setting(run: Run, name: str) -> Any:
+    return json.loads(run["hyperparameters"])[name]
+
+
+def _by(runs: list[Run], name: str, metric: str) -> list[tuple[float, list[float]]]:
+    """Values of a metric by a setting, ascending."""
+    if not runs:
+        raise DataError(f"the sweep has no trial that varies {name} alone.")
+    groups: dict[float, list[float]] = defaultdict(list)
+    for run in runs:
+        groups[_setting(run, name)].append(run[metric])
+    return sorted(groups.items())
+
+
+def _matrix(axes: Axes, shares: Any) -> None:
+    """A grey heat map with its numbers written in, so that nothing rests on shade."""
+    axes.imshow(shares, cmap="Greys", vmin=0, vmax=100, aspect="auto")
+    axes.grid(False)
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.5:
+            colour = "white" if share > 50 else "black"
+            axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour, size=8)
+    axes.spines[:].set(visible=True, color=GREY)

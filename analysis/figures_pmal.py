@@ -1,0 +1,127 @@
+"""PMAL's Figures 4 to 6, from our runs.
+
+    robustness       how r is distributed over the training images, and the share of each interval
+                     that the first classifier gets right                               (Figure 4a)
+    prototypes       known test images and prototypes                                   (Figure 4b)
+    one_against_ten  scores with one prototype per class and with ten                   (Figure 5a)
+    embedding        the same as prototypes, with unknown images                        (Figure 6)
+
+Embeddings are laid out in the plane by t-SNE with a fixed seed, started from their principal
+components.
+"""
+
+import json
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+
+from analysis.drawing import BLUE, COLOURS, GREY, MARKERS, ORANGE, canvas, note
+from analysis.exported import read_embeddings, read_mined
+from analysis.figures_trial import draw_histogram
+from analysis.sources import Run, Source
+from osr_core.errors import DataError
+
+INTERVALS = 10
+PERPLEXITY = 30
+MOST_IMAGES = 1500  # known and unknown together; of more, every n-th
+
+
+def robustness(source: Source) -> Figure:
+    """Bars: share of the images in each interval of r; line: their accuracy."""
+    mined = read_mined(source.folder)
+    first = mined["stage_id"][0].as_py()
+    mine = mined.filter([stage == first for stage in mined["stage_id"].to_pylist()])
+    r, correct = mine["robustness"].to_numpy(), mine["correct"].to_numpy(zero_copy_only=False)
+    edges = np.linspace(0, 1, INTERVALS + 1)
+    place = np.clip(np.digitize(r, edges) - 1, 0, INTERVALS - 1)
+    counts = np.bincount(place, minlength=INTERVALS)
+    right = np.bincount(place, weights=correct, minlength=INTERVALS)
+    middles = (edges[:-1] + edges[1:]) / 2
+    figure, (axes,) = canvas(width=4.2)
+    shares = 100 * counts / counts.sum()
+    axes.bar(middles, shares, 0.09, color=BLUE, label="images")
+    filled = counts > 0
+    accuracy = 100 * right[filled] / counts[filled]
+    axes.plot(middles[filled], accuracy, color=ORANGE, marker="s", label="accuracy")
+    axes.plot(middles[filled], accuracy, color="black", linewidth=0.5)
+    axes.set(xlabel="robustness r", ylabel="%", xlim=(0, 1), ylim=(0, 105))
+    axes.legend(loc="center left")
+    task = f"{mine['dataset'][0].as_py()}/{mine['split'][0].as_py()}"
+    note(figure, f"{len(r)} training images of {task}, mining {first[:8]}; {source.rests_on()}")
+    return figure
+
+
+def prototypes(source: Source) -> Figure:
+    """Known images and prototypes."""
+    return _plane(source, with_unknown=False)
+
+
+def embedding(source: Source) -> Figure:
+    """Known and unknown images, and prototypes."""
+    return _plane(source, with_unknown=True)
+
+
+def one_against_ten(source: Source) -> Figure:
+    """Score densities of the same split with T = 1 and T = 10."""
+    by_count = {
+        count: [run for run in source.rows("PMAL") if _prototypes(run) == count]
+        for count in (1, 10)
+    }
+    if not all(by_count.values()):
+        raise DataError(f"{source.folder} needs finished trials with T = 1 and with T = 10.")
+    figure, both = canvas(2)
+    for axes, (count, runs) in zip(both, by_count.items(), strict=True):
+        draw_histogram(axes, source.scores(runs[0]))
+        mean = float(np.mean([run["auroc"] for run in runs]))
+        axes.set_title(f"T = {count}: AUROC {100 * mean:.1f} %")
+    run = by_count[10][0]
+    drawn = f"densities of {run['dataset']}/{run['split']}, AUROC over all splits"
+    note(figure, f"{drawn}; {source.rests_on()}")
+    return figure
+
+
+def tsne(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) places of points (N, D); the same for the same points."""
+    perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
+    placed = TSNE(perplexity=perplexity, init="pca", random_state=0, method="exact")
+    result: NDArray[np.float64] = placed.fit_transform(points)
+    return result
+
+
+def _plane(source: Source, with_unknown: bool) -> Figure:
+    run = source.one("PMAL")
+    table = read_embeddings(source.folder, run["trial_id"])
+    if not len(table):
+        raise DataError(f"trial {run['trial_id']} left no embeddings.")
+    label = table["label"].to_numpy()
+    mined = np.array([role == "prototype" for role in table["role"].to_pylist()])
+    images = (~mined & (with_unknown | (label >= 0))).nonzero()[0]
+    images = images[:: -(-len(images) // MOST_IMAGES)]
+    shown = np.concatenate([images, mined.nonzero()[0]])
+    places = tsne(np.array(table["embedding"].to_pylist())[shown])
+    figure, (axes,) = canvas(width=4.6, height=4.0)
+    label, mined = label[shown], mined[shown]
+    unknown = label < 0
+    if with_unknown:
+        x, y = places[unknown].T
+        axes.scatter(x, y, s=8, color="#bbbbbb", marker="x", linewidths=0.7, label="unknown")
+    for k in range(int(label.max()) + 1):
+        of = (label == k) & ~mined
+        colour = COLOURS[k % len(COLOURS)]
+        marker = MARKERS[k % len(MARKERS)]
+        x, y = places[of].T
+        axes.scatter(x, y, s=9, color=colour, marker=marker, linewidths=0, label=f"{k}")
+    x, y = places[mined].T
+    axes.scatter(x, y, s=70, marker="*", facecolor="white", edgecolor="black", label="prototype")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=GREY)
+    figure.legend(loc="outside right upper", markerscale=1.5, title="known class")
+    note(figure, f"t-SNE; {source.rests_on(run)}")
+    return figure
+
+
+def _prototypes(run: Run) -> int:
+    count: int = json.loads(run["hyperparameters"])["prototypes"]
+    return count

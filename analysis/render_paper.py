@@ -1,0 +1,200 @@
+"""A paper's table as text: Markdown, LaTeX, HTML (see `analysis.sheet`), CSV and JSON.
+
+A place reads "ours ± deviation (published, difference)" in the paper's own unit and decimals. Best
+and second best are marked among ours and, separately, among the published values, as papers do.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+from analysis import sheet
+from analysis.published import PAPERS
+from analysis.reproduction import Filled, FilledGrid, FilledLine, PaperTable
+from osr_core.errors import ConfigError, unknown_name
+
+CSV_COLUMNS = (
+    *("table", "grid", "row", "column", "ours", "std", "published", "difference"),
+    *("num_finished", "num_planned", "rank", "published_rank", "starred", "note"),
+)
+NOTHING = "-"  # as both papers print a gap
+
+
+def render(table: PaperTable, format: str) -> str:
+    """The text of a table in one of the formats of RENDERERS.
+
+    Raises:
+        ConfigError: no such format; says which there are.
+    """
+    if format not in RENDERERS:
+        raise ConfigError(unknown_name("format", format, RENDERERS))
+    return RENDERERS[format](table)
+
+
+def to_sheet(table: PaperTable) -> sheet.Sheet:
+    """The table as it is printed."""
+    layout = table.layout
+    legend = (
+        "Each place: ours (published, difference), ours as mean ± sample standard deviation over "
+        "splits; best in bold, second best in italics, ours and published each on their own; "
+        f"{NOTHING}: nothing there.",
+        f"Published: {PAPERS[layout.paper].split(', Table')[0]}.",
+        *layout.legend,
+    )
+    panels = tuple(_panel(table, grid, legend) for grid in table.grids)
+    return sheet.Sheet(layout.name, layout.title, provenance(table), panels, legend)
+
+
+def to_csv(table: PaperTable) -> str:
+    """One line per place."""
+    out = io.StringIO()
+    lines = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
+    lines.writeheader()
+    lines.writerows(_records(table))
+    return out.getvalue()
+
+
+def to_json(table: PaperTable) -> str:
+    """The same lines with the header and every digit."""
+    return (
+        json.dumps(
+            {
+                "table": table.layout.name,
+                "title": table.layout.title,
+                "sweep": table.layout.sweep,
+                "provenance": provenance(table),
+                "places": list(_records(table)),
+                "trials": {
+                    f"{line.label}/{place.label}": list(filled.trial_ids)
+                    for grid in table.grids
+                    for line in grid.lines
+                    for place, filled in zip(grid.layout.places, line.places, strict=True)
+                },
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
+
+
+RENDERERS: dict[str, Callable[[PaperTable], str]] = {
+    "markdown": lambda table: sheet.to_markdown(to_sheet(table)),
+    "latex": lambda table: sheet.to_latex(to_sheet(table)),
+    "html": lambda table: sheet.to_html(to_sheet(table)),
+    "csv": to_csv,
+    "json": to_json,
+}
+
+
+def provenance(table: PaperTable) -> str:
+    """What ours rests on, in one line."""
+    if not table.exported:
+        return (
+            f"nothing of ours: sweep {table.layout.sweep} is not exported; run "
+            f"`osr run {table.layout.spec}`"
+        )
+    return (
+        f"sweep {table.layout.sweep}, protocol {table.protocol}, recipe {table.recipe}, selection "
+        f"{table.selection}, n = {table.num_splits} splits x {table.num_seeds} seeds, commit "
+        f"{table.commit}"
+    )
+
+
+def missing(table: PaperTable, grid: FilledGrid) -> Iterator[str]:
+    """What of ours is not there, by row, and the command that fills it."""
+    if not table.exported:
+        return
+    for line in grid.lines:
+        gaps = [
+            f"{place.label} {filled.num_finished}/{filled.num_planned}"
+            if filled.num_planned
+            else f"{place.label} not in the sweep"
+            for place, filled in zip(grid.layout.places, line.places, strict=True)
+            if filled.num_finished < filled.num_planned or not filled.num_planned
+        ]
+        if not gaps:
+            continue
+        absent = not any(filled.num_planned for filled in line.places)
+        what = "not in the sweep" if absent else f"missing {', '.join(gaps)}"
+        yield f"{line.label}: {what}; fill with `osr run {table.layout.spec}`"
+
+
+def _panel(table: PaperTable, grid: FilledGrid, legend: tuple[str, ...]) -> sheet.Panel:
+    rows = tuple(
+        (
+            sheet.cell(line.label),
+            *map(sheet.cell, line.features),
+            *(_cell(filled, table.layout.decimals) for filled in line.places),
+        )
+        for line in grid.lines
+    )
+    places = (place.label for place in grid.layout.places)
+    headings = (grid.layout.rows, *grid.layout.features, *places)
+    remarks = [*missing(table, grid), *_remarks(grid)]
+    return sheet.Panel(grid.layout.name, grid.layout.title, headings, rows, tuple(remarks), legend)
+
+
+def _remarks(grid: FilledGrid) -> Iterator[str]:
+    for line in grid.lines:
+        if line.remark:
+            yield f"{line.label}: {line.remark}"
+        for place, filled in zip(grid.layout.places, line.places, strict=True):
+            if filled.note:
+                yield f"† {line.label}, {place.label}: {filled.note}"
+
+
+def _cell(filled: Filled, decimals: int) -> sheet.Cell:
+    """Ours ± deviation (published, difference)."""
+    ours = _text(filled.ours, decimals)
+    if filled.std is not None:
+        ours += f" ± {filled.std:.{decimals}f}"
+    if 0 < filled.num_finished < filled.num_planned:
+        ours += f" ({filled.num_finished}/{filled.num_planned})"
+    marks = "*" * filled.starred + "†" * bool(filled.note)
+    parts = [
+        sheet.Part(ours, filled.rank),
+        sheet.Part(" (", aside=True),
+        sheet.Part(_text(filled.printed, decimals), filled.printed_rank, aside=True),
+        sheet.Part(marks, aside=True),
+    ]
+    if filled.difference is not None:
+        shown = round(filled.difference, decimals) + 0.0  # no -0.0
+        parts.append(sheet.Part(f", {shown:+.{decimals}f}", aside=True))
+    value = filled.ours if isinstance(filled.ours, float) else None
+    return sheet.Cell((*parts, sheet.Part(")", aside=True)), value)
+
+
+def _text(value: float | str | None, decimals: int) -> str:
+    if value is None:
+        return NOTHING
+    return value if isinstance(value, str) else f"{value:.{decimals}f}"
+
+
+def _records(table: PaperTable) -> Iterator[dict[str, str | int | float | None]]:
+    for grid in table.grids:
+        for line in grid.lines:
+            yield from _line_records(table, grid, line)
+
+
+def _line_records(
+    table: PaperTable, grid: FilledGrid, line: FilledLine
+) -> Iterator[dict[str, str | int | float | None]]:
+    for place, filled in zip(grid.layout.places, line.places, strict=True):
+        shown = asdict(filled)
+        yield {
+            "table": table.layout.name,
+            "grid": grid.layout.name,
+            "row": line.label,
+            "column": place.label,
+            "published": filled.printed,
+            "difference": filled.difference,
+            "published_rank": filled.printed_rank,
+            "starred": int(filled.starred),
+            **{
+                name: shown[name]
+                for name in ("ours", "std", "num_finished", "num_planned", "rank", "note")
+            },
+        }

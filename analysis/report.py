@@ -1,0 +1,281 @@
+"""One HTML page about exported sweeps: what was run, tables, figures, trials, cost.
+
+The page asks for nothing from anywhere: styles, script and pictures are inside. Without JavaScript
+it reads the same; with it, a click on a heading sorts a table. Links lead into MLflow's pages,
+which `osr ui` serves. Equal exports give equal bytes.
+"""
+
+import base64
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pyarrow.compute as pc
+from markupsafe import Markup
+
+from analysis import render, render_paper, sheet
+from analysis.aggregate import row_labels
+from analysis.exported import read_history, read_links, read_runs
+from analysis.figures import FIGURES, draw
+from analysis.layouts import LAYOUTS
+from analysis.reproduction import paper_table
+from analysis.schema import METRICS, RUNS, PlannedTrial
+from analysis.tables import joined, table
+from osr_core.errors import DataError
+
+MLFLOW = "http://127.0.0.1:5000"  # where `osr ui` serves it by default
+PICTURED = 12  # methods x datasets of a sweep whose scores are drawn
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page."""
+
+    title: str
+    data: str  # data: URI
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """One trial of a group."""
+
+    trial_id: str
+    split: int
+    seed: int
+    metrics: Mapping[str, float]  # percent; empty while it is not finished
+    link: str  # into MLflow; "" where the export does not say
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials behind the cells of one row and dataset."""
+
+    anchor: str
+    title: str
+    trials: tuple[TrialLine, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training took, by method and dataset; a shared fit is counted once."""
+
+    method: str
+    dataset: str
+    num_fits: int
+    num_epochs: int
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """One sweep."""
+
+    name: str
+    facts: Mapping[str, str]
+    table: Markup
+    pictures: tuple[Picture, ...]
+    groups: tuple[Group, ...]
+    costs: tuple[Cost, ...]
+
+
+def report(exports: Path, sweeps: Sequence[str] = (), mlflow_url: str = MLFLOW) -> str:
+    """The page about `sweeps`, or about all that are exported.
+
+    Raises:
+        DataError: nothing is exported, or a sweep that is named is not.
+    """
+    there = sorted(path.parent.name for path in exports.glob(f"*/{RUNS}"))
+    wanted = list(dict.fromkeys(sweeps)) or there
+    if absent := [name for name in wanted if name not in there]:
+        raise DataError(f"not exported: {', '.join(absent)}. Run `osr export` for each.")
+    if not wanted:
+        raise DataError(f"nothing is exported in {exports}. Run a sweep first: osr run digits")
+    sections = [_section(exports, name, mlflow_url) for name in wanted]
+    anchors = {
+        trial.trial_id: group.anchor
+        for section in sections
+        for group in section.groups
+        for trial in group.trials
+    }
+    papers, absent_papers = _papers(exports, wanted, anchors)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html.j2").render(
+        sections=sections,
+        papers=papers,
+        absent_papers=absent_papers,
+        figures=_paper_figures(exports, wanted),
+        metrics=METRICS,
+        duration=duration,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds as people say them: "1 h 02 min", "3 min 20 s", "12.3 s"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def costs(history: Any) -> tuple[Cost, ...]:
+    """Training time of a history's fits, by method and dataset, longest first."""
+    walls = history.filter(pc.equal(history["metric"], "wall_s"))
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in walls.select(["stage_id", "method", "dataset", "value"]).to_pylist():
+        groups[row["method"], row["dataset"]].append(row)
+    found = [
+        Cost(
+            method,
+            dataset,
+            len({row["stage_id"] for row in rows}),
+            len(rows),
+            sum(row["value"] for row in rows),
+        )
+        for (method, dataset), rows in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda cost: (-cost.wall_s, cost.method, cost.dataset)))
+
+
+def _section(exports: Path, name: str, mlflow_url: str) -> Section:
+    folder = exports / name
+    runs, plan = read_runs(folder)
+    finished = {run["trial_id"]: run for run in runs.to_pylist()}
+    links = {
+        link["stage_id"]: f"{mlflow_url.rstrip('/')}/#/experiments/{link['experiment_id']}"
+        f"/runs/{link['run_id']}"
+        for link in read_links(folder).to_pylist()
+    }
+    groups = _groups(name, plan.trials, finished, links)
+    anchors = {(group.title): group.anchor for group in groups}
+    spent = costs(read_history(folder))
+    facts = {
+        "protocol": plan.protocol,
+        "recipe": plan.recipe,
+        "selection": joined(runs["selection"]) or "none",
+        "splits": str(len({trial.split for trial in plan.trials})),
+        "seeds": str(len({trial.seed for trial in plan.trials})),
+        "trials": f"{len(finished)} of {len(plan.trials)} done",
+        "training": duration(sum(cost.wall_s for cost in spent)),
+        "commit": joined(runs["commit"]) or plan.commit,
+    }
+    printed = _linked(render.to_sheet(table(folder)), anchors)
+    return Section(
+        name,
+        facts,
+        Markup(sheet.panels_to_html(printed)),
+        tuple(_histograms(exports, name, finished.values())),
+        groups,
+        spent,
+    )
+
+
+def _groups(
+    sweep: str,
+    planned: Sequence[PlannedTrial],
+    finished: Mapping[str, Mapping[str, Any]],
+    links: Mapping[str, str],
+) -> tuple[Group, ...]:
+    labels = row_labels(planned)
+    by_cell: dict[str, list[TrialLine]] = defaultdict(list)
+    for trial in planned:
+        run = finished.get(trial.trial_id, {})
+        metrics = {metric: 100 * run[metric] for metric in METRICS if metric in run}
+        line = TrialLine(
+            trial.trial_id, trial.split, trial.seed, metrics, links.get(trial.trial_id, "")
+        )
+        by_cell[f"{labels[trial.trial_id]} on {trial.dataset}"].append(line)
+    return tuple(
+        Group(f"trials-{sweep}-{number}", title, tuple(trials))
+        for number, (title, trials) in enumerate(by_cell.items())
+    )
+
+
+def _linked(printed: sheet.Sheet, anchors: Mapping[str, str]) -> sheet.Sheet:
+    """Our numbers lead to their trials."""
+    panels = []
+    for panel in printed.panels:
+        rows = []
+        for first, *others in panel.rows:
+            anchor = anchors[f"{first.text} on {panel.name}"]
+            ours = [
+                dataclasses.replace(cell, href=f"#{anchor}") if "(" not in heading else cell
+                for cell, heading in zip(others, panel.headings[1:], strict=True)
+            ]
+            rows.append((first, *ours))
+        panels.append(dataclasses.replace(panel, rows=tuple(rows)))
+    return dataclasses.replace(printed, panels=tuple(panels))
+
+
+def _papers(
+    exports: Path, sweeps: Iterable[str], anchors: Mapping[str, str]
+) -> tuple[list[Markup], list[tuple[str, str]]]:
+    """The papers' tables of which we have something, and the commands that make the others."""
+    there, absent = [], []
+    for name, layout in LAYOUTS.items():
+        if layout().sweep not in sweeps:
+            absent.append((layout().title, f"osr run {layout().spec}"))
+            continue
+        made = paper_table(name, exports)
+        printed = render_paper.to_sheet(made)
+        panels = []
+        for panel, grid in zip(printed.panels, made.grids, strict=True):
+            rows = []
+            for row, line in zip(panel.rows, grid.lines, strict=True):
+                words = len(row) - len(line.places)
+                ours = [
+                    dataclasses.replace(cell, href=f"#{anchors[place.trial_ids[0]]}")
+                    if place.trial_ids
+                    else cell
+                    for cell, place in zip(row[words:], line.places, strict=True)
+                ]
+                rows.append((*row[:words], *ours))
+            panels.append(dataclasses.replace(panel, rows=tuple(rows)))
+        there.append(Markup(sheet.to_html(dataclasses.replace(printed, panels=tuple(panels)))))
+    return there, absent
+
+
+def _histograms(
+    exports: Path, name: str, finished: Iterable[Mapping[str, Any]]
+) -> Iterable[Picture]:
+    """Scores of the first trial of each method and dataset, where the export has them."""
+    first: dict[tuple[str, str], str] = {}
+    for run in finished:
+        first.setdefault((run["dataset"], run["title"]), run["trial_id"])
+    for (dataset, title), trial in list(first.items())[:PICTURED]:
+        try:
+            drawn = draw("histogram", exports, sweep=name, trial=trial, format="svg")
+        except DataError:
+            continue
+        yield Picture(f"Scores of {title} on {dataset}, one trial", _inside(drawn))
+
+
+def _paper_figures(exports: Path, sweeps: Iterable[str]) -> list[Picture]:
+    """Those of the papers' figures for which the exports have everything."""
+    pictures = []
+    for name, drawing in FIGURES.items():
+        if drawing.sweep in sweeps and name != "cac5":
+            try:
+                drawn = draw(name, exports, format="svg")
+            except DataError:  # a sweep in progress, or one whose stages left no artifacts
+                continue
+            paper = name.rstrip("0123456789ab")
+            pictures.append(
+                Picture(f"{paper.upper()}, Figure {name.removeprefix(paper)}", _inside(drawn))
+            )
+    return pictures
+
+
+def _inside(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"

@@ -1,0 +1,132 @@
+"""What a figure is drawn from: one export, one trial of it, and perhaps the images themselves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.exported import read_runs, read_scores
+from analysis.schema import RUNS, Plan
+from analysis.tables import joined
+from osr_core.errors import ConfigError, DataError
+
+ImageLoader = Callable[[Sequence[str]], Sequence[NDArray[np.uint8]]]  # image ids -> (H, W, C) each
+Run = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The N test images of one trial."""
+
+    image_id: Sequence[str]
+    label: NDArray[np.int64]  # -1 unknown
+    predicted: NDArray[np.int64]
+    unknown_score: NDArray[np.float64]  # larger = more unknown
+    class_name: Sequence[str | None]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which images are of a known class."""
+        return self.label >= 0
+
+    @property
+    def threshold(self) -> float:
+        """The smallest known score that accepts 95 % of the known images, as FPR95 has it."""
+        known = np.sort(self.unknown_score[self.known])
+        return float(known[-(-95 * len(known) // 100) - 1])
+
+    def known_names(self) -> list[str]:
+        """Names of the known classes by label; "class k" where the export does not say."""
+        names = [f"class {k}" for k in range(int(self.predicted.max()) + 1)]
+        for label, name in zip(self.label, self.class_name, strict=True):
+            if label >= 0 and name is not None:
+                names[label] = name
+        return names
+
+
+@dataclass(frozen=True)
+class Source:
+    """One exported sweep, and what was asked of it."""
+
+    folder: Path
+    plan: Plan
+    runs: pa.Table
+    trial: str  # how the trial's id begins
+    images: ImageLoader | None
+
+    @classmethod
+    def open(cls, folder: Path, trial: str = "", images: ImageLoader | None = None) -> "Source":
+        """Read the runs of an export.
+
+        Raises:
+            DataError: none there; says how to make it.
+        """
+        if not (folder / RUNS).is_file():
+            spec = folder.name.replace("-", "_")
+            raise DataError(
+                f"sweep {folder.name} is not exported to {folder}. Run: osr run {spec} && osr "
+                f"export {folder.name}"
+            )
+        runs, plan = read_runs(folder)
+        return cls(folder, plan, runs, trial, images)
+
+    def rows(self, title: str = "") -> list[Run]:
+        """Finished trials, of one method if a title is given; never none.
+
+        Raises:
+            DataError: there is none.
+        """
+        rows = [run for run in self.runs.to_pylist() if title in ("", run["title"])]
+        if not rows:
+            raise DataError(f"{self.folder} holds no finished trial{f' of {title}' * bool(title)}.")
+        return rows
+
+    def one(self, title: str = "") -> Run:
+        """The trial asked for; else the first, of the method `title`.
+
+        Raises:
+            ConfigError: the beginning of an id fits no trial, or several.
+        """
+        if not self.trial:
+            return self.rows(title)[0]
+        found = [run for run in self.rows() if run["trial_id"].startswith(self.trial)]
+        if len(found) != 1:
+            raise ConfigError(
+                f"trial '{self.trial}' fits {len(found)} of the {len(self.runs)} finished trials "
+                f"of sweep {self.plan.sweep}; give more of its id (runs.parquet has them)."
+            )
+        return found[0]
+
+    def scores(self, run: Run) -> Scores:
+        """The test images of a trial.
+
+        Raises:
+            DataError: the export has none of them.
+        """
+        table = read_scores(self.folder, [run["trial_id"]])
+        if not len(table):
+            raise DataError(f"{self.folder} holds no scores of trial {run['trial_id']}.")
+        return Scores(
+            table["image_id"].to_pylist(),
+            table["label"].to_numpy().astype(np.int64),
+            table["predicted"].to_numpy().astype(np.int64),
+            table["unknown_score"].to_numpy().astype(np.float64),
+            table["class_name"].to_pylist(),
+        )
+
+    def rests_on(self, run: Run | None = None) -> str:
+        """For the foot of a figure: where the numbers are from."""
+        if run is not None:
+            return (
+                f"{run['title']} {run['dataset']}/{run['split']} seed {run['seed']}, trial "
+                f"{run['trial_id'][:8]}, sweep {run['sweep']}, commit {run['commit']}"
+            )
+        splits = len({trial.split for trial in self.plan.trials})
+        return (
+            f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe {self.plan.recipe}, "
+            f"n = {splits} splits, commit {joined(self.runs['commit'])}"
+        )

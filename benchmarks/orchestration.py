@@ -1,0 +1,177 @@
+"""What a stage costs besides its own work: Ray Tune, the store and MLflow.
+
+- 4,000 stages that do nothing through our searcher, store and tracking, beside 500 of them and
+  beside Tune's function trainable with Tune's own MLflow callback, in one run.
+- Planning 100,000 stages: seconds and memory.
+- A launch that finds 10,000 stages done.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from osr_core.stage import Stage
+from sweeps.background import BackgroundTracking
+from sweeps.home import Home
+from sweeps.plan import Plan, make_plan
+from sweeps.record import code_version, plan_record
+from sweeps.runner import is_complete, make_tracker, run_sweep, tracking_state
+from sweeps.spec import Resources, SweepSpec, parse_spec
+from sweeps.store import Store
+from sweeps.work import Outcome, Workplace
+
+FEW, MANY, TUNE_TRIALS = 500, 4000, 20
+PLANNED, FINISHED = 100_000, 10_000
+STAGES_PER_SEED = 55  # of the spec below
+METHODS: dict[str, Any] = {"softmax": {}, "mls": {}, "openmax": {}, "cac": {}, "pmal": {}}
+
+
+def spec_of(name: str, num_stages: int) -> SweepSpec:
+    """A spec with at least so many stages."""
+    seeds = list(range(-(-num_stages // STAGES_PER_SEED)))
+    values = {"name": name, "datasets": ["digits"], "splits": [0, 1, 2, 3, 4], "seeds": seeds}
+    return parse_spec({**values, "methods": METHODS}, name)
+
+
+def idle_plan(count: int) -> Plan:
+    """A plan of `count` stages that do nothing and read nothing."""
+    stages = [
+        Stage(
+            kind="noop",
+            config={"method": {"name": "noop"}, "task": {"dataset": "none", "split": number}},
+        )
+        for number in range(count)
+    ]
+    spec = spec_of(f"noop-{count}", 1)
+    return Plan(spec=spec, fingerprints={}, trials=(), stages={s.id: s for s in stages})
+
+
+def through_us(count: int, folder: Path) -> float:
+    """Milliseconds per stage, tracking included, from the first suggestion to the last run."""
+    from sweeps import cluster
+
+    home, plan = Home(folder / str(count)), idle_plan(count)
+    store = Store(home.store)
+    start = time.perf_counter()
+    tracking = BackgroundTracking(partial(make_tracker, plan, store, home, "bench"))
+
+    def ended(outcome: Outcome, skipped: list[str]) -> None:
+        tracking.add(plan.stages[outcome.stage_id])
+
+    cluster.execute(
+        list(plan.stages.values()),
+        {stage.id: stage.identity for stage in plan.stages.values()},
+        Workplace(store=str(home.store.resolve()), data_root=None),
+        Resources(),
+        home.ray,
+        started=lambda stage: None,
+        ended=ended,
+        on_start=lambda searcher: None,
+    )
+    tracking.close("FINISHED")
+    if tracking.problem or len(store.committed(plan.stages)) != count:
+        raise RuntimeError(f"not all of {count} stages were run and tracked: {tracking.problem}")
+    return 1000 * (time.perf_counter() - start) / count
+
+
+def through_tune(count: int, folder: Path) -> float:
+    """Milliseconds per trial of Tune's function trainable with its MLflow callback."""
+    from ray import tune
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    start = time.perf_counter()
+    callback = MLflowLoggerCallback(
+        tracking_uri=f"sqlite:///{folder}/tune.db", experiment_name="tune"
+    )
+    tune.Tuner(
+        idle_function,
+        param_space={"number": tune.grid_search(list(range(count)))},
+        run_config=tune.RunConfig(
+            name="tune", storage_path=str(folder), verbose=0, callbacks=[callback]
+        ),
+    ).fit()
+    return 1000 * (time.perf_counter() - start) / count
+
+
+def idle_function(config: dict[str, Any]) -> dict[str, float]:
+    """A trial that does nothing."""
+    return {"value": float(config["number"])}
+
+
+def planning() -> dict[str, float]:
+    """Seconds and megabytes of planning; run in a process of its own for the memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    spec = spec_of("large", PLANNED)
+    start = time.perf_counter()
+    plan = make_plan(spec, {"digits/train": "t", "digits/test": "e"})
+    seconds = time.perf_counter() - start
+    counts = plan.counts()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "stages": counts["stages"],
+        "plan_s": round(seconds, 2),
+        "memory_mb": round((peak - before) / 1024),
+        "process_peak_mb": round(peak / 1024),
+    }
+
+
+def empty_launch(folder: Path) -> dict[str, float]:
+    """Seconds of a launch over a store where everything is done and tracked."""
+    from sweeps.runner import plan_with_data
+
+    spec, home = spec_of("done", FINISHED), Home(folder / "done")
+    plan, store = plan_with_data(spec, None), Store(home.store)
+    for stage in plan.stages.values():
+        store.commit(stage.id, stage.identity, {}, {}, started_at=0.0, host="bench")
+    record = plan_record(plan, code_version())
+    store.save_sweep(spec.name, record)
+    store.mark_tracked(spec.name, tracking_state(home, record))
+    (home.root / "mlflow").mkdir()
+    (home.root / "mlflow" / "mlflow.db").touch()
+    start = time.perf_counter()
+    launch = run_sweep(spec, home, None, Console(quiet=True))
+    seconds = time.perf_counter() - start
+    if launch.started or not is_complete(launch):
+        raise RuntimeError("the launch was not empty")
+    return {"stages": len(plan.stages), "launch_s": round(seconds, 2)}
+
+
+def measure() -> list[dict[str, Any]]:
+    """All of it."""
+    from sweeps import cluster
+
+    code = "import json; from benchmarks.orchestration import planning as p; print(json.dumps(p()))"
+    planned = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        done = empty_launch(folder)
+        cluster.connect()
+        try:
+            few, many = through_us(FEW, folder), through_us(MANY, folder)
+            tune_ms = through_tune(TUNE_TRIALS, folder)
+        finally:
+            cluster.disconnect()
+    rows: list[dict[str, Any]] = [
+        {
+            "what": "stage through searcher, store and tracking",
+            f"ms_at_{FEW}": round(few, 1),
+            f"ms_at_{MANY}": round(many, 1),
+            "growth": round(many / few, 2),
+            f"tune_function_and_callback_ms_at_{TUNE_TRIALS}": round(tune_ms),
+        },
+        {"what": "planning", **json.loads(planned.stdout)},
+        {"what": "empty launch", **done},
+    ]
+    for row in rows:
+        print("   " + "  ".join(f"{key} {value}" for key, value in row.items()))
+    return rows

@@ -1,0 +1,139 @@
+"""The commands that read results: `osr export`, `osr table`, `osr figure` and `osr report`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from osr_core.errors import ConfigError
+from sweeps.listing import show
+from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+
+if TYPE_CHECKING:
+    from analysis.sources import ImageLoader
+    from osr_core.data.base import Subset
+
+
+def export(
+    sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
+    home: HomeOption = DEFAULT_HOME,
+    since: Annotated[
+        datetime | None,
+        typer.Option(help="Read only runs that ended then or later; keep the others' rows."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a sweep's results as Parquet; an interrupted export goes on where it stopped."""
+    from analysis.export import export as write_export
+
+    exported = write_export(at(home).tracking_uri, sweep, at(home).export(sweep), since)
+    rows = [{"file": str(path), "bytes": path.stat().st_size} for path in exported.paths]
+    show(rows, as_json)
+
+
+def table(
+    name: Annotated[
+        str, typer.Argument(help="A sweep, a paper's table (cac1 to pmal5), or compare.")
+    ],
+    sweeps: Annotated[
+        list[str] | None, typer.Argument(help="Of compare: the sweeps; all, if left out.")
+    ] = None,
+    row: Annotated[
+        list[str] | None, typer.Option(help="Of compare: a row; the first is compared with.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="A dataset to show.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="A metric to show.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    format: Annotated[str, typer.Option(help="markdown, latex, html, csv or json.")] = "markdown",
+) -> None:
+    """Print a table from exports: a sweep's own, a paper's with ours beside it, or a comparison.
+
+    A paper's table reads the export of its own sweep: cac2 that of cac-table2, and so on.
+    """
+    from analysis import comparison, render_paper, reproduction, tables
+    from analysis.layouts import LAYOUTS
+
+    exports = at(home).root / "exports"
+    if name == "compare":
+        names = sweeps or exported_sweeps(exports)
+        folders = [at(home).export(sweep) for sweep in names]
+        made = comparison.compare(folders, row or (), dataset or (), metric or ("auroc",))
+        typer.echo(comparison.render(made, format))
+    elif sweeps or row:
+        raise ConfigError(f"only `osr table compare` takes several sweeps or rows, not '{name}'.")
+    elif name in LAYOUTS:
+        if dataset or metric:
+            raise ConfigError(f"table {name} is as printed: it takes no --dataset and no --metric.")
+        typer.echo(render_paper.render(reproduction.paper_table(name, exports), format))
+    else:
+        folder = at(home).export(name)
+        if not folder.exists():
+            raise ConfigError(
+                f"sweep '{name}' is not exported to {folder}. Run: osr export {name}\n"
+                f"Tables of the papers: {', '.join(LAYOUTS)}."
+            )
+        shown = tables.table(folder, dataset or (), metric or tables.DEFAULT_METRICS)
+        typer.echo(tables.render(shown, format))
+
+
+def figure(
+    name: Annotated[str, typer.Argument(help="roc, histogram, cac2 to cac5, pmal4a to pmal6.")],
+    sweep: Annotated[str, typer.Option(help="Sweep; the paper's own, if left out.")] = "",
+    trial: Annotated[str, typer.Option(help="How the id of the trial to show begins.")] = "",
+    format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
+    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    data_root: DataOption = None,
+) -> None:
+    """Draw a figure from an export and print where it lies."""
+    from analysis.figures import draw
+
+    images = image_loader(data_root) if data_root else None
+    exports = at(home).root / "exports"
+    drawn = draw(name, exports, sweep=sweep, trial=trial, format=format, images=images)
+    words = "-".join(word for word in (name, sweep, trial[:8]) if word)
+    path = output or at(home).root / "figures" / f"{words}.{format}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(drawn)
+    typer.echo(path)
+
+
+def report(
+    sweeps: Annotated[list[str] | None, typer.Argument(help="Sweeps; all, if left out.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    mlflow_url: Annotated[
+        str, typer.Option(help="Where MLflow's pages are, for links.")
+    ] = "http://127.0.0.1:5000",
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Make one HTML page of exported sweeps, with tables, figures, trials and cost."""
+    from analysis.report import report as make_report
+
+    path = output or at(home).root / "report.html"
+    page = make_report(at(home).root / "exports", sweeps or (), mlflow_url)
+    path.write_text(page, encoding="utf-8")
+    typer.echo(path)
+
+
+def exported_sweeps(exports: Path) -> list[str]:
+    """Every sweep with an export."""
+    return sorted(path.parent.name for path in exports.glob("*/runs.parquet"))
+
+
+def image_loader(data_root: Path) -> "ImageLoader":
+    """Gives test images by their ids, each (H, W, C) uint8, from the data sets' files."""
+    from osr_core.data import reader
+
+    def load(image_ids: Sequence[str]) -> list[Any]:
+        pictures = []
+        for image_id in image_ids:
+            name, subset, position = image_id.rsplit("/", 2)
+            kind: Subset = "train" if subset == "train" else "test"
+            loaded = reader(name).load(data_root, kind)
+            picture = loaded.images[int(position) : int(position) + 1][0]
+            pictures.append(picture.permute(1, 2, 0).numpy())
+        return pictures
+
+    return load

@@ -1,0 +1,100 @@
+"""One driver per sweep: a numbered lease in the store, kept alive by a heartbeat.
+
+    leases/NAME/7.json   the seventh driver of this sweep: who, since when, heartbeats so far
+
+The highest number holds the sweep. A driver that was taken over still has a lower number, and the
+store refuses what its workers try to commit. Whether a holder lives is judged without comparing
+clocks: on its own machine by its process, elsewhere by watching its heartbeats.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from osr_core.errors import OsrError
+from sweeps.store import Store, StoreError
+
+BEAT_S = 2.0
+WATCH_S = 12.0  # a holder on another machine that shows no heartbeat for so long is dead
+
+
+class LeaseHeldError(OsrError):
+    """Another driver runs this sweep."""
+
+
+class Lease:
+    """The right to run a sweep, used as a context manager."""
+
+    def __init__(self, store: Store, sweep: str, *, take_over: bool) -> None:
+        self.store, self.sweep, self.take_over = store, sweep, take_over
+        self._ended = threading.Event()
+        self._beater = threading.Thread(target=self._beat, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Take the lease.
+
+        Raises:
+            LeaseHeldError: a living driver holds it and `take_over` is not set.
+        """
+        while True:
+            number, holder = self.store.latest_lease(self.sweep)
+            if holder is not None and not self.take_over and self._lives(number, holder):
+                raise LeaseHeldError(
+                    f"sweep '{self.sweep}' is being run by process {holder['pid']} on "
+                    f"{holder['host']} since {holder['since']}. Wait for it, stop it, or let this "
+                    "one go on in its place with --take-over."
+                )
+            self.number = number + 1
+            self.record: dict[str, Any] = {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "process_started": psutil.Process().create_time(),
+                "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+                "beats": 0,
+                "released": False,
+            }
+            if self.store.create_lease(self.sweep, self.number, self.record):
+                self._beater.start()
+                return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._beater.join()
+        with contextlib.suppress(StoreError):  # a full disk must not hide why the sweep ended
+            self.store.write_lease(self.sweep, self.number, {**self.record, "released": True})
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_S):
+            self.record["beats"] += 1
+            with contextlib.suppress(StoreError):  # the next beat may succeed
+                self.store.write_lease(self.sweep, self.number, self.record)
+
+    def _lives(self, number: int, holder: dict[str, Any]) -> bool:
+        """Whether the holder's process still runs, as far as this machine can tell."""
+        if holder["released"]:
+            return False
+        if holder["host"] == socket.gethostname():
+            try:
+                started = psutil.Process(holder["pid"]).create_time()
+            except psutil.NoSuchProcess:
+                return False
+            return bool(abs(started - holder["process_started"]) < 1)
+        deadline = time.monotonic() + WATCH_S
+        while time.monotonic() < deadline:
+            time.sleep(BEAT_S / 4)
+            latest, now = self.store.latest_lease(self.sweep)
+            if latest != number or (now is not None and now["beats"] != holder["beats"]):
+                return True
+        return False

@@ -1,0 +1,68 @@
+"""What the papers' specs name and nothing here implements yet.
+
+A spec may name these: they are left out of the plan, and `osr plan` and `osr run` say so. What has
+been implemented, or comes from a plugin, is no longer missing, whether it still stands here or not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from osr_core.data import BENCHMARKS
+from osr_core.errors import ConfigError
+from osr_core.methods import METHODS
+
+IMAGENET = "the images of ILSVRC 2012 are read by nothing here, and no protocol lists its classes"
+PLANNED: dict[str, dict[str, str]] = {
+    "datasets": {"imagenet-100": IMAGENET, "imagenet-200": IMAGENET, "imagenet-lt": IMAGENET},
+    "methods": {
+        "g_openmax": "its generator of unknown images (Ge et al., BMVC 2017) is not written yet",
+        "osrci": "counterfactual images (Neal et al., ECCV 2018) need a generator, not written yet",
+        "crosr": "its reconstructing network (Yoshihashi et al., CVPR 2019) is not written yet",
+        "c2ae": "its conditioned auto-encoder (Oza and Patel, CVPR 2019) is not written yet",
+        "cgdl": "its ladder auto-encoder (Sun et al., CVPR 2020) is not written yet",
+        "openhybrid": "its residual flow (Zhang et al., ECCV 2020) is not written yet",
+    },
+}
+IMPLEMENTED: dict[str, Mapping[str, Any]] = {"datasets": BENCHMARKS, "methods": METHODS}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One name of a spec that the plan leaves out."""
+
+    what: str  # "dataset" or "method"
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.name} is not here yet: {self.why}"
+
+
+def leave_out(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Missing, ...]]:
+    """A spec's plain values without what is only planned, and what that was.
+
+    Raises:
+        ConfigError: no dataset or no method would be left.
+    """
+    kept, missing, problems = dict(values), [], []
+    for key, planned in PLANNED.items():
+        named = values.get(key)
+        if not isinstance(named, list | Mapping):
+            continue
+        gone = [
+            Missing(key.removesuffix("s"), name, planned[name])
+            for name in named
+            if isinstance(name, str) and name in planned and name not in IMPLEMENTED[key]
+        ]
+        names = {each.name for each in gone}
+        if names and len(names) == len(named):
+            problems += [f"{key}: nothing is left to run; {each}." for each in gone]
+        elif isinstance(named, list):
+            kept[key] = [name for name in named if not isinstance(name, str) or name not in names]
+        else:
+            kept[key] = {name: entry for name, entry in named.items() if name not in names}
+        missing += gone
+    if problems:
+        raise ConfigError(problems)
+    return kept, tuple(missing)

@@ -1,0 +1,135 @@
+"""Small exports made by hand, and the figures drawn from them that are stored as pictures.
+
+After a change that is meant to move them, remake both and look at every picture:
+
+    python tests/analysis/stored_figures.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from handmade import plan_of, planned_trial, run_of, runs_table
+
+from analysis.figures import FIGURES, draw
+from analysis.schema import (
+    EMBEDDINGS,
+    MINED,
+    RUNS,
+    SCORES,
+    embeddings_schema,
+    mined_schema,
+    scores_schema,
+)
+
+STORED = Path(__file__).parents[1] / "golden" / "figures"
+EXPORTS = STORED / "exports"
+SWEEPS = {"roc": "cac-table2", "histogram": "cac-table2"}  # where the figure has none of its own
+CLASSES = ("airplane", "car", "cat", "dog")  # the last two are unknown
+CAC = {"alpha": 10.0, "anchor_weight": 0.1, "tuplet": True, "anchor": True}
+
+
+def made_up_images(ids):
+    """A picture per image id: a gradient that says which one it is."""
+    steps = np.linspace(0, 120, 16)
+    return [
+        (steps[:, None] + steps + 5 * int(name.rpartition("/")[2]) % 15)[..., None].astype(np.uint8)
+        for name in ids
+    ]
+
+
+def scores(trial, shift):
+    """40 known and 40 unknown images; `shift` parts them."""
+    random = np.random.default_rng(5)
+    names = [CLASSES[k] for k in np.repeat(range(4), 20)]
+    label = np.repeat([0, 1, -1, -1], 20)
+    predicted = np.where(label >= 0, label, random.random(80) < np.repeat([0, 0, 0.8, 0.3], 20))
+    rows = {
+        "trial_id": [trial.trial_id] * 80,
+        "image_id": [f"toys/test/{number}" for number in range(80)],
+        "label": label,
+        "predicted": predicted.astype(int),
+        "unknown_score": random.normal(size=80) + np.where(label < 0, shift, 0.0),
+        "logits": [[0.5, 0.5]] * 80,
+        "class_name": names,
+    }
+    return pa.table(rows, schema=scores_schema())
+
+
+def write(sweep, trials, runs, shifts=()):
+    """One export; the first trials have scores, one shift each."""
+    folder = EXPORTS / sweep
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(runs_table(plan_of(trials), runs), folder / RUNS)
+    if shifts:
+        tables = [scores(trial, shift) for trial, shift in zip(trials, shifts, strict=True)]
+        pq.write_table(pa.concat_tables(tables), folder / SCORES)
+    return folder
+
+
+def write_cac():
+    """Sweeps of CAC's Figures 2 to 5."""
+    grid = [{"anchor_weight": weight} for weight in (0.05, 0.1, 0.4, 0.8)]
+    grid += [{"alpha": alpha} for alpha in (5.0, 20.0)]
+    trials = [planned_trial("CAC", **CAC | settings) for settings in grid]
+    runs = [
+        run_of(trial, accuracy=0.9 - 0.01 * number, auroc=0.8 - 0.015 * number)
+        for number, trial in enumerate(trials)
+    ]
+    write("cac-fig2", trials, runs)
+    switches = ((True, True), (False, True), (True, False))
+    trials = [
+        planned_trial("CAC", split=split, **CAC | {"tuplet": tuplet, "anchor": anchor})
+        for tuplet, anchor in switches
+        for split in (0, 1)
+    ]
+    runs = [
+        run_of(trial, accuracy=0.7 + 0.02 * n, auroc=0.6 + 0.03 * n)
+        for n, trial in enumerate(trials)
+    ]
+    write("cac-fig3", trials, runs)
+    trial = planned_trial("CAC", **CAC)
+    write("cac-table2", [trial], [run_of(trial, auroc=0.86)], [1.5])
+
+
+def write_pmal():
+    """Sweeps of PMAL's Figures 4 to 6."""
+    trials = [planned_trial("PMAL", prototypes=count) for count in (1, 10)]
+    runs = [run_of(trial, auroc=auroc) for trial, auroc in zip(trials, (0.8, 0.9), strict=True)]
+    write("pmal-table5", trials, runs, [1.2, 2.0])
+    trial = planned_trial("PMAL", prototypes=2)
+    folder = write("pmal-table1", [trial], [run_of(trial)])
+    random = np.random.default_rng(7)
+    r = random.beta(3, 2, 200)
+    mined = {
+        "stage_id": ["mine"] * 200,
+        "dataset": ["toys"] * 200,
+        "split": [0] * 200,
+        "label": [0] * 200,
+        "robustness": r,
+        "correct": random.random(200) < r,
+        "prototype": [False] * 200,
+    }
+    pq.write_table(pa.table(mined, schema=mined_schema()), folder / MINED)
+    centres = np.eye(4)[[0] * 15 + [1] * 15 + [2] * 15 + [0, 0, 1, 1]] * 8
+    points = centres + random.normal(size=centres.shape)
+    embedded = {
+        "trial_id": [trial.trial_id] * 49,
+        "role": ["image"] * 45 + ["prototype"] * 4,
+        "label": [0] * 15 + [1] * 15 + [-1] * 15 + [0, 0, 1, 1],
+        "embedding": points.tolist(),
+    }
+    pq.write_table(pa.table(embedded, schema=embeddings_schema()), folder / EMBEDDINGS)
+
+
+def drawn(name, format="png"):
+    """A figure from its stored export."""
+    return draw(name, EXPORTS, sweep=SWEEPS.get(name, ""), format=format, images=made_up_images)
+
+
+if __name__ == "__main__":
+    write_cac()
+    write_pmal()
+    for name in FIGURES:
+        (STORED / f"{name}.png").write_bytes(drawn(name))

@@ -1,0 +1,58 @@
+"""`osr table`, `osr figure` and `osr report` on exports in a home."""
+
+import shutil
+
+import pytest
+from stored_figures import EXPORTS
+from typer.testing import CliRunner
+
+from osr_core.errors import ConfigError
+from sweeps.cli import app
+from sweeps.cli_results import image_loader
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home with one exported sweep."""
+    shutil.copytree(EXPORTS / "cac-fig3", tmp_path / "exports" / "cac-fig3")
+    shutil.copytree(EXPORTS / "cac-table2", tmp_path / "exports" / "cac-table2")
+    return tmp_path
+
+
+def osr(home, *words):
+    """What a command prints; its own errors are raised."""
+    options = ["--home", str(home)]
+    return CliRunner().invoke(app, [*words, *options], catch_exceptions=False).output
+
+
+def test_table_command_prints_sweeps_papers_and_comparisons(home):
+    """One word says which."""
+    assert "CAC (anchor=true, tuplet=false)" in osr(home, "table", "cac-fig3")
+    assert osr(home, "table", "cac2", "--format", "csv").startswith("table,grid,row")
+    rows = ["--row", "CAC (anchor=true, tuplet=true)", "--row", "CAC (anchor=false, tuplet=true)"]
+    assert "Wilcoxon" in osr(home, "table", "compare", "cac-fig3", *rows)
+
+
+def test_table_command_refuses_what_does_not_belong_together(home):
+    """Instead of leaving it out silently."""
+    with pytest.raises(ConfigError, match="only `osr table compare`"):
+        osr(home, "table", "cac2", "cac-fig3")
+    with pytest.raises(ConfigError, match="takes no --dataset"):
+        osr(home, "table", "cac2", "--dataset", "svhn")
+    with pytest.raises(ConfigError, match="Run: osr export nothing"):
+        osr(home, "table", "nothing")
+
+
+def test_figure_command_says_where_the_picture_is(home):
+    """Named by what it shows."""
+    printed = osr(home, "figure", "histogram", "--sweep", "cac-table2", "--format", "svg").strip()
+    assert printed == str(home / "figures" / "histogram-cac-table2.svg")
+    assert (home / "figures" / "histogram-cac-table2.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_images_are_found_by_their_ids(tmp_path):
+    """Digits come with scikit-learn: position 0 is a zero, and pictures differ."""
+    first, second = image_loader(tmp_path)(["digits/test/0", "digits/test/1"])
+    assert first.shape[2] == 1
+    assert first.dtype == "uint8"
+    assert (first != second).any()

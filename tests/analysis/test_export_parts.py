@@ -1,0 +1,157 @@
+"""Exports in parts: interrupted, continued, of other versions, and what only some runs leave."""
+
+import shutil
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tracked import SWEEP, TRIALS, content
+
+from analysis.export import ExportError, export
+from analysis.exported import read_embeddings, read_links, read_runs
+from analysis.parts import put_together
+from analysis.schema import RUN_COLUMNS
+from analysis.tables import table
+from osr_core.errors import DataError
+
+# MLflow's own use of SQLAlchemy warns that it is old.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def test_interrupted_export_goes_on_where_it_stopped(store, tmp_path, monkeypatch):
+    """Batches that are done are not read again, and the bytes are those of one go."""
+    monkeypatch.setattr("analysis.parts.BATCH", 1)
+    store.sweep(TRIALS, ["fit-0"])
+    runs = [store.score(trial).info.run_id for trial in TRIALS]
+    store.fit("fit-0")
+    export(store.uri, SWEEP, tmp_path / "whole")
+    last = store.folder / SWEEP / runs[2]  # of the trial whose id is sorted last
+    last.rename(tmp_path / "away")
+    with pytest.raises(ExportError, match="cannot be read"):
+        export(store.uri, SWEEP, tmp_path / "export")
+    (tmp_path / "away").rename(last)
+    shutil.rmtree(store.folder / SWEEP / runs[0])  # its part is there already
+    export(store.uri, SWEEP, tmp_path / "export")
+    assert content(tmp_path / "export") == content(tmp_path / "whole")
+    assert not (tmp_path / "export" / ".parts").exists()
+
+
+def test_part_is_made_anew_when_its_run_changes(tmp_path):
+    """The same trial of another run has other rows."""
+    schema = pa.schema([("trial_id", pa.string()), ("value", pa.int64())])
+    asked = []
+
+    def make(value):
+        def rows(ids):
+            asked.append(list(ids))
+            return pa.table({"trial_id": list(ids), "value": [value] * len(ids)}, schema=schema)
+
+        return rows
+
+    path = tmp_path / "scores.parquet"
+    put_together(path, schema, {"b": "run 1", "a": "run 1"}, make(1))
+    put_together(path, schema, {"b": "run 1", "a": "run 1"}, make(2))
+    assert pq.read_table(path)["value"].to_pylist() == [1, 1]
+    put_together(path, schema, {"b": "run 2", "a": "run 1"}, make(3))
+    assert pq.read_table(path)["value"].to_pylist() == [3, 3]
+    assert asked == [["a", "b"], ["a", "b"]]
+
+
+def test_since_reads_later_runs_and_keeps_the_others(store, tmp_path):
+    """The result is that of a full export, and earlier artifacts are not looked at."""
+    store.sweep(TRIALS, ["fit-0", "fit-1"])
+    early = store.score(TRIALS[0])
+    store.fit("fit-0")
+    export(store.uri, SWEEP, tmp_path / "export")
+    moment = datetime.now()
+    store.score(TRIALS[1])
+    store.fit("fit-1", split=1)
+    export(store.uri, SWEEP, tmp_path / "whole")
+    shutil.rmtree(store.folder / SWEEP / early.info.run_id)
+    made = export(store.uri, SWEEP, tmp_path / "export", since=moment)
+    assert (made.num_finished, made.missing) == (2, (TRIALS[2],))
+    assert content(tmp_path / "export") == content(tmp_path / "whole")
+
+
+def test_since_refuses_what_it_cannot_go_on_from(store, tmp_path):
+    """No older export, or one whose trial has finished a second time."""
+    store.sweep(TRIALS)
+    moment = datetime.now()
+    with pytest.raises(ExportError, match="leave out --since once"):
+        export(store.uri, SWEEP, tmp_path / "export", since=moment)
+    first = store.score(TRIALS[0])
+    export(store.uri, SWEEP, tmp_path / "export")
+    store.client.delete_run(first.info.run_id)
+    store.score(TRIALS[0])
+    with pytest.raises(ExportError, match="export in full, without --since"):
+        export(store.uri, SWEEP, tmp_path / "export", since=moment)
+
+
+def test_artifacts_that_only_some_runs_leave_have_files_of_their_own(store, tmp_path):
+    """Mined images and embeddings; without any, there is no file."""
+    store.sweep(TRIALS, ["mine"])
+    store.score(TRIALS[0])
+    export(store.uri, SWEEP, tmp_path / "export")
+    assert not (tmp_path / "export" / "mined.parquet").exists()
+    mined = {"label": [0, 1], "robustness": [0.5, 1.0], "correct": [False, True]}
+    tags = {"kind": "pmal.mine", "stage_id": "mine", "dataset": "svhn", "split": "1"}
+    table = pa.table({**mined, "prototype": [False, True], "later": ["a", "b"]})
+    store.run(tags, files={"mined.parquet": table})
+    embedded = {"role": ["prototype"], "label": pa.array([0], pa.int32())}
+    table = pa.table({**embedded, "embedding": [[1.0, 2.0]]})
+    described = store.score(TRIALS[1])
+    store.client.log_artifact(described.info.run_id, str(written(tmp_path, table)))
+    made = export(store.uri, SWEEP, tmp_path / "export")
+    rows = pq.read_table(tmp_path / "export" / "mined.parquet").to_pylist()
+    first = {"stage_id": "mine", "dataset": "svhn", "split": 1}
+    assert rows[0] == {**first, "label": 0, "robustness": 0.5, "correct": False, "prototype": False}
+    (row,) = read_embeddings(tmp_path / "export", TRIALS[1].trial_id).to_pylist()
+    assert row == {
+        "trial_id": TRIALS[1].trial_id,
+        "role": "prototype",
+        "label": 0,
+        "embedding": [1.0, 2.0],
+    }
+    assert [path.name for path in made.paths][3:] == [
+        "mined.parquet",
+        "embeddings.parquet",
+        "links.parquet",
+    ]
+
+
+def written(folder, table):
+    """The path of embeddings.parquet with this content."""
+    path = folder / "embeddings.parquet"
+    pq.write_table(table, path)
+    return path
+
+
+def test_exports_of_other_versions_can_be_read(store, tmp_path):
+    """A later version's extra column is left out, an older one's missing optional one is null."""
+    store.sweep(TRIALS)
+    store.score(TRIALS[0])
+    folder = export(store.uri, SWEEP, tmp_path / "export").folder
+    runs = pq.read_table(folder / "runs.parquet")
+    changed = runs.drop_columns(["num_parameters"]).append_column("later", pa.array(["x"]))
+    pq.write_table(changed, folder / "runs.parquet")
+    read, _ = read_runs(folder)
+    assert read.column_names == [column.name for column in RUN_COLUMNS]
+    assert read["num_parameters"].to_pylist() == [None]
+    assert table(folder).num_splits == 3
+    pq.write_table(changed.drop_columns(["auroc"]), folder / "runs.parquet")
+    with pytest.raises(DataError, match="lacks the column auroc"):
+        read_runs(folder)
+
+
+def test_links_say_where_each_run_lies(store, tmp_path):
+    """The one file with MLflow's own ids."""
+    store.sweep(TRIALS, ["fit-0"])
+    run = store.score(TRIALS[0])
+    fit = store.fit("fit-0")
+    links = read_links(export(store.uri, SWEEP, tmp_path / "export").folder).to_pylist()
+    assert [(link["stage_id"], link["run_id"]) for link in links] == [
+        (TRIALS[0].trial_id, run.info.run_id),
+        ("fit-0", fit.info.run_id),
+    ]
+    assert {link["experiment_id"] for link in links} == {store.experiment}

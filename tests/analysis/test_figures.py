@@ -1,0 +1,133 @@
+"""Figures against stored pictures, and against what they claim."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from handmade import planned_trial, run_of
+from PIL import Image
+from stored_figures import CAC, EXPORTS, STORED, drawn, scores, write
+
+from analysis.drawing import COLOURS, KNOWN, UNKNOWN
+from analysis.figures import FIGURES, draw
+from analysis.figures_pmal import tsne
+from analysis.figures_trial import roc_points
+from analysis.sources import Source
+from osr_core.errors import ConfigError, DataError
+from osr_core.metrics import auroc
+
+TOLERANCE = (
+    6.0  # root mean square difference of grey levels, 0 to 255; another figure has 20 or more
+)
+
+
+def pixels(png):
+    """(H, W, 3) levels of a picture."""
+    return np.asarray(Image.open(BytesIO(png)).convert("RGB"), float)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_looks_like_the_stored_picture(name):
+    """Drawn from a stored export; `python tests/analysis/stored_figures.py` remakes both."""
+    made, stored = pixels(drawn(name)), pixels((STORED / f"{name}.png").read_bytes())
+    assert made.shape == stored.shape
+    assert np.sqrt(((made - stored) ** 2).mean()) < TOLERANCE
+
+
+def test_tolerance_tells_a_moved_curve_from_the_stored_one(tmp_path, monkeypatch):
+    """Otherwise the comparison above would pass whatever is drawn."""
+    trial = planned_trial("CAC", **CAC)
+    monkeypatch.setattr("stored_figures.EXPORTS", tmp_path)
+    write("cac-table2", [trial], [run_of(trial, auroc=0.86)], [0.1])
+    made = pixels(draw("roc", tmp_path, sweep="cac-table2"))
+    stored = pixels((STORED / "roc.png").read_bytes())
+    assert np.sqrt(((made - stored) ** 2).mean()) > TOLERANCE
+
+
+@pytest.mark.parametrize("format", ["png", "svg", "pdf"])
+def test_equal_data_gives_equal_bytes(format):
+    """No time, no random id, no version: a figure can be kept under version control."""
+    first, second = drawn("histogram", format), drawn("histogram", format)
+    assert first == second
+    assert first.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[format])
+
+
+def test_area_under_the_drawn_roc_is_the_auroc():
+    """Also where scores are tied, which a step in two directions would get wrong."""
+    random = np.random.default_rng(3)
+    label = random.integers(-1, 2, 200)
+    score = np.round(random.normal(size=200) - label, 1)
+    rejected, recognised = roc_points(score, label >= 0)
+    area = np.trapezoid(recognised, rejected)
+    assert (rejected[0], recognised[0], rejected[-1], recognised[-1]) == (0, 0, 1, 1)
+    assert area == pytest.approx(auroc(score, label))
+
+
+def test_threshold_is_that_of_fpr95():
+    """20 knowns: the 19th score accepts 95 %."""
+    made = Source.open(EXPORTS / "cac-table2")
+    found = made.scores(made.one())
+    known = np.sort(found.unknown_score[found.known])
+    assert len(known) == 40
+    assert found.threshold == known[37]
+
+
+def test_colours_differ_in_grey():
+    """Known and unknown are told apart in print; all colours in use differ by lightness."""
+
+    def lightness(colour):
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+
+    assert abs(lightness(KNOWN) - lightness(UNKNOWN)) > 50
+    assert len({round(lightness(colour) / 4) for colour in COLOURS}) == len(COLOURS)
+
+
+def test_layout_in_the_plane_is_repeatable_and_keeps_clusters():
+    """Two far groups stay two groups, in the same places each time."""
+    random = np.random.default_rng(0)
+    points = np.concatenate([random.normal(size=(20, 5)), random.normal(size=(20, 5)) + 20])
+    places = tsne(points)
+    assert np.array_equal(places, tsne(points))
+    within = np.linalg.norm(places[:20] - places[:20].mean(0), axis=1).max()
+    between = np.linalg.norm(places[:20].mean(0) - places[20:].mean(0))
+    assert between > within
+
+
+def test_missing_things_are_named():
+    """The sweep's command, the sweep itself, the images, the trial, the artifact."""
+    with pytest.raises(DataError, match="osr run cac_fig9 && osr export cac-fig9"):
+        draw("cac2", EXPORTS, sweep="cac-fig9")
+    with pytest.raises(ConfigError, match="name it with --sweep"):
+        draw("roc", EXPORTS)
+    with pytest.raises(ConfigError, match="--data-root"):
+        draw("cac5", EXPORTS)
+    with pytest.raises(ConfigError, match="trial 'zzz' fits 0 of the 1 finished trials"):
+        draw("roc", EXPORTS, sweep="cac-table2", trial="zzz")
+    with pytest.raises(DataError, match=r"there is no mined\.parquet"):
+        draw("pmal4a", EXPORTS, sweep="cac-table2")
+    with pytest.raises(DataError, match="no finished trial of PMAL"):
+        draw("pmal6", EXPORTS, sweep="cac-table2")
+    with pytest.raises(ConfigError, match="Did you mean 'cac4'"):
+        draw("cac44", EXPORTS)
+    with pytest.raises(ConfigError, match="Did you mean 'png'"):
+        draw("cac3", EXPORTS, format="pngs")
+
+
+def test_trial_is_found_by_the_beginning_of_its_id():
+    """As `osr table` and the report print it."""
+    trial_id = Source.open(EXPORTS / "cac-table2").one()["trial_id"]
+    asked = draw("roc", EXPORTS, sweep="cac-table2", trial=trial_id[:6])
+    assert asked == drawn("roc")
+
+
+def test_scores_without_class_names_still_draw(tmp_path, monkeypatch):
+    """Exports of older runs: unknown classes are one row, known ones are numbered."""
+    trial = planned_trial("CAC", **CAC)
+    monkeypatch.setattr("stored_figures.EXPORTS", tmp_path)
+    unnamed = scores(trial, 1.5).drop(["class_name"])
+    monkeypatch.setattr("stored_figures.scores", lambda *_: unnamed)
+    write("cac-table2", [trial], [run_of(trial)], [1.5])
+    source = Source.open(tmp_path / "cac-table2")
+    assert source.scores(source.one()).known_names() == ["class 0", "class 1"]
+    assert draw("cac4", tmp_path).startswith(b"\x89PNG")

@@ -1,0 +1,207 @@
+"""The report: complete, self-contained, readable without a script and sortable with one."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from handmade import plan_of, planned_trial, run_of, runs_table
+from paper_runs import cac_values, export_of
+from stored_figures import EXPORTS, scores
+
+from analysis.report import Cost, costs, duration, report
+from analysis.schema import HISTORY, LINKS, RUNS, SCORES, history_schema, links_schema
+from osr_core.errors import DataError
+
+CHROMIUM = shutil.which("chromium")
+TRIALS = [planned_trial(title, split=split) for title in ("CAC", "MLS") for split in (0, 1)]
+AUROC = (0.91, 0.93, 0.81, 0.83)
+
+
+def history(rows):
+    """A history of (stage, method, epoch, metric, value)."""
+    own = {"sweep": "a", "dataset": "svhn", "split": 0, "seed": 0, "member": 0}
+    names = ("stage_id", "method", "epoch", "metric", "value")
+    return pa.Table.from_pylist(
+        [{**own, **dict(zip(names, row, strict=True))} for row in rows], schema=history_schema()
+    )
+
+
+def write_sweep(exports, name="hand_made"):
+    """Two methods on two splits, with scores, epochs and links."""
+    folder = exports / name
+    folder.mkdir(parents=True)
+    runs = [run_of(trial, auroc=value) for trial, value in zip(TRIALS, AUROC, strict=True)]
+    pq.write_table(runs_table(plan_of(TRIALS), runs), folder / RUNS)
+    pq.write_table(pa.concat_tables([scores(trial, 1.5) for trial in TRIALS]), folder / SCORES)
+    rows = [("f1", "cac", epoch, metric, 30.0) for epoch in (1, 2) for metric in ("loss", "wall_s")]
+    pq.write_table(history(rows), folder / HISTORY)
+    links = [
+        {"stage_id": trial.trial_id, "kind": "score", "experiment_id": "7"}
+        | {"run_id": f"run-{trial.split}"}
+        for trial in TRIALS
+    ]
+    pq.write_table(pa.Table.from_pylist(links, schema=links_schema()), folder / LINKS)
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """One sweep of our own and one of a paper."""
+    folder = tmp_path_factory.mktemp("exports")
+    write_sweep(folder)
+    export_of(folder, "cac-table3", [v for v in cac_values() if v[0] == "mnist"])
+    pq.write_table(history([]), folder / "cac-table3" / HISTORY)
+    pq.write_table(scores(TRIALS[0], 1).slice(0, 0), folder / "cac-table3" / SCORES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(exports):
+    """The page about one sweep."""
+    return report(exports, ["hand_made"], "https://mlflow.example:5000/")
+
+
+def test_page_has_the_tables_numbers_and_every_trial(page):
+    """What `osr table` prints, and what is behind it."""
+    assert "92.0 ± 1.4" in page
+    assert "82.0 ± 1.4" in page
+    assert all(trial.trial_id[:8] in page for trial in TRIALS)
+    assert page.count('<img src="data:image/svg+xml;base64,') == 2
+    assert "1 min 00 s" in page
+
+
+def test_number_leads_to_its_trials_and_a_trial_to_mlflow(page):
+    """Two clicks from a cell to the run."""
+    (anchor,) = re.findall(r'<a href="#([^"]+)"><strong>92\.0', page)
+    group = page.split(f'<details id="{anchor}">')[1].split("</details>")[0]
+    assert "CAC on svhn: 2 of 2 done" in group
+    assert 'href="https://mlflow.example:5000/#/experiments/7/runs/run-1"' in group
+
+
+def test_paper_table_stands_with_ours_and_absent_ones_name_their_command(exports):
+    """A reader sees what is still to be run."""
+    page = report(exports, ["cac-table3"])
+    assert "0.998 ± 0.001</strong><small> (<strong>0.998</strong>, +0.000)</small></a>" in page
+    assert "PMAL, Table 5: <code>osr run pmal_table5</code>" in page
+
+
+def test_figures_of_a_paper_are_drawn_where_their_sweep_is_there(tmp_path):
+    """Those whose artifacts are missing are left out; the page is made all the same."""
+    for name in ("cac-fig2", "cac-fig3"):
+        shutil.copytree(EXPORTS / name, tmp_path / name)
+        pq.write_table(history([]), tmp_path / name / HISTORY)
+        pq.write_table(scores(TRIALS[0], 1).slice(0, 0), tmp_path / name / SCORES)
+    page = report(tmp_path)
+    assert re.findall(r"<figcaption>CAC, Figure (\d)</figcaption>", page) == ["2", "3"]
+
+
+def test_equal_exports_give_an_equal_page(exports, page):
+    """No clock in it."""
+    assert report(exports, ["hand_made"], "https://mlflow.example:5000/") == page
+
+
+def test_page_asks_for_nothing_from_anywhere(page):
+    """Every source is inside, and the page itself forbids others."""
+    assert set(re.findall(r'(?:src|@import|url\()[="\s]*(\w+:)', page)) <= {"data:"}
+    assert "default-src 'none'" in page
+
+
+def test_text_from_a_spec_is_escaped(tmp_path):
+    """A method's title is a user's text."""
+    trial = planned_trial("<script>alert(1)</script>")
+    folder = tmp_path / "a"
+    folder.mkdir()
+    pq.write_table(runs_table(plan_of([trial]), []), folder / RUNS)
+    pq.write_table(history([]), folder / HISTORY)
+    page = report(tmp_path)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_shared_fit_costs_once():
+    """A fit that ten trials use is one line of epochs; other metrics are not time."""
+    rows = [("f1", "softmax", 1, "wall_s", 2.0), ("f1", "softmax", 2, "wall_s", 3.0)]
+    rows += [("f2", "softmax", 1, "wall_s", 4.0), ("f3", "cac", 1, "wall_s", 10.0)]
+    rows += [("f3", "cac", 1, "tuplet", 99.0)]
+    assert costs(history(rows)) == (
+        Cost("cac", "svhn", 1, 1, 10.0),
+        Cost("softmax", "svhn", 2, 3, 9.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.96, "60.0 s"), (60, "1 min 00 s"), (3599.9, "1 h 00 min")],
+)
+def test_durations_read_as_people_say_them(seconds, text):
+    """At each border of the units."""
+    assert duration(seconds) == text
+
+
+def test_what_is_not_exported_is_named(tmp_path):
+    """A sweep by name, or everything."""
+    with pytest.raises(DataError, match="nothing is exported"):
+        report(tmp_path)
+    with pytest.raises(DataError, match="not exported: a, b"):
+        report(tmp_path, ["a", "b"])
+
+
+# -- in a browser ----------------------------------------------------------------------------------
+
+PROBE = """
+<script>
+const table = document.querySelector("section table");
+const heading = [...table.tHead.rows[0].cells].find((cell) => cell.textContent === "AUROC");
+const button = heading.querySelector("button");
+const read = () => [...table.tBodies[0].rows]
+  .map((row) => row.cells[heading.cellIndex].textContent.slice(0, 4)).join(" ");
+const seen = [read()];
+button.click(); seen.push(read());
+button.click(); seen.push(read());
+const wide = document.documentElement.scrollWidth <= innerWidth;
+const shown = [...document.images].every((image) => image.complete && image.naturalWidth > 0);
+document.title = [...seen, wide, shown].join("|");
+</script>
+"""
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
+)
+
+
+def browse(page, folder, width=1280):
+    """The title that PROBE leaves, and what the browser wrote on its console."""
+    (folder / "page.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--disable-gpu", "--disable-background-networking"]
+    command += ["--no-first-run", "--enable-logging=stderr", f"--user-data-dir={folder}/profile"]
+    command += ["--no-sandbox"] * (os.geteuid() == 0)
+    command += [f"--window-size={width},900", "--virtual-time-budget=5000", "--dump-dom"]
+    done = subprocess.run(
+        [*command, (folder / "page.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL).group(1)
+    return title.split("|"), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 500])
+def test_page_works_in_a_browser(page, tmp_path, width):
+    """Numbers and pictures are there, a column sorts both ways, nothing is complained about."""
+    (before, down, up, fits, shown), complaints = browse(page, tmp_path, width)
+    assert complaints == []
+    assert (before, down, up) == ("92.0 82.0", "92.0 82.0", "82.0 92.0")
+    assert (fits, shown) == ("true", "true")
+
+
+@needs_chromium
+def test_browser_complains_of_a_foreign_source(page, tmp_path):
+    """So that silence above means something."""
+    foreign = page.replace("</main>", '<img src="http://127.0.0.1:9/x.png"></main>')
+    _, complaints = browse(foreign, tmp_path)
+    assert any("Content Security Policy" in line for line in complaints)

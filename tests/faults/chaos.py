@@ -1,0 +1,149 @@
+"""`make chaos`: a sweep that ends well although something is killed every few seconds.
+
+Victims are drawn with a seed: the driver, a worker, a raylet, the tracking server. When a sweep has
+ended before CHAOS_KILLS kills were made, the next round begins in a new home. OK is printed only if
+every round's runs, scores and table are the same, byte for byte, as without faults.
+"""
+
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from osr_core.tensors import from_bytes
+from tests.faults.harness import Sweep, check_invariants, family, title, workers
+from tests.faults.test_tracking import MlflowServer, free_port
+
+SPEC = """\
+name: faults
+datasets: [digits]
+splits: [0, 1, 2]
+backbone: {width: 0.125}
+training: {epochs: 8, batch_size: 32, warmup_epochs: 1, augmentation: {crop_padding: 1}}
+resources: {checkpoint_every_s: 0.5}
+methods: {softmax: {}, mls: {}, openmax: {}, cac: {}, pmal: {}}
+"""
+PAUSE_S = (2.0, 7.0)
+VICTIMS = ("worker", "worker", "driver", "raylet", "tracking server")
+
+
+@dataclass
+class Chaos:
+    """One seeded series of kills."""
+
+    folder: Path
+    kills: int
+    seed: int
+    made: dict[str, int] = field(default_factory=dict)
+    epochs_lost: int = 0
+    launches: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    @property
+    def num_made(self) -> int:
+        """Kills so far."""
+        return sum(self.made.values())
+
+    def run(self) -> bool:
+        """Rounds until all kills are made; whether all results are as without faults."""
+        reference = Sweep(self.folder / "reference", SPEC)
+        done = reference.finish()
+        assert done.returncode == 0, done.stderr
+        rounds = 0
+        while self.num_made < self.kills:
+            rounds += 1
+            self.one_round(Sweep(self.folder / f"round{rounds}", SPEC), reference)
+            print(f"round {rounds}: as without faults after {self.num_made} kills", flush=True)
+        victims = ", ".join(f"{count} {name}" for name, count in sorted(self.made.items()))
+        print(f"kills {self.num_made} ({victims}), launches {self.launches}, rounds {rounds}")
+        print(f"epochs lost {self.epochs_lost}")
+        return True
+
+    def one_round(self, sweep: Sweep, reference: Sweep) -> None:
+        """Kill and launch again until the sweep has ended; then compare."""
+        folder = self.folder / f"{sweep.home.name}-mlflow"
+        folder.mkdir()
+        port = free_port()
+        sweep.environment = {"OSR_TRACKING_URI": f"http://127.0.0.1:{port}"}
+        server = self.server(folder, port)
+        ended = False
+        while not ended:
+            driver = sweep.start()
+            self.launches += 1
+            pause = self.random.uniform(*PAUSE_S)
+            while driver.poll() is None:
+                time.sleep(0.1)
+                pause -= 0.1
+                if pause > 0 or self.num_made >= self.kills:
+                    continue
+                pause = self.random.uniform(*PAUSE_S)
+                victim = self.random.choice(VICTIMS)
+                if victim == "tracking server":
+                    server.process.kill()
+                    server.process.wait()
+                    server = self.server(folder, port)
+                    self.count(victim)
+                elif target := self.find(victim, driver.pid):
+                    self.epochs_lost += self.unsaved_epochs(sweep)
+                    target.kill()
+                    self.count(victim)
+            ended = driver.returncode == 0
+        sweep.osr("sync", "faults")
+        sweep.osr("export", "faults")
+        check_invariants(sweep, reference)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait()
+
+    def server(self, folder: Path, port: int) -> MlflowServer:
+        """The tracking server, on the same port and database each time."""
+        return MlflowServer(f"sqlite:///{folder}/server.db", folder, port).__enter__()
+
+    def find(self, victim: str, driver: int) -> psutil.Process | None:
+        """A process of that kind, if there is one now."""
+        if victim == "driver":
+            return psutil.Process(driver)
+        candidates = workers(driver)
+        if victim == "raylet":
+            candidates = [p for p in family(driver) if "raylet/raylet" in title(p)]
+        return self.random.choice(candidates) if candidates else None
+
+    def count(self, victim: str) -> None:
+        """One more."""
+        self.made[victim] = self.made.get(victim, 0) + 1
+
+    def unsaved_epochs(self, sweep: Sweep) -> int:
+        """Epochs that running fits have behind them but not in a checkpoint."""
+        lost = 0
+        for file in (sweep.home / "store" / "work").glob("*.progress"):
+            try:
+                epochs = int(file.read_text().split('"epochs_done": ')[1].split(",")[0])
+                saved = file.with_suffix(".checkpoint")
+                if saved.exists():
+                    epochs -= from_bytes(saved.read_bytes())[1]["progress"]["epoch"]
+            except (OSError, IndexError):
+                continue  # it has just ended
+            lost += max(0, epochs)
+        return lost
+
+
+def main() -> None:
+    """CHAOS_KILLS (50) and CHAOS_SEED (1) come from the environment."""
+    kills, seed = int(os.environ.get("CHAOS_KILLS", "50")), int(os.environ.get("CHAOS_SEED", "1"))
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        chaos = Chaos(Path(folder), kills, seed)
+        well = chaos.run()
+    print(f"seed {seed}, {time.monotonic() - start:.0f} s: {'OK' if well else 'NOT OK'}")
+    sys.exit(0 if well else 1)
+
+
+if __name__ == "__main__":
+    main()

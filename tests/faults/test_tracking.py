@@ -1,0 +1,181 @@
+"""MLflow may be away, broken, slow or forgetful: training goes on, and nothing is doubled."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import Sweep, check_invariants, check_mlflow, wait_until
+from tests.faults.proxy import Proxy
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class MlflowServer:
+    """A real `mlflow server` on this machine."""
+
+    backend: str
+    folder: Path
+    port: int = field(default_factory=lambda: free_port())
+
+    def __enter__(self) -> "MlflowServer":
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+        command += ["--port", str(self.port), "--workers", "1"]
+        command += ["--backend-store-uri", self.backend]
+        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        with (self.folder / "server.log").open("w") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
+            )
+        wait_until(self._answers, "the MLflow server", 120)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2):
+                return True
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One server for the tests of this file, each with a proxy and an experiment of its own."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with MlflowServer(f"sqlite:///{folder}/server.db", folder) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server: MlflowServer) -> Iterator[Proxy]:
+    """The way to the server."""
+    running = Proxy(server.port)
+    yield running
+    running.close()
+
+
+def clean(proxy: Proxy) -> None:
+    """Delete the experiment of an earlier test for good enough: its name becomes free."""
+    import mlflow
+
+    client = mlflow.MlflowClient(proxy.uri)
+    experiment = client.get_experiment_by_name("faults")
+    if experiment is not None:
+        client.rename_experiment(experiment.experiment_id, f"faults-{time.time_ns()}")
+
+
+def test_a_server_that_is_down_broken_and_slow_delays_nothing(
+    sweep: Sweep, reference: Sweep, proxy: Proxy
+):
+    """Down, then 500s, then a second per answer: when it is well again, all of it is there."""
+    clean(proxy)
+    sweep.environment = {"OSR_TRACKING_URI": proxy.uri}
+    proxy.mode = "down"
+    modes = iter(["error", "slow", "ok"])
+
+    def change() -> None:
+        proxy.mode = next(modes)
+        if proxy.mode != "ok":
+            threading.Timer(4, change).start()
+
+    threading.Timer(8, change).start()
+    done = sweep.finish()
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "osr sync" in done.stderr:  # the sweep ended before the server was well
+        sweep.osr("sync", "faults")
+        sweep.osr("export", "faults")
+    check_invariants(sweep, reference)
+
+
+def test_lost_answers_double_nothing(sweep: Sweep, reference: Sweep, proxy: Proxy):
+    """The server has made the run, and its answer is lost: we look before we ask again."""
+    clean(proxy)
+    sweep.environment = {"OSR_TRACKING_URI": proxy.uri}
+    proxy.mode = "drop"
+    done = sweep.finish()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert proxy.dropped >= 5
+    proxy.mode = "ok"
+    assert sweep.osr("sync", "faults").returncode == 0
+    assert sweep.osr("export", "faults").returncode == 0
+    check_invariants(sweep, reference)
+
+
+def test_sync_fills_an_empty_server(sweep: Sweep, reference: Sweep, proxy: Proxy):
+    """From the store alone, also when the server was away for the whole sweep; twice is once."""
+    clean(proxy)
+    sweep.environment = {"OSR_TRACKING_URI": proxy.uri}
+    proxy.mode = "down"
+    done = sweep.finish()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "osr sync faults" in done.stderr
+    proxy.mode = "ok"
+    for _ in range(2):
+        assert sweep.osr("sync", "faults").returncode == 0
+    assert sweep.osr("export", "faults").returncode == 0
+    check_invariants(sweep, reference)
+
+
+@pytest.fixture
+def postgresql(tmp_path: Path) -> Iterator[str]:
+    """A PostgreSQL server in a temporary folder, by its URI."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs or shutil.which("runuser") is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    folder, port = tmp_path / "pg", free_port()
+    folder.mkdir()
+    for parent in [folder, *folder.parents]:
+        if str(parent).startswith(str(Path("/tmp"))) and parent != Path("/tmp"):
+            parent.chmod(0o755)
+    shutil.chown(folder, "postgres", "postgres")
+    binaries = programs[-1].parent
+
+    def as_postgres(*command: str) -> None:
+        subprocess.run(
+            ["runuser", "-u", "postgres", "--", *command], check=True, capture_output=True, cwd="/"
+        )
+
+    as_postgres(str(binaries / "initdb"), "-D", f"{folder}/data", "-A", "trust", "-U", "osr")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    as_postgres(
+        str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-l", f"{folder}/log", "-w",
+        "-o", options, "start",
+    )  # fmt: skip
+    yield f"postgresql://osr@127.0.0.1:{port}/postgres"
+    as_postgres(str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-m", "immediate", "stop")
+
+
+def test_a_team_server_on_postgresql_shows_the_same(
+    sweep: Sweep, reference: Sweep, postgresql: str, tmp_path: Path
+):
+    """What docs/tracking.md tells a team to set up."""
+    pytest.importorskip("psycopg2")
+    with MlflowServer(postgresql, tmp_path) as server:
+        sweep.environment = {"OSR_TRACKING_URI": f"http://127.0.0.1:{server.port}"}
+        done = sweep.finish()
+        assert done.returncode == 0, done.stdout + done.stderr
+        check_invariants(sweep, reference)
+        record = json.loads((sweep.home / "store" / "sweeps" / "faults.json").read_text())
+        check_mlflow(sweep, {stage["stage_id"] for stage in record["stages"]})
