@@ -41,6 +41,14 @@ def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
     return _columns(path, RUN_COLUMNS), plan
 
 
+def is_complete_export(folder: Path, trial_ids: Sequence[str]) -> bool:
+    """Whether an export holds just these trials, all of them finished."""
+    if not (folder / RUNS).exists():
+        return False
+    runs, _ = read_runs(folder)
+    return sorted(runs["trial_id"].to_pylist()) == sorted(trial_ids)
+
+
 def read_history(folder: Path) -> pa.Table:
     """Epochs of fits."""
     return _columns(_path(folder, HISTORY), HISTORY_COLUMNS)

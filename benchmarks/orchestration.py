@@ -23,7 +23,7 @@ from sweeps.background import BackgroundTracking
 from sweeps.home import Home
 from sweeps.plan import Plan, make_plan
 from sweeps.record import code_version, plan_record
-from sweeps.runner import is_complete, make_tracker, run_sweep, tracking_state
+from sweeps.runner import is_complete, run_sweep, tracker_of, tracking_state
 from sweeps.spec import Resources, SweepSpec, parse_spec
 from sweeps.store import Store
 from sweeps.work import Outcome, Workplace
@@ -61,7 +61,7 @@ def through_us(count: int, folder: Path) -> float:
     home, plan = Home(folder / str(count)), idle_plan(count)
     store = Store(home.store)
     start = time.perf_counter()
-    tracking = BackgroundTracking(partial(make_tracker, plan, store, home, "bench"))
+    tracking = BackgroundTracking(partial(tracker_of, plan, store, home, "bench"))
 
     def ended(outcome: Outcome, skipped: list[str]) -> None:
         tracking.add(plan.stages[outcome.stage_id])
@@ -76,7 +76,7 @@ def through_us(count: int, folder: Path) -> float:
         ended=ended,
         on_start=lambda searcher: None,
     )
-    tracking.close("FINISHED")
+    tracking.close("FINISHED", hurry=False)
     if tracking.problem or len(store.committed(plan.stages)) != count:
         raise RuntimeError(f"not all of {count} stages were run and tracked: {tracking.problem}")
     return 1000 * (time.perf_counter() - start) / count

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+HURRY_S = 1.5
 PATIENCE_S = 10.0  # how long the end of a sweep waits for a tracking server that does not answer
 
 
@@ -35,11 +36,16 @@ class BackgroundTracking:
         """A stage ended; its run is written soon."""
         self._queue.put(stage)
 
-    def close(self, status: str) -> None:
-        """Write what is left, give the sweep's run its status, and wait for it; see `problem`."""
+    def close(self, status: str, *, hurry: bool) -> None:
+        """Write what is left, give the sweep's run its status, and wait for it; see `problem`.
+
+        In a `hurry`, what the server does not take at once is left to the next launch.
+        """
         self._status, self._closing_at = status, time.monotonic()
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(HURRY_S if hurry else None)
+        if self._thread.is_alive():
+            self.problem = "there was no time to write all of it"
 
     def _loop(self) -> None:
         tracker, wait = None, FIRST_WAIT_S
@@ -56,7 +62,7 @@ class BackgroundTracking:
                 tracker = None  # what it knew of the server may be wrong: look again
                 log.info("MLflow: %s", error)
                 if self._gave_up():
-                    self.problem = str(error).strip().splitlines()[0][:300]
+                    self.problem = (str(error).strip() or type(error).__name__).splitlines()[0]
                     return
                 self._take(timeout=wait)
                 wait = min(2 * wait, LONGEST_WAIT_S, PATIENCE_S / 3 if self._closing_at else 60)

@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 
 from osr_core.errors import ConfigError, DataError, OsrError
-from sweeps import cli_results
+from sweeps import cli_results, cli_store
 from sweeps.home import Home, silence
 from sweeps.listing import show
 from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 
 if TYPE_CHECKING:
-    from sweeps.store import Store
+    from sweeps.runner import Launch
 
 silence()
 app = typer.Typer(
@@ -118,158 +118,63 @@ def run(
     loaded = load_spec(spec)
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
-    console = Console()
-    place = at(home)
     launch = run_sweep(
         loaded,
-        place,
+        at(home),
         data_root,
-        console,
+        Console(),
         address=address,
         replace=replace,
         take_over=take_over,
     )
-    missing, trials = launch.missing, len(launch.plan.trials)
+    tell(launch)
+    if launch.stopped:
+        raise typer.Exit(130)
+    if launch.missing:
+        raise typer.Exit(1)
+
+
+def tell(launch: "Launch") -> None:
+    """Say how a launch ended: counts, missing trials, the table, where everything lies."""
+    sweep, missing, trials = launch.plan.spec.name, launch.missing, len(launch.plan.trials)
+    console = launch.console
     console.print(
-        f"sweep {loaded.name}: {launch.started} of {len(launch.plan.stages)} stages started, "
+        f"sweep {sweep}: {len(launch.started)} of {len(launch.plan.stages)} stages started, "
         f"{trials - len(missing)} of {trials} trials done"
         + (f", {launch.retried} attempts repeated" if launch.retried else "")
     )
     if launch.stopped:
         typer.echo("stopped; what was done is saved. Run the same command to go on.")
-        raise typer.Exit(130)
+        return
     for trial, reason in missing:
         console.print(f"missing {trial.label}: {reason}", markup=False, style="red", soft_wrap=True)
     if launch.tracking_problem:
         typer.echo(f"MLflow is not up to date: {launch.tracking_problem}", err=True)
-        typer.echo(f"Results are safe. When it is back: osr sync {loaded.name}", err=True)
+        typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)
     elif len(missing) < trials:
-        print_table(place, loaded.name, fresh=launch.up_to_date)
-    typer.echo(f"MLflow data: {place.tracking_uri}")
-    typer.echo(f"Look at every run: osr ui{'' if home == DEFAULT_HOME else f' --home {home}'}")
-    if missing:
-        raise typer.Exit(1)
+        print_table(launch)
+    typer.echo(f"MLflow data: {launch.home.tracking_uri}")
+    if launch.home.tracking is None:
+        home = launch.home.root
+        typer.echo(f"Look at every run: osr ui{'' if home == DEFAULT_HOME else f' --home {home}'}")
 
 
-def print_table(place: Home, sweep: str, *, fresh: bool) -> None:
-    """Print a sweep's table, from a new export unless the last one is `fresh`."""
+def print_table(launch: "Launch") -> None:
+    """Print a sweep's table, from a new export unless there is one of just this plan."""
     from analysis.export import export
+    from analysis.exported import is_complete_export
     from analysis.tables import render, table
 
-    folder = place.export(sweep)
-    if not (fresh and (folder / "runs.parquet").exists()):
-        export(place.tracking_uri, sweep, folder)
+    sweep = launch.plan.spec.name
+    folder = launch.home.export(sweep)
+    trial_ids = [trial.id for trial in launch.plan.trials]
+    if not (launch.up_to_date and is_complete_export(folder, trial_ids)):
+        export(launch.home.tracking_uri, sweep, folder)
     typer.echo(render(table(folder), "markdown"))
 
 
-@app.command()
-def sync(
-    sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Bring MLflow up to date with the store; fills an empty server, doubles nothing."""
-    from sweeps.record import plan_of
-    from sweeps.runner import make_tracker
-
-    place = at(home)
-    store, record = sweep_record(place, sweep)
-    plan = plan_of(record)
-    done = store.committed(trial.id for trial in plan.trials)
-    tracker = make_tracker(plan, store, place, record["commit"])
-    tracker.close("FINISHED" if len(done) == len(plan.trials) else "FAILED")
-    typer.echo(f"{len(tracker.finished)} of {len(plan.stages)} stages are in {place.tracking_uri}")
-
-
-def sweep_record(place: Home, sweep: str) -> tuple["Store", dict[str, Any]]:
-    """The store, and what it keeps of a sweep's plan; ConfigError says which sweeps there are."""
-    from osr_core.errors import unknown_name
-    from sweeps.store import Store
-
-    if not place.store.exists():
-        raise ConfigError(f"there is no store in {place.root}. Run a sweep first: osr run digits")
-    store = Store(place.store)
-    record = store.sweep(sweep) if sweep in store.sweeps() else None
-    if record is None:
-        raise ConfigError(unknown_name("sweep", sweep, store.sweeps()))
-    return store, record
-
-
-@app.command()
-def gc(
-    keep: Annotated[
-        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps to keep; default: all.")
-    ] = None,
-    home: HomeOption = DEFAULT_HOME,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
-) -> None:
-    """Delete results that none of the named sweeps needs, after showing what goes."""
-    from sweeps.store import Store
-
-    place = at(home)
-    if not place.store.exists():
-        raise ConfigError(f"there is no store in {home}; nothing to delete")
-    store = Store(place.store)
-    records = [sweep_record(place, name)[1] for name in keep or store.sweeps()]
-    needed = {stage["stage_id"] for record in records for stage in record["stages"]}
-    unneeded = store.unneeded(needed)
-    size = sum(unneeded.values())
-    for name in sorted(unneeded):
-        typer.echo(f"{unneeded[name]:>12} bytes  {name}")
-    typer.echo(f"{len(unneeded)} folders and files, {size / 1e6:.1f} MB, needed by no sweep kept")
-    if unneeded and (yes or typer.confirm("Delete them?")):
-        store.delete(unneeded)
-        typer.echo("deleted")
-
-
-@app.command()
-def status(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; all, if left out.")] = None,
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what of each sweep is done, what failed and why."""
-    from sweeps.store import Store
-
-    place = at(home)
-    if sweep is not None:
-        sweep_record(place, sweep)
-    if not place.store.exists():
-        raise ConfigError(f"there is no store in {home}. Run a sweep first: osr run digits")
-    store = Store(place.store)
-    rows: list[dict[str, Any]] = []
-    failures: list[dict[str, Any]] = []
-    begun: list[dict[str, Any]] = []
-    for name in [sweep] if sweep else store.sweeps():
-        record = store.sweep(name)
-        assert record is not None
-        ids = [stage["stage_id"] for stage in record["stages"]]
-        done = store.committed(ids)
-        found = {i: reason for i in ids if i not in done and (reason := store.failure(i))}
-        trials = [trial["trial_id"] for trial in record["trials"]]
-        row = {"sweep": name, "trials_done": len(done.intersection(trials)), "trials": len(trials)}
-        row |= {"stages_done": len(done), "stages": len(ids), "failed": len(found)}
-        rows.append(row)
-        labels = {stage["stage_id"]: stage["label"] for stage in record["stages"]}
-        begun += [
-            {"sweep": name, "stage": labels[i], **progress}
-            for i in ids
-            if i not in done and (progress := store.progress(i))
-        ]
-        failures += [
-            {"sweep": name, "stage": labels[stage_id], "reason": failure["reason"]}
-            for stage_id, failure in found.items()
-        ]
-    if as_json:
-        facts = {"sweeps": rows, "begun": begun, "failures": failures}
-        typer.echo(json.dumps(facts, indent=2))
-        return
-    show(rows, False)
-    if begun:
-        show(begun, False, title="begun fits")
-    if failures:
-        show(failures, False, title="failed stages")
-
-
+for store_command in (cli_store.status, cli_store.sync, cli_store.gc):
+    app.command()(store_command)
 for command in (cli_results.export, cli_results.table, cli_results.figure, cli_results.report):
     app.command()(command)
 

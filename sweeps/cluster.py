@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ silence()
 import ray  # noqa: E402  (reads its environment at import)
 from ray import tune  # noqa: E402
 
+from osr_core.errors import ConfigError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
 from sweeps.searcher import Deaths, Ended, StageSearcher, Started  # noqa: E402
 from sweeps.spec import Resources  # noqa: E402
@@ -39,12 +41,27 @@ def disconnect() -> None:
 
 
 def slots(resources: Resources) -> int:
-    """How many stages the cluster can run at the same time, at least one."""
-    total = ray.cluster_resources()
-    counts = [total.get("CPU", 1) // resources.cpus]
-    if gpus := gpus_per_stage(resources):
-        counts.append(math.floor(total.get("GPU", 0) / gpus))
-    return max(1, int(min(counts)))
+    """How many stages the cluster can run at the same time.
+
+    Raises:
+        ConfigError: not even one; says what was asked for and what there is.
+    """
+    gpus = gpus_per_stage(resources)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    count = sum(
+        min(
+            int(node.get("CPU", 0) // resources.cpus),
+            math.floor(node.get("GPU", 0) / gpus) if gpus else sys.maxsize,
+        )
+        for node in nodes
+    )
+    if count == 0:
+        there = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
+        raise ConfigError(
+            f"a stage asks for {resources.cpus} CPUs and {gpus:g} GPUs on one machine, and no "
+            f"machine has them (there is: {there}). Lower `resources` in the spec."
+        )
+    return count
 
 
 def gpus_per_stage(resources: Resources) -> float:

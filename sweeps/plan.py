@@ -73,16 +73,6 @@ class Plan:
                 needed[stage.id].append(trial)
         return needed
 
-    def downstream(self, stage_id: str) -> set[str]:
-        """Ids of all stages that cannot run without `stage_id`."""
-        found: set[str] = set()
-        waiting = [stage_id]
-        while waiting:
-            new = set(self.users[waiting.pop()]) - found
-            found |= new
-            waiting += new
-        return found
-
     def counts(self) -> dict[str, int]:
         """What the sweep costs, before anything runs.
 

@@ -12,9 +12,8 @@ from osr_core.data import BENCHMARKS
 from osr_core.errors import ConfigError
 from osr_core.methods import METHODS
 
-IMAGENET = "the images of ILSVRC 2012 are read by nothing here, and no protocol lists its classes"
 PLANNED: dict[str, dict[str, str]] = {
-    "datasets": {"imagenet-100": IMAGENET, "imagenet-200": IMAGENET, "imagenet-lt": IMAGENET},
+    "datasets": {},
     "methods": {
         "g_openmax": "its generator of unknown images (Ge et al., BMVC 2017) is not written yet",
         "osrci": "counterfactual images (Neal et al., ECCV 2018) need a generator, not written yet",

@@ -40,5 +40,5 @@ class Retries:
         return float(min(FIRST_DELAY_S * 2 ** (count - 1), LONGEST_DELAY_S))
 
     def total(self) -> int:
-        """All failed attempts."""
-        return sum(self.failed.values())
+        """Attempts that were repeated."""
+        return sum(min(count, RETRIES[cause]) for (_, cause), count in self.failed.items())

@@ -1,7 +1,7 @@
 """From a spec to committed results: plan, run what is missing, track, tell what is left."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class Launch:
     console: Console
     fence: Fence
     address: str | None  # of a running Ray cluster; None: one is started on this machine
-    started: int = 0  # stages handed to the cluster
+    started: set[str] = field(default_factory=set)  # ids of stages handed to the cluster
     retried: int = 0  # attempts that came to nothing
     stopped: bool = False  # by Ctrl-C, SIGTERM or another driver
     tracking_problem: str | None = None  # why MLflow is not up to date, if so
@@ -108,13 +108,13 @@ def run_sweep(
             launch.up_to_date = True
             return launch
         for _ in range(PASSES):
-            tracking = BackgroundTracking(partial(make_tracker, plan, store, home, commit))
+            tracking = BackgroundTracking(partial(tracker_of, plan, store, home, commit))
             try:
                 if todo := remaining(plan, store.committed(plan.stages)):
                     check_data(spec, data_root)
                     run_stages(launch, todo, tracking)
             finally:
-                tracking.close(status_of(launch))
+                tracking.close(status_of(launch), hurry=launch.stopped)
                 launch.tracking_problem = tracking.problem
             if is_complete(launch) and not tracking.problem:
                 store.mark_tracked(spec.name, state)
@@ -145,14 +145,7 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
     """Run stages on a Ray cluster until none is left or the user stops it."""
     from sweeps import cluster  # Ray takes seconds to import, and a finished sweep needs none
 
-    plan, store = launch.plan, launch.store
-    place = Workplace(
-        store=store.uri if "://" in store.uri else str(Path(store.uri).resolve()),
-        data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
-        fence=launch.fence,
-        cpus=plan.spec.resources.cpus,
-        checkpoint_every_s=plan.spec.resources.checkpoint_every_s,
-    )
+    plan, store, place = launch.plan, launch.store, workplace(launch)
     searchers: list[StageSearcher] = []
 
     def stop() -> None:
@@ -170,6 +163,10 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
             cluster.connect(launch.address)
             shutdown.take_signals()  # Ray has put its own handlers there
 
+            def started(stage: Stage) -> None:
+                launch.started.add(stage.id)
+                progress.started(stage)
+
             def ended(outcome: Outcome, skipped: list[str]) -> None:
                 if outcome.cause == retries.INTERRUPTED and not launch.stopped:
                     launch.console.print(outcome.reason, markup=False)
@@ -180,14 +177,13 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
                 progress.finished(outcome, skipped)
                 tracking.add(plan.stages[outcome.stage_id])
 
-            launch.started += len(todo)
             launch.retried += cluster.execute(
                 todo,
                 {stage.id: stage.identity for stage in plan.stages.values()},
                 place,
                 plan.spec.resources,
                 launch.home.ray,
-                started=progress.started,
+                started=started,
                 ended=ended,
                 on_start=searchers.append,
             )
@@ -197,10 +193,21 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
             cluster.disconnect()
 
 
-def make_tracker(plan: Plan, store: Store, home: Home, commit: str) -> "Tracker":
-    """A tracker that knows what MLflow holds of the sweep."""
-    from sweeps.tracking import Tracker  # MLflow takes seconds to import
+def workplace(launch: Launch) -> Workplace:
+    """What every worker of a launch is told."""
+    store, resources = launch.store, launch.plan.spec.resources
+    return Workplace(
+        store=store.uri if "://" in store.uri else str(Path(store.uri).resolve()),
+        data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
+        fence=launch.fence,
+        code=code_version(),
+        cpus=resources.cpus,
+        checkpoint_every_s=resources.checkpoint_every_s,
+    )
 
-    tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, commit)
-    tracker.open()
-    return tracker
+
+def tracker_of(plan: Plan, store: Store, home: Home, commit: str) -> "Tracker":
+    """A tracker that knows what MLflow holds of the sweep."""
+    from sweeps.tracking import make_tracker  # MLflow takes seconds to import
+
+    return make_tracker(plan, store, home, commit)

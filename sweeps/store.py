@@ -71,6 +71,7 @@ class Commit:
     started_at: float  # seconds since 1970; metric points in MLflow carry these times
     finished_at: float
     host: str
+    code: str = ""  # the version of the code that made it
 
     @property
     def wall_s(self) -> float:
@@ -124,6 +125,7 @@ class Store:
         *,
         started_at: float,
         host: str,
+        code: str = "",
         fence: Fence | None = None,
     ) -> Commit:
         """Leave a stage's result: artifacts first, the marker last. The first commit stays.
@@ -146,6 +148,7 @@ class Store:
             started_at=started_at,
             finished_at=time.time(),
             host=host,
+            code=code,
         )
         self.check_fence(fence)
         self._write(f"{_folder(stage_id)}/commit.json", canonical_json(asdict(commit)).encode())
@@ -232,7 +235,7 @@ class Store:
 
     def save_sweep(self, name: str, record: Mapping[str, Any]) -> None:
         """Let a name stand for a plan."""
-        self._write(f"sweeps/{name}.json", json.dumps(record, sort_keys=True).encode())
+        self._write(f"sweeps/{name}.json", json.dumps(record).encode())
 
     def sweep(self, name: str) -> dict[str, Any] | None:
         """The plan that a name stands for, if any."""
@@ -299,7 +302,7 @@ class Store:
             path = Path(self._path(f"leases/{sweep}/{number}.json"))
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{number}.{uuid.uuid4().hex}.tmp")
-            temporary.write_text(json.dumps(record))
+            write_atomically(temporary, json.dumps(record).encode())
             try:
                 os.link(temporary, path)  # fails if the name is taken, and is never half written
             except FileExistsError:

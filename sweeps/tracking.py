@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweeps.home import silence
+from sweeps.home import Home, silence
 
 silence()
 
@@ -18,11 +18,18 @@ import mlflow  # noqa: E402  (reads its environment at import)
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from mlflow.entities import Metric, Param, Run, ViewType  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
 
+from osr_core.errors import OsrError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.record import plan_record  # noqa: E402
 from sweeps.store import Commit, DamagedError, Store  # noqa: E402
+
+
+class TrackingError(OsrError):
+    """MLflow cannot be reached or refuses what it is sent."""
+
 
 PARENT = "mlflow.parentRunId"
 METRICS_PER_CALL = 900  # MLflow takes 1,000 metrics, params and tags in one call
@@ -50,6 +57,8 @@ class Tracker:
         name = self.plan.spec.name
         experiment = self.client.get_experiment_by_name(name)
         where = f"{self.artifacts}/{name}" if self.artifacts else None
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
+            self.client.restore_experiment(experiment.experiment_id)
         self.experiment_id = (
             experiment.experiment_id
             if experiment
@@ -85,7 +94,7 @@ class Tracker:
                 return
             self.finished.add(stage.id)
         elif (failure := self.store.failure(stage.id)) is not None:
-            run_id = self._run_of(stage, failure["failed_at"])
+            run_id = self._run_of(stage, failure["failed_at"], "")
             self.client.set_tag(run_id, "reason", failure["reason"][:5000])
             self._log_file(run_id, "traceback.txt", failure["traceback"].encode())
             self.client.set_terminated(run_id, "FAILED", milliseconds(failure["failed_at"]))
@@ -97,7 +106,7 @@ class Tracker:
         self.client.set_terminated(self.parent_id, status)
 
     def _record_commit(self, stage: Stage, commit: Commit) -> None:
-        run_id = self._run_of(stage, commit.started_at)
+        run_id = self._run_of(stage, commit.started_at, commit.code)
         self._log_metrics(run_id, stage, commit)
         for name in ("history.parquet", "scores.parquet"):
             if name in commit.artifacts:
@@ -115,13 +124,13 @@ class Tracker:
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"sweep {name}")
         return str(run.info.run_id)
 
-    def _run_of(self, stage: Stage, started_at: float) -> str:
+    def _run_of(self, stage: Stage, started_at: float, code: str) -> str:
         """The run of a stage, made if need be."""
         if stage.id not in self.run_ids:
             run = self.client.create_run(
                 self.experiment_id,
                 start_time=milliseconds(started_at),
-                tags={**self._tags(stage), PARENT: self.parent_id},
+                tags={**self._tags(stage, code), PARENT: self.parent_id},
                 run_name=self.plan.describe(stage),
             )
             self.run_ids[stage.id] = run.info.run_id
@@ -143,7 +152,7 @@ class Tracker:
             if not token:
                 return runs
 
-    def _tags(self, stage: Stage) -> dict[str, str]:
+    def _tags(self, stage: Stage, code: str) -> dict[str, str]:
         """What a run is found and filtered by; the export reads the tags of score runs."""
         tags = {"stage_id": stage.id, "kind": stage.kind, "method": stage.config["method"]["name"]}
         if stage.kind == "score":
@@ -158,7 +167,7 @@ class Tracker:
                 "seed": str(trial.seed),
                 "recipe": spec.recipe,
                 "selection": "none",
-                "commit": self.commit,
+                "commit": code or self.commit,
                 "num_known": str(len(split.known)),
                 "num_unknown": str(len(split.unknown)),
                 "openness": repr(split.openness),
@@ -197,3 +206,28 @@ class Tracker:
 def milliseconds(seconds: float) -> int:
     """MLflow's unit of time."""
     return round(seconds * 1000)
+
+
+def make_tracker(plan: Plan, store: Store, home: Home, commit: str) -> Tracker:
+    """A tracker that knows what MLflow holds of the sweep."""
+    tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, commit)
+    tracker.open()
+    return tracker
+
+
+def synchronise(plan: Plan, store: Store, home: Home, commit: str) -> int:
+    """Write all that MLflow lacks of a sweep; the number of stages that it then holds.
+
+    Raises:
+        TrackingError: MLflow cannot be reached or does not take it.
+    """
+    done = store.committed(trial.id for trial in plan.trials)
+    try:
+        tracker = make_tracker(plan, store, home, commit)
+        tracker.close("FINISHED" if len(done) == len(plan.trials) else "FAILED")
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"MLflow at {home.tracking_uri} does not take the runs: {error}. Results are safe on "
+            "the store; try again when it is back."
+        ) from error
+    return len(tracker.finished)

@@ -39,6 +39,7 @@ class Workplace:
     store: str
     data_root: str | None
     fence: Fence | None = None
+    code: str = ""  # the version of the code, kept with every result
     cpus: int = 1
     checkpoint_every_s: float = 60.0
 
@@ -143,9 +144,10 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
     for role, upstream in identity["inputs"].items():
         try:
             inputs[role] = store.read_all(upstream)
-        except DamagedError:
-            store.check_fence(place.fence)
-            store.set_aside(upstream)
+        except StoreError as error:
+            if isinstance(error, DamagedError) and store.committed([upstream]):
+                store.check_fence(place.fence)
+                store.set_aside(upstream)
             make(upstream, identities, place, store)
             inputs[role] = store.read_all(upstream)
     num_epochs = identity["config"].get("training", {}).get("epochs", 1)
@@ -164,5 +166,6 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
         result.metrics,
         started_at=started_at,
         host=f"{socket.gethostname()}:{os.getpid()}",
+        code=place.code,
         fence=place.fence,
     )

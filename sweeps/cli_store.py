@@ -1,0 +1,108 @@
+"""The commands that look after the store: `osr status`, `osr sync` and `osr gc`."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from osr_core.errors import ConfigError, unknown_name
+from sweeps.home import Home
+from sweeps.listing import show
+from sweeps.options import DEFAULT_HOME, HomeOption, JsonOption, at
+
+if TYPE_CHECKING:
+    from sweeps.store import Store
+
+Rows = list[dict[str, Any]]
+
+
+def open_store(place: Home) -> "Store":
+    """The store of a home in which something was run."""
+    from sweeps.store import Store
+
+    if not place.store.exists():
+        raise ConfigError(f"there is no store in {place.root}. Run a sweep first: osr run digits")
+    return Store(place.store)
+
+
+def sweep_record(store: "Store", sweep: str) -> dict[str, Any]:
+    """What the store keeps of a sweep's plan; ConfigError says which sweeps there are."""
+    record = store.sweep(sweep) if sweep in store.sweeps() else None
+    if record is None:
+        raise ConfigError(unknown_name("sweep", sweep, store.sweeps()))
+    return record
+
+
+def status(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; all, if left out.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what of each sweep is done, what is begun, what failed and why."""
+    store = open_store(at(home))
+    sweeps: Rows = []
+    begun: Rows = []
+    failures: Rows = []
+    for name in [sweep] if sweep else store.sweeps():
+        record = sweep_record(store, name)
+        labels = {stage["stage_id"]: stage["label"] for stage in record["stages"]}
+        done = store.committed(labels)
+        trials = [trial["trial_id"] for trial in record["trials"]]
+        row = {"sweep": name, "trials_done": len(done.intersection(trials)), "trials": len(trials)}
+        failed = 0
+        for stage_id in labels.keys() - done:
+            about = {"sweep": name, "stage": labels[stage_id]}
+            if progress := store.progress(stage_id):
+                begun.append({**about, **progress})
+            if failure := store.failure(stage_id):
+                failures.append({**about, "reason": failure["reason"]})
+                failed += 1
+        sweeps.append({**row, "stages_done": len(done), "stages": len(labels), "failed": failed})
+    if as_json:
+        facts = {"sweeps": sweeps, "begun": begun, "failures": failures}
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    show(sweeps, False)
+    if begun:
+        show(begun, False, title="begun fits")
+    if failures:
+        show(failures, False, title="failed stages")
+
+
+def sync(
+    sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Bring MLflow up to date with the store; fills an empty server, doubles nothing."""
+    from sweeps.lease import Lease
+    from sweeps.record import plan_of
+    from sweeps.tracking import synchronise
+
+    place = at(home)
+    store = open_store(place)
+    record = sweep_record(store, sweep)
+    plan = plan_of(record)
+    with Lease(store, sweep, take_over=False):
+        count = synchronise(plan, store, place, record["commit"])
+    typer.echo(f"{count} of {len(plan.stages)} stages are in {place.tracking_uri}")
+
+
+def gc(
+    keep: Annotated[
+        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps to keep; default: all.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+) -> None:
+    """Delete results that none of the named sweeps needs, after showing what goes."""
+    store = open_store(at(home))
+    records = [sweep_record(store, name) for name in keep or store.sweeps()]
+    needed = {stage["stage_id"] for record in records for stage in record["stages"]}
+    unneeded = store.unneeded(needed)
+    size = sum(unneeded.values())
+    for name in sorted(unneeded):
+        typer.echo(f"{unneeded[name]:>12} bytes  {name}")
+    typer.echo(f"{len(unneeded)} folders and files, {size / 1e6:.1f} MB, needed by no sweep kept")
+    if unneeded and (yes or typer.confirm("Delete them?")):
+        store.delete(unneeded)
+        typer.echo("deleted")
