@@ -194,6 +194,9 @@ def ui(
 ) -> None:
     """Open MLflow's pages on this machine until Ctrl-C, or serve a team's database."""
     place = at(home)
+    if server is None and place.tracking is not None:
+        typer.echo(f"MLflow: {place.tracking} (OSR_TRACKING_URI)")
+        return
     if server is None and not (place.root / "mlflow" / "mlflow.db").exists():
         raise ConfigError(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"

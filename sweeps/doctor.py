@@ -82,9 +82,9 @@ def _devices() -> str:
 def _ray_token() -> Finding:
     """A token file turns on authentication for clusters that `ray start` makes."""
     token = Path.home() / ".ray" / "auth_token"
-    mode = os.environ.get("RAY_AUTH_MODE", "unset")
-    if token.exists() and mode == "unset":
-        detail = f"{token} exists: a cluster made by `ray start` asks for it; set RAY_AUTH_MODE"
+    mode = os.environ["RAY_AUTH_MODE"]
+    if token.exists() and mode != "token":
+        detail = f"{token} exists: for a cluster made by `ray start`, set RAY_AUTH_MODE=token"
         return Finding("ray authentication", "note", detail)
     return Finding("ray authentication", "ok", f"RAY_AUTH_MODE={mode}")
 

@@ -8,7 +8,7 @@ Source: Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of
 examples in neural networks", ICLR 2017.
 
 Deviations: the row "Softmax" of published tables was trained one-vs-rest for 30 epochs and is badly
-under-trained (see docs/architecture.md); here it is plain cross-entropy with the schedule that the
+under-trained (see docs/methods.md); here it is plain cross-entropy with the schedule that the
 CAC paper gives its closed-set baseline.
 """
 
