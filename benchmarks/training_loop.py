@@ -27,7 +27,8 @@ ROUNDS = 5
 def measure() -> list[dict[str, Any]]:
     """One row per network width; on a GPU also MNIST's shape at full width."""
     gpu = torch.cuda.is_available()
-    rows = [compare(width, CHANNELS, 20_000 if gpu else 2_560) for width in (0.25, 1.0)]
+    counts = {0.25: 20_000, 1.0: 20_000} if gpu else {0.25: 2_560, 1.0: 640}
+    rows = [compare(width, CHANNELS, count) for width, count in counts.items()]
     if gpu:
         rows.append(compare(1.0, 1, 36_000))
     for row in rows:
