@@ -13,6 +13,7 @@ from osr_core.backbones import BackboneConfig, resolve_backbone
 from osr_core.config import as_dict, build
 from osr_core.data import benchmark
 from osr_core.data.splits import ClassSplit, class_split
+from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS
 from osr_core.recipes import Recipe, Training, common
 from osr_core.stage import Stage
@@ -169,6 +170,8 @@ def plan_trial(
         training=training,
         seed=seed,
     )
+    score = trial.score
+    check_keep(score)
     overrides = {f"training.{key}": value for key, value in settings.training.items()}
     overrides |= {f"backbone.{key}": value for key, value in settings.backbone.items()}
     return PlannedTrial(
@@ -179,8 +182,28 @@ def plan_trial(
         training=as_dict(training),
         split=split,
         seed=seed,
-        score=trial.score,
+        score=score,
     )
+
+
+def check_keep(score: Stage) -> None:
+    """Refuse fits whose `keep` asks for what is not measured.
+
+    Raises:
+        ConfigError: no such term, or no held-out images to measure it on.
+    """
+    for stage in score.walk():
+        if stage.kind != "fit" or stage.config["training"]["keep"] == "last":
+            continue
+        name, training = stage.config["method"]["name"], stage.config["training"]
+        allowed = ("last", "accuracy", *METHODS[name].terms)
+        if training["keep"] not in allowed:
+            raise ConfigError(f"{name}: " + unknown_name("keep", training["keep"], allowed))
+        if training["validation"] == 0:
+            raise ConfigError(
+                f"{name}: keep '{training['keep']}' is measured on held-out images, and validation "
+                "is 0. Give training.validation a fraction such as 0.1, or keep the last weights."
+            )
 
 
 def recipe_of(spec: SweepSpec, split: ClassSplit, method: str) -> Recipe:

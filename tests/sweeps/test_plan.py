@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osr_core.data import READERS
+from osr_core.errors import ConfigError
 from sweeps.plan import Plan, make_plan
 from sweeps.spec import load_spec, parse_spec
 
@@ -185,3 +186,19 @@ def test_cifar_plus_10_and_50_share_their_fits() -> None:
     assert fits["cifar+10"] == fits["cifar+50"]
     assert len(set(fits["cifar+50"])) == 5
     assert plan.counts()["trials"] == 10
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"keep": "nonsense", "validation": 0.1}, "keep 'nonsense' does not exist"),
+        ({"keep": "accuracy"}, "validation is 0"),
+        ({"keep": "anchor", "validation": 0.1}, "softmax: keep 'anchor' does not exist"),
+    ],
+)
+def test_what_no_fit_measures_cannot_be_kept(training: dict[str, object], said: str) -> None:
+    """Found while planning, not after the first epoch."""
+    values = {"name": "s", "datasets": ["digits"], "splits": [0], "training": training}
+    spec = parse_spec({**values, "methods": {"cac": {}, "softmax": {}}}, "s")
+    with pytest.raises(ConfigError, match=said):
+        make_plan(spec, {"digits/train": "a", "digits/test": "b"})
