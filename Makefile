@@ -1,5 +1,6 @@
 # make demo   install, run the embedded default sweep, print its table
 # make test   lint, types, tests
+# make faults the tests that kill, pause, fill and forget, beyond those in make test
 # make chaos  kill something every few seconds until a sweep has ended; compare the tables
 # make bench  measurements side by side; results go to benchmarks/results/
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint types chaos bench clean
+.PHONY: demo test lint types faults chaos bench clean
 
 demo: $(INSTALLED)
 	@$(BIN)/osr run digits
@@ -21,6 +22,9 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+faults: $(INSTALLED)
+	$(BIN)/pytest tests/faults -m faults
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.faults.chaos

@@ -13,6 +13,8 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # ten processes for features not used here
     "RAY_AIR_NEW_OUTPUT": "0",  # else Tune prints a banner also when told to be silent
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files per stage that nobody reads
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth, Tune's snapshots are not used

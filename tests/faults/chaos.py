@@ -7,7 +7,6 @@ every round's runs, scores and table are the same, byte for byte, as without fau
 
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -87,8 +86,7 @@ class Chaos:
                 pause = self.random.uniform(*PAUSE_S)
                 victim = self.random.choice(VICTIMS)
                 if victim == "tracking server":
-                    server.process.kill()
-                    server.process.wait()
+                    server.kill()
                     server = self.server(folder, port)
                     self.count(victim)
                 elif target := self.find(victim, driver.pid):
@@ -99,8 +97,7 @@ class Chaos:
         sweep.osr("sync", "faults")
         sweep.osr("export", "faults")
         check_invariants(sweep, reference)
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait()
+        server.kill()
 
     def server(self, folder: Path, port: int) -> MlflowServer:
         """The tracking server, on the same port and database each time."""

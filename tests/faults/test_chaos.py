@@ -7,7 +7,7 @@ import pytest
 from tests.faults.chaos import Chaos
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(1200)
 def test_ten_kills_change_nothing(tmp_path: Path):
     """Drivers, workers, raylets and tracking servers, drawn with a seed."""

@@ -33,6 +33,7 @@ def kill_all(processes: list[psutil.Process], number: int) -> None:
             continue
 
 
+@pytest.mark.faults
 def test_a_killed_driver_costs_no_result(sweep: Sweep, reference: Sweep):
     """SIGKILL at random points, one of them just after a commit; Ray's processes die with it."""
     random_ = random.Random(3)
@@ -93,6 +94,7 @@ def test_a_preempted_worker_saves_and_goes_on(sweep: Sweep, reference: Sweep):
     check_invariants(sweep, reference)
 
 
+@pytest.mark.faults
 def test_a_second_driver_is_refused_and_may_take_over(sweep: Sweep, reference: Sweep):
     """The first one, paused past its lease, wakes up to find that nothing of it is wanted."""
     first = sweep.start()
@@ -147,6 +149,7 @@ def test_the_second_signal_ends_at_once(sweep: Sweep):
     wait_until(lambda: not alive(processes), "all processes to end", 10)
 
 
+@pytest.mark.faults
 def test_a_lost_node_costs_only_what_ran_on_it(sweep: Sweep, reference: Sweep, tmp_path: Path):
     """Two nodes run PMAL's two classifiers; one node dies; only its classifier runs again."""
     ray = str(Path(sys.executable).with_name("ray"))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.harness import SPEC, Sweep, check_invariants, wait_until
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
 def stage_folder(sweep: Sweep, label: str) -> Path:

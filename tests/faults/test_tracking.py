@@ -1,6 +1,7 @@
 """MLflow may be away, broken, slow or forgetful: training goes on, and nothing is doubled."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 from tests.faults.harness import Sweep, check_invariants, check_mlflow, wait_until
 from tests.faults.proxy import Proxy
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
 def free_port() -> int:
@@ -49,8 +50,12 @@ class MlflowServer:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it with the processes that it has started, which would keep its port."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def _answers(self) -> bool:
         try:
