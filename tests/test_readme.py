@@ -1,0 +1,35 @@
+"""The README's examples, which must not rot."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from sweeps.cli import app
+from sweeps.plan import make_plan
+from sweeps.spec import parse_spec
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_ten_line_sweep_can_be_planned() -> None:
+    """A user copies it; three values of anchor_weight on two datasets and five splits."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    spec = parse_spec(yaml.safe_load(example), "README.md")
+    names = ("mnist", "cifar10")
+    data = {f"{name}/{subset}": name for name in names for subset in ("train", "test")}
+    assert make_plan(spec, data).counts()["trials"] == 2 * 5 * (1 + 3 + 1)
+
+
+def test_every_command_that_it_names_exists() -> None:
+    """`osr plan`, `osr run` and so on."""
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
+    assert set(re.findall(r"\bosr ([a-z]+)", README)) <= commands
+
+
+def test_every_page_that_it_links_is_there() -> None:
+    """Dead links cost a newcomer's trust."""
+    for page in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / page).exists(), page
