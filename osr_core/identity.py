@@ -6,6 +6,10 @@ from typing import Any
 
 import torch
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
+
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text on every machine.
@@ -13,9 +17,7 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: a NaN or infinity, which JSON cannot hold.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+    return _ENCODER.encode(value)
 
 
 def digest(value: Any) -> str:

@@ -15,7 +15,8 @@ from osr_core.data import benchmark
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS
-from osr_core.recipes import Recipe, Training, common
+from osr_core.methods.base import Method, MethodConfig
+from osr_core.recipes import Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
 from sweeps.spec import MethodSettings, SweepSpec
@@ -112,6 +113,9 @@ def make_plan(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Plan:
     """Collect every trial's stages; equal ones, by id, are kept once.
 
     `fingerprints` maps "digits/train" to the hash of that data, for every dataset of the spec.
+
+    Raises:
+        ConfigError: settings that do not go together.
     """
     trials: dict[str, PlannedTrial] = {}
     for trial in planned_trials(spec, fingerprints):
@@ -128,88 +132,106 @@ def add_stages(stage: Stage, stages: dict[str, Stage]) -> None:
         return
     for upstream in stage.inputs.values():
         add_stages(upstream, stages)
+    check_keep(stage)
     stages[stage.id] = stage
 
 
 def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator[PlannedTrial]:
     """One trial per dataset, split, method, grid point and seed, in the spec's order."""
     for dataset in spec.datasets:
+        entries = [
+            resolve(spec, dataset, name, settings)
+            for name, grid_points in spec.methods.items()
+            for settings in grid_points
+        ]
         for index in spec.splits:
             split = class_split(dataset, spec.protocol, index)
-            for name, entries in spec.methods.items():
-                for settings in entries:
-                    for seed in spec.seeds:
-                        yield plan_trial(spec, split, name, settings, seed, fingerprints)
+            for entry in entries:
+                for seed in spec.seeds:
+                    yield plan_trial(entry, split, seed, fingerprints)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """One grid point of one method on one dataset, every setting filled in."""
+
+    method: type[Method]
+    config: MethodConfig
+    backbone: Mapping[str, Any]
+    training: Training
+    hyperparameters: Mapping[str, Any]  # the config's, plus the overrides given for this method
+
+    @cached_property
+    def schedule(self) -> dict[str, Any]:
+        """The training as plain JSON."""
+        return as_dict(self.training)
+
+
+def resolve(spec: SweepSpec, dataset: str, name: str, settings: MethodSettings) -> Resolved:
+    """Lay the recipe's settings, the sweep's and the method's own over each other."""
+    method = METHODS[name]
+    made_for = benchmark(dataset)
+    recipe = common(made_for) if spec.recipe == "common" else method.published(made_for)
+    config = build(method.Config, settings.hyperparameters)
+    overrides = {f"training.{key}": value for key, value in settings.training.items()}
+    overrides |= {f"backbone.{key}": value for key, value in settings.backbone.items()}
+    return Resolved(
+        method=method,
+        config=config,
+        backbone=resolve_backbone(
+            lay_backbones(recipe.backbone, spec.backbone, settings.backbone),
+            image_size=made_for.known.image_size,
+            channels=made_for.known.channels,
+        ),
+        training=build(
+            Training, override(as_dict(recipe.training), spec.training, settings.training)
+        ),
+        hyperparameters={**as_dict(config), **overrides},
+    )
 
 
 def plan_trial(
-    spec: SweepSpec,
-    split: ClassSplit,
-    name: str,
-    settings: MethodSettings,
-    seed: int,
-    fingerprints: Mapping[str, str],
+    entry: Resolved, split: ClassSplit, seed: int, fingerprints: Mapping[str, str]
 ) -> PlannedTrial:
-    """Resolve every setting of one trial: the recipe's, the sweep's, then the method's own."""
-    method = METHODS[name]
-    recipe = recipe_of(spec, split, name)
-    known = benchmark(split.benchmark).known
-    backbone = resolve_backbone(
-        lay_backbones(recipe.backbone, spec.backbone, settings.backbone),
-        image_size=known.image_size,
-        channels=known.channels,
-    )
-    training = build(Training, override(as_dict(recipe.training), spec.training, settings.training))
-    config = build(method.Config, settings.hyperparameters)
+    """The trial of one entry on one split with one seed."""
     trial = Trial(
-        method=method,
-        config=config,
+        method=entry.method,
+        config=entry.config,
         split=split,
         fingerprints=fingerprints,
-        backbone=backbone,
-        training=training,
+        backbone=entry.backbone,
+        training=entry.training,
         seed=seed,
     )
-    score = trial.score
-    check_keep(score)
-    overrides = {f"training.{key}": value for key, value in settings.training.items()}
-    overrides |= {f"backbone.{key}": value for key, value in settings.backbone.items()}
     return PlannedTrial(
-        method=name,
-        title=method.title,
-        hyperparameters={**as_dict(config), **overrides},
-        backbone=backbone,
-        training=as_dict(training),
+        method=entry.method.name,
+        title=entry.method.title,
+        hyperparameters=entry.hyperparameters,
+        backbone=entry.backbone,
+        training=entry.schedule,
         split=split,
         seed=seed,
-        score=score,
+        score=trial.score,
     )
 
 
-def check_keep(score: Stage) -> None:
-    """Refuse fits whose `keep` asks for what is not measured.
+def check_keep(stage: Stage) -> None:
+    """Refuse a fit whose `keep` asks for what is not measured.
 
     Raises:
         ConfigError: no such term, or no held-out images to measure it on.
     """
-    for stage in score.walk():
-        if stage.kind != "fit" or stage.config["training"]["keep"] == "last":
-            continue
-        name, training = stage.config["method"]["name"], stage.config["training"]
-        allowed = ("last", "accuracy", *METHODS[name].terms)
-        if training["keep"] not in allowed:
-            raise ConfigError(f"{name}: " + unknown_name("keep", training["keep"], allowed))
-        if training["validation"] == 0:
-            raise ConfigError(
-                f"{name}: keep '{training['keep']}' is measured on held-out images, and validation "
-                "is 0. Give training.validation a fraction such as 0.1, or keep the last weights."
-            )
-
-
-def recipe_of(spec: SweepSpec, split: ClassSplit, method: str) -> Recipe:
-    """The recipe that the spec asks for."""
-    made_for = benchmark(split.benchmark)
-    return common(made_for) if spec.recipe == "common" else METHODS[method].published(made_for)
+    if stage.kind != "fit" or stage.config["training"]["keep"] == "last":
+        return
+    name, training = stage.config["method"]["name"], stage.config["training"]
+    allowed = ("last", "accuracy", *METHODS[name].terms)
+    if training["keep"] not in allowed:
+        raise ConfigError(f"{name}: " + unknown_name("keep", training["keep"], allowed))
+    if training["validation"] == 0:
+        raise ConfigError(
+            f"{name}: keep '{training['keep']}' is measured on held-out images, and validation "
+            "is 0. Give training.validation a fraction such as 0.1, or keep the last weights."
+        )
 
 
 def lay_backbones(*layers: Mapping[str, Any]) -> dict[str, Any]:
