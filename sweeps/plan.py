@@ -257,13 +257,14 @@ def override(values: dict[str, Any], *changes: Mapping[str, Any]) -> dict[str, A
     return values
 
 
-def remaining(plan: Plan, done: Iterable[str]) -> list[Stage]:
-    """Stages that must still run for the trials to be complete.
+def remaining(plan: Plan, done: Iterable[str], again: Iterable[str] = ()) -> list[Stage]:
+    """Stages that must still run for the trials, and the stages in `again`, to be complete.
 
-    A stage whose only users are done is not run again, even where its own result is gone.
+    Any other stage whose only users are done is not run again, even where its result is gone.
     """
     finished = set(done)
     wanted = [trial.id for trial in plan.trials if trial.id not in finished]
+    wanted += again
     needed: set[str] = set()
     while wanted:
         stage_id = wanted.pop()

@@ -108,18 +108,20 @@ def run_sweep(
             launch.up_to_date = True
             return launch
         for _ in range(PASSES):
+            again = store.to_make_again(plan.stages)
             tracking = BackgroundTracking(partial(tracker_of, plan, store, home, commit))
             try:
-                if todo := remaining(plan, store.committed(plan.stages)):
+                if todo := remaining(plan, store.committed(plan.stages), again):
                     check_data(spec, data_root)
                     run_stages(launch, todo, tracking)
             finally:
                 tracking.close(status_of(launch), hurry=launch.stopped)
                 launch.tracking_problem = tracking.problem
-            if is_complete(launch) and not tracking.problem:
+            found_damaged = store.to_make_again(plan.stages) - again
+            if is_complete(launch) and not tracking.problem and not found_damaged:
                 store.mark_tracked(spec.name, state)
-            if launch.stopped or all(reason != NOT_RUN for _, reason in launch.missing):
-                break  # nothing was found damaged while it was written to MLflow
+            if launch.stopped or not found_damaged:
+                break
     return launch
 
 

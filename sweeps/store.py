@@ -1,35 +1,33 @@
 """The store: what stages leave, by stage id, on any file system that pyarrow knows.
 
     FORMAT                         the version of this layout
-    stages/3f/3f9a.../NAME         artifacts
+    stages/3f/3f9a.../NAME         artifacts; each carries its checksum in its name
     stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there
     work/3f9a....checkpoint        the state of an unfinished fit
     work/3f9a....progress          how many epochs it has behind it, for people
     failures/3f9a....json          why a stage was given up
-    damaged/3f9a....-N/            a result that did not match its checksum, kept for inspection
+    damaged/3f9a....-XXXX/         a result that did not match its checksum, kept for inspection
     sweeps/NAME.json               the plan that a sweep's name stands for
     tracked/NAME                   which plan of it MLflow holds in full
     leases/NAME/N.json             who ran the sweep as its Nth driver (lease.py)
     leases/NAME/N.stop             the Nth driver asks its workers to save and stop
 
-A local file is written under a temporary name, synced and renamed, so no reader sees half of one.
+The first marker stays; attempts that end at the same time cannot touch each other's artifacts.
 """
 
 import hashlib
-import itertools
 import json
-import os
 import time
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.fs as pafs
-
 from osr_core.errors import OsrError
 from osr_core.identity import canonical_json
+from sweeps.files import Files
 
 FORMAT = "osr-sweeps store 1"
 
@@ -90,11 +88,8 @@ class Store:
         """
         self.uri = str(uri)
         try:
-            if "://" in self.uri:
-                self._fs, self._root = pafs.FileSystem.from_uri(self.uri)
-            else:
-                self._fs, self._root = pafs.LocalFileSystem(), str(Path(uri).resolve())
-            found = self._read("FORMAT")
+            self._files = Files(uri)
+            found = self._files.read("FORMAT")
             if found is None:
                 self._write("FORMAT", FORMAT.encode())
         except (OSError, StoreError) as error:
@@ -112,9 +107,9 @@ class Store:
 
     def committed(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that are done; an empty marker, as a power cut may leave, is none."""
-        paths = {self._path(_folder(stage) + "/commit.json"): stage for stage in ids}
-        infos = self._fs.get_file_info(list(paths)) if paths else []
-        return {paths[info.path] for info in infos if info.is_file and info.size}
+        markers = {_marker(stage_id): stage_id for stage_id in ids}
+        sizes = self._files.sizes(list(markers))
+        return {markers[name] for name, size in sizes.items() if size}
 
     def commit(
         self,
@@ -135,15 +130,15 @@ class Store:
         """
         if self.committed([stage_id]):
             return self.read_commit(stage_id)
+        sums = {name: _checksum(content) for name, content in artifacts.items()}
         for name, content in artifacts.items():
-            self._write(f"{_folder(stage_id)}/{name}", content)
-        sums = {
-            name: {"bytes": len(content), "blake2b": _checksum(content)}
-            for name, content in artifacts.items()
-        }
+            self._write(_artifact(stage_id, name, sums[name]), content)
         commit = Commit(
             stage=identity,
-            artifacts=sums,
+            artifacts={
+                name: {"bytes": len(content), "blake2b": sums[name]}
+                for name, content in artifacts.items()
+            },
             metrics=metrics,
             started_at=started_at,
             finished_at=time.time(),
@@ -151,11 +146,28 @@ class Store:
             code=code,
         )
         self.check_fence(fence)
-        self._write(f"{_folder(stage_id)}/commit.json", canonical_json(asdict(commit)).encode())
-        self._delete(f"failures/{stage_id}.json")
-        self._delete(f"work/{stage_id}.checkpoint")
-        self._delete(f"work/{stage_id}.progress")
+        if not self._mark(stage_id, canonical_json(asdict(commit)).encode()):
+            commit = self.read_commit(stage_id)
+        self._tidy(stage_id, commit)
         return commit
+
+    def _mark(self, stage_id: str, content: bytes) -> bool:
+        """Leave the marker; False if another attempt was faster."""
+        marker = _marker(stage_id)
+        if self._files.sizes([marker]).get(marker) == 0:
+            self._files.delete(marker)  # a power cut left it empty
+        return self._create(marker, content)
+
+    def _tidy(self, stage_id: str, commit: Commit) -> None:
+        """Remove what a committed stage no longer needs, artifacts of other attempts included."""
+        kept = {_marker(stage_id)}
+        kept |= {_artifact(stage_id, name, a["blake2b"]) for name, a in commit.artifacts.items()}
+        for name, _ in self._files.below(_folder(stage_id)):
+            if name not in kept:
+                self._files.delete(name)
+        for name in (f"failures/{stage_id}.json", f"work/{stage_id}.checkpoint"):
+            self._files.delete(name)
+        self._files.delete(f"work/{stage_id}.progress")
 
     def read_commit(self, stage_id: str) -> Commit:
         """The marker of a finished stage.
@@ -163,13 +175,13 @@ class Store:
         Raises:
             StoreError: there is none. DamagedError: it cannot be read.
         """
-        content = self._read(f"{_folder(stage_id)}/commit.json")
+        content = self._files.read(_marker(stage_id))
         if content is None:
             raise StoreError(f"stage {stage_id} is not in store {self.uri}; run its sweep first")
         try:
             return Commit(**json.loads(content))
         except (ValueError, TypeError) as error:
-            path = self._path(f"{_folder(stage_id)}/commit.json")
+            path = self._files.path(_marker(stage_id))
             raise DamagedError(stage_id, f"{path} is damaged: {error}") from error
 
     def read(self, stage_id: str, name: str) -> bytes:
@@ -179,12 +191,12 @@ class Store:
             DamagedError: the file is missing or does not match its checksum; it is named.
         """
         expected = self.read_commit(stage_id).artifacts.get(name)
-        content = self._read(f"{_folder(stage_id)}/{name}")
-        path = self._path(f"{_folder(stage_id)}/{name}")
         if expected is None:
             raise StoreError(f"stage {stage_id} has no artifact {name}")
+        file = _artifact(stage_id, name, expected["blake2b"])
+        content = self._files.read(file)
         if content is None or _checksum(content) != expected["blake2b"]:
-            message = f"{path} is missing or does not match its checksum"
+            message = f"{self._files.path(file)} is missing or does not match its checksum"
             raise DamagedError(stage_id, message)
         return content
 
@@ -193,13 +205,20 @@ class Store:
         return {name: self.read(stage_id, name) for name in self.read_commit(stage_id).artifacts}
 
     def set_aside(self, stage_id: str) -> None:
-        """Take a damaged result out of the way, so that its stage is done again."""
-        for number in itertools.count(1):
-            target = self._path(f"damaged/{stage_id}-{number}")
-            if self._fs.get_file_info(target).type == pafs.FileType.NotFound:
-                break
-        self._fs.create_dir(self._path("damaged"))
-        self._fs.move(self._path(_folder(stage_id)), target)
+        """Take a damaged result out of the way, so that its stage is done again.
+
+        A result that is whole stays: another worker may have made it again in the meantime.
+        """
+        try:
+            self.read_all(stage_id)
+        except DamagedError:
+            self._files.move(_folder(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
+
+    def to_make_again(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that were set aside and are not done again yet."""
+        aside = {name.split("/")[1][:32] for name, _ in self._files.below("damaged")}
+        aside &= set(ids)
+        return aside - self.committed(aside)
 
     # -- attempts --------------------------------------------------------------------------------
 
@@ -210,12 +229,12 @@ class Store:
 
     def failure(self, stage_id: str) -> dict[str, Any] | None:
         """Why a stage was given up, if it was."""
-        content = self._read(f"failures/{stage_id}.json")
+        content = self._files.read(f"failures/{stage_id}.json")
         return None if content is None else json.loads(content)
 
     def load_checkpoint(self, stage_id: str) -> bytes | None:
         """The state of an unfinished fit, if any."""
-        return self._read(f"work/{stage_id}.checkpoint")
+        return self._files.read(f"work/{stage_id}.checkpoint")
 
     def save_checkpoint(self, stage_id: str, content: bytes) -> None:
         """Replace the state of an unfinished fit."""
@@ -228,7 +247,7 @@ class Store:
 
     def progress(self, stage_id: str) -> dict[str, int] | None:
         """How far a fit is, if it was begun and is not committed."""
-        content = self._read(f"work/{stage_id}.progress")
+        content = self._files.read(f"work/{stage_id}.progress")
         return None if content is None else json.loads(content)
 
     # -- sweeps ----------------------------------------------------------------------------------
@@ -239,7 +258,7 @@ class Store:
 
     def sweep(self, name: str) -> dict[str, Any] | None:
         """The plan that a name stands for, if any."""
-        content = self._read(f"sweeps/{name}.json")
+        content = self._files.read(f"sweeps/{name}.json")
         return None if content is None else json.loads(content)
 
     def mark_tracked(self, name: str, state: str) -> None:
@@ -248,13 +267,12 @@ class Store:
 
     def tracked(self, name: str) -> str | None:
         """What `mark_tracked` was told last."""
-        content = self._read(f"tracked/{name}")
+        content = self._files.read(f"tracked/{name}")
         return None if content is None else content.decode()
 
     def sweeps(self) -> list[str]:
         """Names of all sweeps that were run."""
-        selector = pafs.FileSelector(self._path("sweeps"), allow_not_found=True)
-        names = [info.base_name for info in self._fs.get_file_info(selector)]
+        names = [name.removeprefix("sweeps/") for name, _ in self._files.below("sweeps")]
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     # -- cleaning up -----------------------------------------------------------------------------
@@ -265,55 +283,32 @@ class Store:
         """
         sizes: dict[str, int] = {}
         for top, depth in (("stages", 3), ("work", 2), ("failures", 2), ("damaged", 2)):
-            selector = pafs.FileSelector(self._path(top), allow_not_found=True, recursive=True)
-            for info in self._fs.get_file_info(selector):
-                if not info.is_file:
-                    continue
-                name = "/".join(info.path.removeprefix(f"{self._root}/").split("/")[:depth])
+            for path, size in self._files.below(top):
+                name = "/".join(path.split("/")[:depth])
                 stage_id = name.split("/")[depth - 1][:32]
                 if stage_id not in needed or top == "damaged":
-                    sizes[name] = sizes.get(name, 0) + (info.size or 0)
+                    sizes[name] = sizes.get(name, 0) + size
         return sizes
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove what `unneeded` listed; a result's marker goes first, so half of one is none."""
         for name in names:
-            path = self._path(name)
-            if self._fs.get_file_info(path).is_file:
-                self._delete(name)
-                continue
-            self._delete(f"{name}/commit.json")
-            self._fs.delete_dir(path)
+            self._files.delete(f"{name}/commit.json")
+            self._files.delete(name)
 
     # -- drivers ---------------------------------------------------------------------------------
 
     def latest_lease(self, sweep: str) -> tuple[int, dict[str, Any] | None]:
         """The highest number given to a driver of a sweep, 0 at first, and its record."""
-        selector = pafs.FileSelector(self._path(f"leases/{sweep}"), allow_not_found=True)
-        names = [info.base_name for info in self._fs.get_file_info(selector)]
+        names = [name.rpartition("/")[2] for name, _ in self._files.below(f"leases/{sweep}")]
         numbers = [int(name[:-5]) for name in names if name[:-5].isdigit() and name[-5:] == ".json"]
         number = max(numbers, default=0)
-        content = self._read(f"leases/{sweep}/{number}.json") if number else None
+        content = self._files.read(f"leases/{sweep}/{number}.json") if number else None
         return number, None if content is None else json.loads(content)
 
     def create_lease(self, sweep: str, number: int, record: Mapping[str, Any]) -> bool:
-        """Take a number; False where another driver was faster (exact on local file systems)."""
-        if isinstance(self._fs, pafs.LocalFileSystem):
-            path = Path(self._path(f"leases/{sweep}/{number}.json"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{number}.{uuid.uuid4().hex}.tmp")
-            write_atomically(temporary, json.dumps(record).encode())
-            try:
-                os.link(temporary, path)  # fails if the name is taken, and is never half written
-            except FileExistsError:
-                return False
-            finally:
-                temporary.unlink()
-            return True
-        if self._read(f"leases/{sweep}/{number}.json") is not None:
-            return False
-        self.write_lease(sweep, number, record)
-        return True
+        """Take a number; False where another driver was faster."""
+        return self._create(f"leases/{sweep}/{number}.json", json.dumps(record).encode())
 
     def write_lease(self, sweep: str, number: int, record: Mapping[str, Any]) -> None:
         """Bring one's own lease up to date."""
@@ -334,64 +329,40 @@ class Store:
 
     def asked_to_stop(self, fence: Fence) -> bool:
         """Whether the driver has asked its workers to stop."""
-        info = self._fs.get_file_info(self._path(f"leases/{fence.sweep}/{fence.number}.stop"))
-        return bool(info.is_file)
+        return bool(self._files.sizes([f"leases/{fence.sweep}/{fence.number}.stop"]))
 
     # -- files -----------------------------------------------------------------------------------
 
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
-    def _read(self, name: str) -> bytes | None:
-        try:
-            with self._fs.open_input_stream(self._path(name)) as stream:
-                return bytes(stream.read())
-        except FileNotFoundError:
-            return None
-
     def _write(self, name: str, content: bytes) -> None:
-        path = self._path(name)
+        with self._explained(name):
+            self._files.write(name, content)
+
+    def _create(self, name: str, content: bytes) -> bool:
+        with self._explained(name):
+            return self._files.create(name, content)
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
         try:
-            if isinstance(self._fs, pafs.LocalFileSystem):
-                write_atomically(Path(path), content)
-                return
-            with self._fs.open_output_stream(path) as stream:  # objects are shown whole or not
-                stream.write(content)
+            yield
         except OSError as error:
             raise StoreError(
-                f"{path} cannot be written: {error}. Make room or give permission, then run the "
-                "sweep again; nothing that is committed is lost."
+                f"{self._files.path(name)} cannot be written: {error}. Make room or give "
+                "permission, then run the sweep again; nothing that is committed is lost."
             ) from error
-
-    def _delete(self, name: str) -> None:
-        try:
-            self._fs.delete_file(self._path(name))
-        except FileNotFoundError:
-            return
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, sync, rename: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _folder(stage_id: str) -> str:
     return f"stages/{stage_id[:2]}/{stage_id}"
+
+
+def _marker(stage_id: str) -> str:
+    return f"{_folder(stage_id)}/commit.json"
+
+
+def _artifact(stage_id: str, name: str, checksum: str) -> str:
+    stem, dot, suffix = name.partition(".")
+    return f"{_folder(stage_id)}/{stem}-{checksum}{dot}{suffix}"
 
 
 def _checksum(content: bytes) -> str:

@@ -145,7 +145,7 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
         try:
             inputs[role] = store.read_all(upstream)
         except StoreError as error:
-            if isinstance(error, DamagedError) and store.committed([upstream]):
+            if isinstance(error, DamagedError):
                 store.check_fence(place.fence)
                 store.set_aside(upstream)
             make(upstream, identities, place, store)

@@ -69,7 +69,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path):
     """SIGKILL between the temporary file and its renaming, thirty times."""
     path = tmp_path / "state"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom sweeps.store import write_atomically\n"
+        "import sys\nfrom pathlib import Path\nfrom sweeps.files import write_atomically\n"
         "while True:\n    for letter in (b'a', b'b'):\n"
         "        write_atomically(Path(sys.argv[1]), letter * 3_000_000)\n"
     )

@@ -1,6 +1,7 @@
 """What is on the store is the truth, so it must be hard to break."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,55 @@ def test_a_second_commit_changes_nothing(tmp_path: Path):
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
+def test_attempts_that_end_at_the_same_time_leave_one_whole_result(tmp_path: Path):
+    """Twenty attempts leave different bytes for one stage; the marker fits what lies there."""
+    store, start = Store(tmp_path), threading.Barrier(20)
+    rounds = [f"{number:02x}" + "0" * 30 for number in range(10)]
+
+    def attempt(number: int) -> None:
+        for stage_id in rounds:
+            start.wait()
+            artifacts = {"a.bin": bytes([number]) * 1000}
+            store.commit(stage_id, IDENTITY, artifacts, {}, started_at=1.0, host=str(number))
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for stage_id in rounds:
+        winner = int(store.read_commit(stage_id).host)
+        assert store.read_all(stage_id) == {"a.bin": bytes([winner]) * 1000}
+        assert len(list((tmp_path / "stages" / stage_id[:2] / stage_id).iterdir())) == 2
+
+
+def test_an_empty_marker_is_no_result_and_no_obstacle(tmp_path: Path):
+    """A power cut may leave one."""
+    store = Store(tmp_path)
+    marker = tmp_path / "stages" / "3f" / ID / "commit.json"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert store.committed([ID]) == set()
+    leave(store)
+    assert store.read(ID, "a.bin") == b"weights"
+
+
+def test_only_a_damaged_result_is_set_aside(tmp_path: Path):
+    """Of two workers that find the same damage, the slower one meets the result made again."""
+    store = Store(tmp_path)
+    leave(store)
+    store.set_aside(ID)
+    assert store.committed([ID]) == {ID}
+    assert store.to_make_again([ID]) == set()
+    (path,) = (tmp_path / "stages" / "3f" / ID).glob("a-*.bin")
+    path.unlink()
+    store.set_aside(ID)
+    assert store.committed([ID]) == set()
+    assert store.to_make_again([ID]) == {ID}
+    leave(store)
+    assert store.to_make_again([ID]) == set()
+
+
 def test_artifacts_without_their_marker_are_not_a_result(tmp_path: Path):
     """A worker that died before the marker has left nothing."""
     store = Store(tmp_path)
@@ -51,9 +101,9 @@ def test_a_damaged_artifact_is_refused_by_name(tmp_path: Path, damage: bytes | N
     """A wrong number in a table is worse than a missing one."""
     store = Store(tmp_path)
     leave(store)
-    path = tmp_path / "stages" / "3f" / ID / "a.bin"
+    (path,) = (tmp_path / "stages" / "3f" / ID).glob("a-*.bin")
     path.unlink() if damage is None else path.write_bytes(damage)
-    with pytest.raises(StoreError, match=r"a\.bin is missing or does not match its checksum"):
+    with pytest.raises(StoreError, match=r"a-\w+\.bin is missing or does not match its checksum"):
         store.read(ID, "a.bin")
 
 
