@@ -73,6 +73,7 @@ def through_us(count: int, folder: Path) -> float:
         Resources(),
         home.ray,
         started=lambda stage: None,
+        retried=lambda outcome: None,
         ended=ended,
         on_start=lambda searcher: None,
     )

@@ -17,7 +17,7 @@ from ray import tune  # noqa: E402
 
 from osr_core.errors import ConfigError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
-from sweeps.searcher import Deaths, Ended, StageSearcher, Started  # noqa: E402
+from sweeps.searcher import Deaths, Ended, Retried, StageSearcher, Started  # noqa: E402
 from sweeps.spec import Resources  # noqa: E402
 from sweeps.trainable import StageTrainable  # noqa: E402
 from sweeps.work import Identities, Workplace  # noqa: E402
@@ -71,6 +71,11 @@ def gpus_per_stage(resources: Resources) -> float:
     return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
+def occupied(cpus: int, gpus: float, alone: bool) -> dict[str, float]:
+    """What a stage takes of a machine; `alone` takes a whole GPU where others share one."""
+    return {"CPU": cpus, "GPU": max(1.0, gpus) if alone and gpus else gpus}
+
+
 def execute(
     stages: Sequence[Stage],
     identities: Identities,
@@ -79,23 +84,26 @@ def execute(
     folder: Path,
     *,
     started: Started,
+    retried: Retried,
     ended: Ended,
     on_start: Callable[[StageSearcher], None],
-) -> int:
-    """Run stages, each as soon as its inputs are committed; the number of retries.
+) -> None:
+    """Run stages, each as soon as its inputs are committed.
 
     Returns when none is left or, once the searcher that `on_start` got was stopped, when none runs.
+
+    Raises:
+        OsrError: what `retried` or `ended` raised; what ran was waited for.
     """
     gpus = gpus_per_stage(resources)
 
     def bundle(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        whole = max(1.0, gpus) if config.get("alone") else gpus
-        return tune.PlacementGroupFactory([{"CPU": resources.cpus, "GPU": whole if gpus else 0}])
+        return tune.PlacementGroupFactory([occupied(resources.cpus, gpus, config["alone"])])
 
     trainable = tune.with_parameters(StageTrainable, identities=identities, place=place)
     at_once = slots(resources)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
-    searcher = StageSearcher(list(stages), started, ended)
+    searcher = StageSearcher(list(stages), started, retried, ended)
     on_start(searcher)
     tuner = tune.Tuner(
         tune.with_resources(trainable, bundle),
@@ -115,4 +123,5 @@ def execute(
         ),
     )
     tuner.fit()
-    return searcher.retries.total()
+    if searcher.problem is not None:
+        raise searcher.problem

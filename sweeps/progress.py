@@ -68,6 +68,13 @@ class SweepProgress:
         self.running.add(stage.id)
         self._refresh()
 
+    def retried(self, outcome: Outcome) -> None:
+        """An attempt came to nothing and will be repeated."""
+        self.running.discard(outcome.stage_id)
+        label = self.plan.describe(self.todo[outcome.stage_id])
+        self.console.print(f"again {label}: {outcome.reason}", markup=False, soft_wrap=True)
+        self._refresh()
+
     def finished(self, outcome: Outcome, skipped: Iterable[str]) -> None:
         """A stage ended, well or not."""
         self.running.discard(outcome.stage_id)

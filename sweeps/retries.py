@@ -38,7 +38,3 @@ class Retries:
         if cause in (NODE_LOST, PREEMPTED):
             return 0.0
         return float(min(FIRST_DELAY_S * 2 ** (count - 1), LONGEST_DELAY_S))
-
-    def total(self) -> int:
-        """Attempts that were repeated."""
-        return sum(min(count, RETRIES[cause]) for (_, cause), count in self.failed.items())

@@ -169,6 +169,11 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
                 launch.started.add(stage.id)
                 progress.started(stage)
 
+            def retried(outcome: Outcome) -> None:
+                launch.retried += 1
+                store.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
+                progress.retried(outcome)
+
             def ended(outcome: Outcome, skipped: list[str]) -> None:
                 if outcome.cause == retries.INTERRUPTED and not launch.stopped:
                     launch.console.print(outcome.reason, markup=False)
@@ -179,13 +184,14 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
                 progress.finished(outcome, skipped)
                 tracking.add(plan.stages[outcome.stage_id])
 
-            launch.retried += cluster.execute(
+            cluster.execute(
                 todo,
                 {stage.id: stage.identity for stage in plan.stages.values()},
                 place,
                 plan.spec.resources,
                 launch.home.ray,
                 started=started,
+                retried=retried,
                 ended=ended,
                 on_start=searchers.append,
             )

@@ -11,6 +11,7 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
+from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps import retries
 from sweeps.frontier import Frontier
@@ -18,6 +19,7 @@ from sweeps.retries import Retries
 from sweeps.work import Outcome
 
 Started = Callable[[Stage], None]
+Retried = Callable[[Outcome], None]  # an attempt that came to nothing; there will be another
 Ended = Callable[[Outcome, list[str]], None]  # the outcome, and ids of stages skipped for it
 NODE_WORDS = ("node has died", "preempted", "node was terminated")  # in Ray's reason of a death
 
@@ -25,14 +27,18 @@ NODE_WORDS = ("node has died", "preempted", "node was terminated")  # in Ray's r
 class StageSearcher(Searcher):  # type: ignore[misc]
     """Tune asks it for the next trial and tells it how each one ended."""
 
-    def __init__(self, stages: list[Stage], started: Started, ended: Ended) -> None:
+    def __init__(
+        self, stages: list[Stage], started: Started, retried: Retried, ended: Ended
+    ) -> None:
         super().__init__(metric="wall_s", mode="min")
-        self.frontier, self.started, self.ended = Frontier(stages), started, ended
+        self.frontier = Frontier(stages)
+        self.started, self.retried, self.ended = started, retried, ended
         self.stages = {stage.id: stage for stage in stages}
         self.running: dict[str, str] = {}  # Tune's trial id -> stage id
         self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
         self.retries = Retries()
         self.stopping = False
+        self.problem: OsrError | None = None  # why nothing more is handed out, if not by request
 
     def stop(self) -> None:
         """Hand out nothing more; what runs may end."""
@@ -75,6 +81,14 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         stage_id = self.running.pop(trial_id, None)
         if stage_id is None:
             return
+        try:
+            self._follow(stage_id, outcome)
+        except OsrError as error:  # such as a full disk; Tune would take it for the trial's
+            self.problem = error
+            self.stop()
+
+    def _follow(self, stage_id: str, outcome: Outcome) -> None:
+        """Release, repeat or skip, and tell the runner."""
         skipped: list[str] = []
         if outcome.cause is None:
             self.frontier.finish(stage_id)
@@ -84,6 +98,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
                 if outcome.cause == retries.OUT_OF_MEMORY:
                     self.alone.add(stage_id)
                 self.frontier.again(stage_id, time.monotonic() + delay)
+                self.retried(outcome)
                 return
             skipped = self.frontier.fail(stage_id)
         self.ended(outcome, skipped)

@@ -5,6 +5,7 @@
     stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there
     work/3f9a....checkpoint        the state of an unfinished fit
     work/3f9a....progress          how many epochs it has behind it, for people
+    retries/3f9a....json           attempts at a stage that came to nothing and were repeated
     failures/3f9a....json          why a stage was given up
     damaged/3f9a....-XXXX/         a result that did not match its checksum, kept for inspection
     sweeps/NAME.json               the plan that a sweep's name stands for
@@ -222,6 +223,17 @@ class Store:
 
     # -- attempts --------------------------------------------------------------------------------
 
+    def save_retry(self, stage_id: str, cause: str, reason: str) -> None:
+        """Remember an attempt that came to nothing and is repeated; only drivers call this."""
+        attempt = {"cause": cause, "reason": reason, "failed_at": time.time()}
+        content = json.dumps([*self.retries(stage_id), attempt]).encode()
+        self._write(f"retries/{stage_id}.json", content)
+
+    def retries(self, stage_id: str) -> list[dict[str, Any]]:
+        """The attempts that came to nothing and were repeated, oldest first."""
+        content = self._files.read(f"retries/{stage_id}.json")
+        return [] if content is None else json.loads(content)
+
     def save_failure(self, stage_id: str, reason: str, traceback: str) -> None:
         """Remember why a stage was given up."""
         failure = {"reason": reason, "traceback": traceback, "failed_at": time.time()}
@@ -282,7 +294,8 @@ class Store:
         results set aside included.
         """
         sizes: dict[str, int] = {}
-        for top, depth in (("stages", 3), ("work", 2), ("failures", 2), ("damaged", 2)):
+        for top in ("stages", "work", "retries", "failures", "damaged"):
+            depth = 3 if top == "stages" else 2
             for path, size in self._files.below(top):
                 name = "/".join(path.split("/")[:depth])
                 stage_id = name.split("/")[depth - 1][:32]

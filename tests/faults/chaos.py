@@ -5,6 +5,7 @@ ended before CHAOS_KILLS kills were made, the next round begins in a new home. O
 every round's runs, scores and table are the same, byte for byte, as without faults.
 """
 
+import json
 import os
 import random
 import sys
@@ -42,6 +43,7 @@ class Chaos:
     made: dict[str, int] = field(default_factory=dict)
     epochs_lost: int = 0
     launches: int = 0
+    retries: int = 0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -63,7 +65,7 @@ class Chaos:
             print(f"round {rounds}: as without faults after {self.num_made} kills", flush=True)
         victims = ", ".join(f"{count} {name}" for name, count in sorted(self.made.items()))
         print(f"kills {self.num_made} ({victims}), launches {self.launches}, rounds {rounds}")
-        print(f"epochs lost {self.epochs_lost}")
+        print(f"retries {self.retries}, epochs lost {self.epochs_lost}")
         return True
 
     def one_round(self, sweep: Sweep, reference: Sweep) -> None:
@@ -96,6 +98,8 @@ class Chaos:
             ended = driver.returncode == 0
         sweep.osr("sync", "faults")
         sweep.osr("export", "faults")
+        found = (sweep.home / "store" / "retries").glob("*.json")
+        self.retries += sum(len(json.loads(path.read_text())) for path in found)
         check_invariants(sweep, reference)
         server.kill()
 

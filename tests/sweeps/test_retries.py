@@ -1,0 +1,153 @@
+"""An attempt that came to nothing is repeated by its cause: never without end, never silently."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from osr_core.errors import DataError
+from osr_core.stage import Stage
+from sweeps import retries, work
+from sweeps.cluster import occupied
+from sweeps.retries import RETRIES
+from sweeps.searcher import StageSearcher
+from sweeps.store import Store, StoreError
+
+STAGE = Stage(kind="noop", config={"method": {"name": "noop"}, "task": {}})
+USER = Stage(kind="noop", config={"method": {"name": "user"}, "task": {}}, inputs={"x": STAGE})
+
+
+class Sweep:
+    """A searcher whose trials run here, one after the other, as Tune would run them."""
+
+    def __init__(self, folder: Path, told: Callable[[work.Outcome], None] | None = None) -> None:
+        self.place = work.Workplace(store=str(folder), data_root=None)
+        self.store = Store(folder)
+        self.retried: list[work.Outcome] = []
+        self.ended: list[tuple[work.Outcome, list[str]]] = []
+        self.configs: list[dict[str, Any]] = []
+        self.searcher = StageSearcher(
+            [STAGE, USER],
+            started=lambda stage: None,
+            retried=told or self.retried.append,
+            ended=lambda outcome, skipped: self.ended.append((outcome, skipped)),
+        )
+
+    def run(self) -> None:
+        """Until the searcher has nothing more; retries do not wait."""
+        identities = {stage.id: stage.identity for stage in (STAGE, USER)}
+        for number in range(500):
+            config = self.searcher.suggest(str(number))
+            if config == StageSearcher.FINISHED:
+                return
+            assert isinstance(config, dict)
+            self.configs.append(config)
+            outcome = work.work(config["stage_id"], identities, self.place)
+            self.searcher.on_trial_complete(str(number), asdict(outcome))
+        raise AssertionError("it never ended")
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delay is there for servers and disks to recover; there are none here."""
+    monkeypatch.setattr(retries, "FIRST_DELAY_S", 0.0)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
+    """Let the first attempts at any stage raise."""
+    left, run_stage = [error] * times, work.run_stage
+
+    def run(kind: str, config: Any, context: Any) -> Any:
+        if left:
+            raise left.pop()
+        return run_stage(kind, config, context)
+
+    monkeypatch.setattr(work, "run_stage", run)
+
+
+OUT_OF_MEMORY = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_out_of_memory_is_retried_once_with_a_gpu_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Packing is reduced, the id stays, and why is on record."""
+    failing(monkeypatch, OUT_OF_MEMORY, times=1)
+    sweep = Sweep(tmp_path)
+    sweep.run()
+    assert [config["stage_id"] for config in sweep.configs] == [STAGE.id, STAGE.id, USER.id]
+    assert [config["alone"] for config in sweep.configs] == [False, True, False]
+    assert sweep.store.committed([STAGE.id, USER.id]) == {STAGE.id, USER.id}
+    (outcome,) = sweep.retried
+    assert (outcome.cause, "2.00 GiB" in str(outcome.reason)) == (retries.OUT_OF_MEMORY, True)
+
+
+def test_a_stage_alone_gets_a_whole_gpu():
+    """A quarter of a GPU becomes a whole one; two stay two; without GPUs there is none to give."""
+    assert occupied(2, 0.25, alone=False) == {"CPU": 2, "GPU": 0.25}
+    assert occupied(2, 0.25, alone=True) == {"CPU": 2, "GPU": 1.0}
+    assert occupied(2, 2.0, alone=True) == {"CPU": 2, "GPU": 2.0}
+    assert occupied(2, 0.0, alone=True) == {"CPU": 2, "GPU": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OUT_OF_MEMORY, retries.OUT_OF_MEMORY),
+        (RuntimeError("bad luck"), retries.ERROR),
+        (DataError("images.idx is truncated"), retries.REFUSED),
+    ],
+    ids=["memory", "error", "refused"],
+)
+def test_a_poison_stage_ends_and_takes_only_its_dependants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str
+):
+    """As often as its cause allows and no more; what it raised is told with its traceback."""
+    failing(monkeypatch, error, times=1000)
+    sweep = Sweep(tmp_path)
+    sweep.run()
+    assert len(sweep.configs) == 1 + RETRIES[cause] == 1 + len(sweep.retried)
+    ((outcome, skipped),) = sweep.ended
+    assert (outcome.stage_id, outcome.cause, skipped) == (STAGE.id, cause, [USER.id])
+    assert str(error) in str(outcome.reason)
+    assert "Traceback" in str(outcome.traceback)
+
+
+@pytest.mark.parametrize("words", ["the node has died", "the actor was preempted"])
+def test_the_death_of_a_node_is_not_the_stages_fault(tmp_path: Path, words: str):
+    """Ten nodes may be taken away under one stage; its worker may die of itself three times."""
+    sweep = Sweep(tmp_path)
+    for number in range(10):
+        sweep.searcher.suggest(str(number))
+        sweep.searcher.on_death(str(number), f"RayActorError: {words}")
+    assert (len(sweep.retried), sweep.ended) == (10, [])
+    for number in range(10, 14):
+        sweep.searcher.suggest(str(number))
+        sweep.searcher.on_death(str(number), "RayActorError: the actor died unexpectedly")
+    assert (len(sweep.retried), len(sweep.ended)) == (13, 1)
+
+
+def test_a_store_that_takes_no_note_ends_the_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A full disk must not leave the driver waiting for a stage that nobody hands out again."""
+
+    def full(outcome: work.Outcome) -> None:
+        raise StoreError("No space left on device")
+
+    failing(monkeypatch, RuntimeError("bad luck"), times=1)
+    sweep = Sweep(tmp_path, told=full)
+    sweep.run()
+    assert len(sweep.configs) == 1
+    assert str(sweep.searcher.problem) == "No space left on device"
+
+
+def test_repeated_attempts_are_on_record(tmp_path: Path):
+    """Oldest first, also by a second driver."""
+    Store(tmp_path).save_retry(STAGE.id, retries.WORKER_DIED, "SIGKILL")
+    store = Store(tmp_path)
+    store.save_retry(STAGE.id, retries.OUT_OF_MEMORY, "2.00 GiB")
+    assert [attempt["reason"] for attempt in store.retries(STAGE.id)] == ["SIGKILL", "2.00 GiB"]
