@@ -168,7 +168,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
         str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-l", f"{folder}/log", "-w",
         "-o", options, "start",
     )  # fmt: skip
-    yield f"postgresql://osr@127.0.0.1:{port}/postgres"
+    yield f"postgresql+psycopg://osr@127.0.0.1:{port}/postgres"
     as_postgres(str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-m", "immediate", "stop")
 
 
@@ -176,7 +176,7 @@ def test_a_team_server_on_postgresql_shows_the_same(
     sweep: Sweep, reference: Sweep, postgresql: str, tmp_path: Path
 ):
     """What docs/tracking.md tells a team to set up."""
-    pytest.importorskip("psycopg2")
+    pytest.importorskip("psycopg")
     with MlflowServer(postgresql, tmp_path) as server:
         sweep.environment = {"OSR_TRACKING_URI": f"http://127.0.0.1:{server.port}"}
         done = sweep.finish()
