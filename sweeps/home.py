@@ -1,9 +1,14 @@
 """Where a user's results lie, and what Ray and MLflow are told before they are imported."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from osr_core.errors import ConfigError
+
+SWEEP_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"  # it becomes part of paths
 # No network at run time: no usage statistics, no telemetry, no version checks.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -42,6 +47,14 @@ class Home:
     root: Path
     tracking: str | None = None  # URI of an MLflow server; None: a database in this folder
 
+    def __post_init__(self) -> None:
+        if self.tracking and urlsplit(self.tracking).password is not None:
+            raise ConfigError(
+                "OSR_TRACKING_URI holds a password, and this URI is printed and kept in logs. Take "
+                "it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead "
+                "(for a database: its own file of passwords, such as ~/.pgpass)."
+            )
+
     @property
     def store(self) -> Path:
         """Stages' results: the truth."""
@@ -68,5 +81,14 @@ class Home:
         return self.root / "ray"
 
     def export(self, sweep: str) -> Path:
-        """The Parquet files of a sweep."""
+        """The Parquet files of a sweep.
+
+        Raises:
+            ConfigError: no sweep can have that name.
+        """
+        if not re.fullmatch(SWEEP_NAME, sweep):
+            raise ConfigError(
+                f"'{sweep}' is not a sweep's name: lower-case letters, digits, '-', '_' and '.', "
+                "beginning with a letter or digit."
+            )
         return self.root / "exports" / sweep

@@ -29,6 +29,7 @@ from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS, method_named
 from osr_core.recipes import Training
+from sweeps.home import SWEEP_NAME
 from sweeps.planned import Missing, leave_out
 
 OVERRIDES = ("training", "backbone")  # settings of a method that are not its own hyperparameters
@@ -117,7 +118,7 @@ class SweepSpec(BaseModel):
         extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
     )
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        pattern=SWEEP_NAME,
         description="the sweep's name: lower-case letters, digits, '-', '_' and '.'",
     )
     protocol: str = Field("cac", description="published family of splits, 'random', or a file")

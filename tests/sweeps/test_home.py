@@ -1,0 +1,27 @@
+"""What users name or set reaches no path, log or page where it does not belong."""
+
+from pathlib import Path
+
+import pytest
+
+from osr_core.errors import ConfigError
+from sweeps.home import Home
+
+
+@pytest.mark.parametrize("name", ["../digits", "/tmp/digits", "", "..", "a/b", "x" * 65, "Ä"])
+def test_a_name_that_would_leave_the_folder_is_refused(name: str):
+    """`osr export ../../x` must not write there."""
+    with pytest.raises(ConfigError, match="is not a sweep's name"):
+        Home(Path("home")).export(name)
+    assert Home(Path("home")).export("cac-table2") == Path("home/exports/cac-table2")
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://me:secret@mlflow:5000", "postgresql+psycopg://osr:secret@db/mlflow"]
+)
+def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str):
+    """The URI is printed after every run."""
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
+        Home(Path("home"), uri)
+    assert "secret" not in str(refused.value)
+    assert Home(Path("home"), "http://me@mlflow:5000").tracking_uri == "http://me@mlflow:5000"
