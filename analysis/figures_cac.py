@@ -112,7 +112,8 @@ def mistaken(source: Source) -> Figure:
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     labels = [f"{name} ({int(counts[name].sum())})" for name in largest]
     axes.set_yticks(range(len(largest)), labels)
-    axes.set(xlabel="taken for, % of the row", title="accepted unknown images")
+    axes.set(xlabel="taken for, % of the row", ylabel="own class (images)")
+    axes.set_title("accepted unknown images")
     note(figure, source.rests_on(run))
     return figure
 

@@ -11,6 +11,7 @@ components.
 """
 
 import json
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -101,23 +102,24 @@ def _plane(source: Source, with_unknown: bool) -> Figure:
     images = images[:: -(-len(images) // MOST_IMAGES)]
     shown = np.concatenate([images, mined.nonzero()[0]])
     places = tsne(np.array(table["embedding"].to_pylist())[shown])
-    figure, (axes,) = canvas(width=4.6, height=4.0)
+    figure, (axes,) = canvas(width=5.0, height=4.0)
     label, mined = label[shown], mined[shown]
     unknown = label < 0
     if with_unknown:
         x, y = places[unknown].T
         axes.scatter(x, y, s=8, color="#bbbbbb", marker="x", linewidths=0.7, label="unknown")
-    for k in range(int(label.max()) + 1):
+    for k, name in enumerate(source.scores(run).known_names()):
         of = (label == k) & ~mined
         colour = COLOURS[k % len(COLOURS)]
         marker = MARKERS[k % len(MARKERS)]
         x, y = places[of].T
-        axes.scatter(x, y, s=9, color=colour, marker=marker, linewidths=0, label=f"{k}")
+        axes.scatter(x, y, s=9, color=colour, marker=marker, linewidths=0, label=name)
     x, y = places[mined].T
-    axes.scatter(x, y, s=70, marker="*", facecolor="white", edgecolor="black", label="prototype")
+    stars: Any = {"marker": "*", "facecolor": "white", "edgecolor": "black", "linewidths": 0.6}
+    axes.scatter(x, y, s=30, label="prototype", **stars)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=GREY)
-    figure.legend(loc="outside right upper", markerscale=1.5, title="known class")
+    figure.legend(loc="outside right upper", markerscale=1.5, labelspacing=0.25, title="class")
     note(figure, f"t-SNE; {source.rests_on(run)}")
     return figure
 

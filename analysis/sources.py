@@ -41,7 +41,8 @@ class Scores:
 
     def known_names(self) -> list[str]:
         """Names of the known classes by label; "class k" where the export does not say."""
-        names = [f"class {k}" for k in range(int(self.predicted.max()) + 1)]
+        largest = max(int(self.predicted.max()), int(self.label.max()))
+        names = [f"class {k}" for k in range(largest + 1)]
         for label, name in zip(self.label, self.class_name, strict=True):
             if label >= 0 and name is not None:
                 names[label] = name

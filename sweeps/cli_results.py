@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 if TYPE_CHECKING:
     from analysis.sources import ImageLoader
     from osr_core.data.base import Subset
+    from osr_core.data.imageset import Images
 
 
 def export(
@@ -90,7 +92,7 @@ def figure(
     """Draw a figure from an export and print where it lies."""
     from analysis.figures import draw
 
-    images = image_loader(data_root) if data_root else None
+    images = image_loader(data_root)
     exports = at(home).root / "exports"
     drawn = draw(name, exports, sweep=sweep, trial=trial, format=format, images=images)
     words = "-".join(word for word in (name, sweep, trial[:8]) if word)
@@ -122,17 +124,21 @@ def exported_sweeps(exports: Path) -> list[str]:
     return sorted(path.parent.name for path in exports.glob("*/runs.parquet"))
 
 
-def image_loader(data_root: Path) -> "ImageLoader":
-    """Gives test images by their ids, each (H, W, C) uint8, from the data sets' files."""
+def image_loader(data_root: Path | None) -> "ImageLoader":
+    """Gives images by their ids, each (H, W, C) uint8; a dataset's files are read once."""
     from osr_core.data import reader
+
+    @cache
+    def images_of(name: str, subset: "Subset") -> "Images":
+        found = reader(name)
+        return found.at(data_root, subset, found.image_size).images
 
     def load(image_ids: Sequence[str]) -> list[Any]:
         pictures = []
         for image_id in image_ids:
             name, subset, position = image_id.rsplit("/", 2)
-            kind: Subset = "train" if subset == "train" else "test"
-            loaded = reader(name).load(data_root, kind)
-            picture = loaded.images[int(position) : int(position) + 1][0]
+            images = images_of(name, "train" if subset == "train" else "test")
+            picture = images[int(position) : int(position) + 1][0]
             pictures.append(picture.permute(1, 2, 0).numpy())
         return pictures
 

@@ -99,7 +99,7 @@ def write_pmal():
     runs = [run_of(trial, auroc=auroc) for trial, auroc in zip(trials, (0.8, 0.9), strict=True)]
     write("pmal-table5", trials, runs, [1.2, 2.0])
     trial = planned_trial("PMAL", prototypes=2)
-    folder = write("pmal-table1", [trial], [run_of(trial)])
+    folder = write("pmal-table1", [trial], [run_of(trial)], [1.5])
     random = np.random.default_rng(7)
     r = random.beta(3, 2, 200)
     mined = {

@@ -6,7 +6,7 @@ import pytest
 from stored_figures import EXPORTS
 from typer.testing import CliRunner
 
-from osr_core.errors import ConfigError
+from osr_core.errors import ConfigError, DataError
 from sweeps.cli import app
 from sweeps.cli_results import image_loader
 
@@ -56,3 +56,10 @@ def test_images_are_found_by_their_ids(tmp_path):
     assert first.shape[2] == 1
     assert first.dtype == "uint8"
     assert (first != second).any()
+
+
+def test_images_without_a_data_folder_are_asked_for():
+    """Only where a dataset has files."""
+    assert len(image_loader(None)(["digits/test/0"])) == 1
+    with pytest.raises(DataError, match="--data-root"):
+        image_loader(None)(["svhn/test/0"])

@@ -12,7 +12,7 @@ from analysis.drawing import COLOURS, KNOWN, UNKNOWN
 from analysis.figures import FIGURES, draw
 from analysis.figures_pmal import tsne
 from analysis.figures_trial import roc_points
-from analysis.sources import Source
+from analysis.sources import Scores, Source
 from osr_core.errors import ConfigError, DataError
 from osr_core.metrics import auroc
 
@@ -119,6 +119,14 @@ def test_trial_is_found_by_the_beginning_of_its_id():
     trial_id = Source.open(EXPORTS / "cac-table2").one()["trial_id"]
     asked = draw("roc", EXPORTS, sweep="cac-table2", trial=trial_id[:6])
     assert asked == drawn("roc")
+
+
+def test_a_class_that_nothing_was_taken_for_has_its_name():
+    """A weak classifier may never name the last class."""
+    label = np.array([0, 1, 2, -1])
+    names = ["cat", "dog", "frog", "car"]
+    scores = Scores(["a"] * 4, label, np.array([0, 1, 1, 0]), np.zeros(4), names)
+    assert scores.known_names() == ["cat", "dog", "frog"]
 
 
 def test_scores_without_class_names_still_draw(tmp_path, monkeypatch):
