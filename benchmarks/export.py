@@ -186,6 +186,7 @@ def write_artifacts(folder: Path, trials: list[PlannedTrial], plan: dict[str, An
                 "predicted": position % 6,
                 "unknown_score": position / IMAGES,
                 "logits": [position / IMAGES] * 6,
+                "class_name": str(position % 7),
             }
             for position in range(IMAGES)
         ],

@@ -21,6 +21,7 @@ from osr_core.tensors import from_bytes
 from osr_core.training import Checkpoint, Report
 
 WEIGHTS, HISTORY, SCORES = "weights.safetensors", "history.parquet", "scores.parquet"
+EMBEDDINGS = "embeddings.parquet"
 
 
 @dataclass(frozen=True)

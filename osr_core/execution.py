@@ -10,18 +10,18 @@ from typing import Any
 import torch
 
 from osr_core.config import build
-from osr_core.context import HISTORY, SCORES, WEIGHTS, Context, Result, ScoreContext
+from osr_core.context import EMBEDDINGS, HISTORY, SCORES, WEIGHTS, Context, Result, ScoreContext
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
-from osr_core.identity import seed_for
+from osr_core.identity import generator_for, seed_for
 from osr_core.methods import Method
 from osr_core.methods.pmal.stage import mine
 from osr_core.metrics import evaluate
 from osr_core.recipes import Training
-from osr_core.scoring import score_images
+from osr_core.scoring import balanced_sample, score_images
 from osr_core.stage import VERSIONS
-from osr_core.tables import history_table, scores_table, table_to_bytes
+from osr_core.tables import embeddings_table, history_table, scores_table, table_to_bytes
 from osr_core.tensors import to_bytes
 from osr_core.training import Fit, seeded
 
@@ -36,6 +36,8 @@ __all__ = [
     "StageFunction",
     "run_stage",
 ]
+
+NUM_EMBEDDED = 2000  # test images whose embeddings are kept: 1 MB where D is 128
 
 
 def fit(context: Context, config: Mapping[str, Any]) -> Result:
@@ -82,7 +84,11 @@ def calibrate(context: Context, config: Mapping[str, Any]) -> Result:
 
 
 def score(context: Context, config: Mapping[str, Any]) -> Result:
-    """Score every test image once, known and unknown."""
+    """Score every test image once, known and unknown.
+
+    A method with prototypes also leaves them, beside the embeddings of some test images: the same
+    ones for every method, hyperparameter and seed.
+    """
     if not isinstance(context, ScoreContext):
         raise TypeError("score needs a ScoreContext; run it through run_stage")
     num_known = len(config["test"]["known"])
@@ -90,14 +96,20 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
     method.load_state_dict(context.weights("model"))
     test = context.test(config)
     batches = Batches(ImageSet(test.images, test.labels), batch_size=512, device=context.device)
-    scored = score_images(method, batches)
+    prototypes = method.prototype_embeddings()
+    num_sampled = 0 if prototypes is None else NUM_EMBEDDED
+    draws = generator_for("score.embeddings", config["test"])
+    sample = balanced_sample(test.labels, num_sampled, draws)
+    scored = score_images(method, batches, sample)
     metrics = evaluate(
         scored.unknown_score.numpy(), scored.predicted.numpy(), test.labels.numpy(), num_known
     )
-    table = scores_table(test.image_ids, test.labels, scored)
-    return Result(
-        {SCORES: table_to_bytes(table)}, {f"test/{name}": value for name, value in metrics.items()}
-    )
+    artifacts = {SCORES: table_to_bytes(scores_table(test, scored))}
+    if prototypes is not None:
+        table = embeddings_table(test.labels[sample], scored.embedding, prototypes)
+        artifacts[EMBEDDINGS] = table_to_bytes(table)
+    numbers = {f"test/{name}": value for name, value in metrics.items()}
+    return Result(artifacts, {**numbers, "model/num_parameters": method.num_parameters()})
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from osr_core.data.base import UNKNOWN
 from osr_core.data.batches import Batches
 from osr_core.methods.base import Method
 
@@ -15,16 +16,38 @@ class Scored(NamedTuple):
     logits: Tensor  # (N, K) float32
     predicted: Tensor  # (N,) int64, argmax of logits
     unknown_score: Tensor  # (N,) float32, larger = more unknown
+    embedding: Tensor  # (n, D) float32, of the images at `sample` alone
+
+
+def balanced_sample(labels: Tensor, num: int, generator: torch.Generator) -> Tensor:
+    """Ascending positions among labels (N,): num // 2 known and as many unknown, or all there are.
+
+    The order of the draws is that of `generator`, of the CPU.
+    """
+    drawn = []
+    for kind in (labels != UNKNOWN, labels == UNKNOWN):
+        positions = kind.nonzero()[:, 0]
+        drawn.append(positions[torch.randperm(len(positions), generator=generator)[: num // 2]])
+    return torch.cat(drawn).sort().values
 
 
 @torch.no_grad()
-def score_images(method: Method, batches: Batches) -> Scored:
-    """Score every image once, in order, in eval mode."""
+def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
+    """Score every image once, in order, in eval mode; keep the embeddings at positions `sample`.
+
+    Args:
+        method: on the device of `batches`.
+        batches: of N images.
+        sample: (n,) ascending positions; a large test set's embeddings would not fit into memory.
+    """
     method.eval()
-    logits, scores = [], []
+    sampled = torch.zeros(len(batches), dtype=torch.bool, device=batches.labels.device)
+    sampled[sample] = True
+    logits, scores, embeddings = [], [], []
     for batch in batches.ordered():
         prediction = method(batch.images)
         logits.append(prediction.logits.float().cpu())
         scores.append(prediction.unknown_score.float().cpu())
+        embeddings.append(prediction.embedding[sampled[batch.index]].float().cpu())
     all_logits = torch.cat(logits)
-    return Scored(all_logits, all_logits.argmax(1), torch.cat(scores))
+    return Scored(all_logits, all_logits.argmax(1), torch.cat(scores), torch.cat(embeddings))

@@ -1,11 +1,15 @@
-"""The two Parquet artifacts of stages: a fit's history and the scores of test images."""
+"""The Parquet artifacts of stages: a fit's history, a mining's images, scores and embeddings."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 
+from osr_core.data.tasks import TestSet
 from osr_core.scoring import Scored
 
 HISTORY_SCHEMA = pa.schema(
@@ -18,6 +22,22 @@ SCORES_SCHEMA = pa.schema(
         ("predicted", pa.int32()),
         ("unknown_score", pa.float32()),  # larger = more unknown
         ("logits", pa.list_(pa.float32())),  # (K,)
+        ("class_name", pa.string()),  # the image's own class in its dataset
+    ]
+)
+MINED_SCHEMA = pa.schema(
+    [
+        ("label", pa.int32()),  # position among the sorted known classes
+        ("robustness", pa.float64()),  # r, in [0, 1]
+        ("correct", pa.bool_()),  # whether the first classifier is right
+        ("prototype", pa.bool_()),  # whether the image was chosen
+    ]
+)
+EMBEDDINGS_SCHEMA = pa.schema(
+    [
+        ("role", pa.string()),  # image or prototype
+        ("label", pa.int32()),  # position among the sorted known classes, or UNKNOWN
+        ("embedding", pa.list_(pa.float32())),  # (D,)
     ]
 )
 
@@ -32,19 +52,47 @@ def history_table(history: Sequence[Mapping[str, float]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA)
 
 
-def scores_table(image_ids: Sequence[str], labels: Tensor, scored: Scored) -> pa.Table:
+def scores_table(test: TestSet, scored: Scored) -> pa.Table:
     """One row per test image, in order."""
     columns = [
-        image_ids,
-        labels.numpy(),
+        test.image_ids,
+        test.labels.numpy(),
         scored.predicted.numpy(),
         scored.unknown_score.numpy(),
-        scored.logits.tolist(),
+        lists(scored.logits),
+        test.class_names,
     ]
-    arrays = [
-        pa.array(values, field.type) for values, field in zip(columns, SCORES_SCHEMA, strict=True)
+    return _table(columns, SCORES_SCHEMA)
+
+
+def mined_table(label: Tensor, robustness: Tensor, correct: Tensor, prototype: Tensor) -> pa.Table:
+    """One row per known training image, in order, from (N,) each."""
+    columns = [column.cpu().numpy() for column in (label, robustness, correct, prototype)]
+    return _table(columns, MINED_SCHEMA)
+
+
+def embeddings_table(label: Tensor, embedding: Tensor, prototypes: Tensor) -> pa.Table:
+    """Images with label (n,) and embedding (n, D) in order, then prototypes (K, T, D) by class."""
+    num_classes, per_class, dim = prototypes.shape
+    of_prototypes = torch.arange(num_classes).repeat_interleave(per_class)
+    columns = [
+        ["image"] * len(label) + ["prototype"] * len(of_prototypes),
+        torch.cat([label, of_prototypes]).numpy(),
+        lists(torch.cat([embedding, prototypes.cpu().view(-1, dim)])),
     ]
-    return pa.Table.from_arrays(arrays, schema=SCORES_SCHEMA)
+    return _table(columns, EMBEDDINGS_SCHEMA)
+
+
+def lists(rows: Tensor) -> pa.Array:
+    """Rows (N, D) float32 as N lists, without a Python number for each."""
+    num, length = rows.shape
+    offsets = np.arange(num + 1, dtype=np.int32) * length
+    return pa.ListArray.from_arrays(offsets, rows.contiguous().view(-1).numpy())
+
+
+def _table(columns: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def table_to_bytes(table: pa.Table) -> bytes:

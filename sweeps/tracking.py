@@ -108,8 +108,8 @@ class Tracker:
     def _record_commit(self, stage: Stage, commit: Commit) -> None:
         run_id = self._run_of(stage, commit.started_at, commit.code)
         self._log_metrics(run_id, stage, commit)
-        for name in ("history.parquet", "scores.parquet"):
-            if name in commit.artifacts:
+        for name in commit.artifacts:
+            if name.endswith(".parquet"):
                 self._log_file(run_id, name, self.store.read(stage.id, name))
         self.client.set_terminated(run_id, "FINISHED", milliseconds(commit.finished_at))
 

@@ -43,6 +43,14 @@ class Reader(ABC):
         """
         return content_fingerprint(self.files(root, subset))
 
+    def class_names(self, root: Path | None) -> Sequence[str]:
+        """Names in label order, also where only the files tell them; empty where nothing does.
+
+        Raises:
+            DataError: as `files`.
+        """
+        return self.classes
+
     @abstractmethod
     def load(self, root: Path | None, subset: Subset) -> ImageSet:
         """The decoded images of `subset` in memory, in a fixed order.

@@ -63,6 +63,10 @@ class ImageNet(EncodedReader):
             return [base / "val", base / SOLUTION]
         return [base / "val" / wnid for wnid in self.wnids(base)]
 
+    def class_names(self, root: Path | None) -> Sequence[str]:
+        """The wnids."""
+        return self.wnids(data_root(root, self) / "imagenet")
+
     def wnids(self, base: Path) -> list[str]:
         """The classes' wnids, sorted."""
         solution = base / SOLUTION
@@ -188,6 +192,10 @@ class ImageNet2010Open(EncodedReader):
         if absent := [folder for folder in folders if not is_there(folder)]:
             raise missing(self, subset, absent[:10])
         return folders
+
+    def class_names(self, root: Path | None) -> Sequence[str]:
+        """The wnids."""
+        return [folder.name for folder in self.files(root, "test")]
 
     def fingerprint(self, root: Path | None, subset: Subset) -> str:
         return listing_fingerprint(self.files(root, subset))

@@ -76,10 +76,10 @@ class OwnFolder(OwnImages):
         return folders
 
     def fingerprint(self, root: Path | None, subset: Subset) -> str:
-        return listing_fingerprint(self.files(root, subset), self._classes(root))
+        return listing_fingerprint(self.files(root, subset), self.class_names(root))
 
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
-        number = {name: k for k, name in enumerate(self._classes(root))}
+        number = {name: k for k, name in enumerate(self.class_names(root))}
         images: list[Path] = []
         labels: list[int] = []
         for folder in self.files(root, subset):
@@ -88,7 +88,7 @@ class OwnFolder(OwnImages):
             labels += [number[folder.name]] * len(found)
         yield from file_blocks(images, torch.tensor(labels), side, exact=False)
 
-    def _classes(self, root: Path | None) -> list[str]:
+    def class_names(self, root: Path | None) -> Sequence[str]:
         """The classes of both subsets: an unknown one may be in the test images alone."""
         subsets: tuple[Subset, ...] = ("train", "test")
         return sorted({folder.name for subset in subsets for folder in self.files(root, subset)})

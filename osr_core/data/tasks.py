@@ -26,6 +26,7 @@ class TestSet(ImageSet):
     __test__ = False  # not a test, whatever its name makes pytest believe
 
     image_ids: list[str]  # "cifar10/test/123": dataset, subset, position in the reader's order
+    class_names: list[str]  # each image's own class in its dataset; its number where it has no name
 
 
 def fingerprints(root: Path | None, benchmark: Benchmark) -> dict[str, str]:
@@ -94,7 +95,7 @@ def open_test(
         sources = [(test["known_from"], known, unknown)]
     else:
         sources = [(test["known_from"], known, ()), (test["unknown_from"], (), unknown)]
-    images, labels, image_ids = [], [], []
+    images, labels, image_ids, class_names = [], [], [], []
     for name, known_here, unknown_here in sources:
         loaded = _load(root, name, "test", test["fingerprints"][name], image_size)
         wanted = torch.tensor([*known_here, *unknown_here])
@@ -108,10 +109,13 @@ def open_test(
         images.append(in_channels(pick(loaded.images, kept), channels))
         labels.append(relabelled(loaded.labels[kept], known_here))
         image_ids += [f"{name}/test/{position}" for position in kept.tolist()]
+        names = reader(name).class_names(root)
+        class_names += [names[k] if names else str(k) for k in loaded.labels[kept].tolist()]
     return TestSet(
         images[0] if len(images) == 1 else torch.cat([part[:] for part in images]),
         torch.cat(labels),
         image_ids,
+        class_names,
     )
 
 

@@ -33,6 +33,11 @@ def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> to
     return torch.optim.Adam(group, lr=lr, betas=(training.momentum, 0.999), weight_decay=decay)
 
 
+def count_parameters(*modules: nn.Module) -> int:
+    """How many numbers an optimiser would change; buffers are none of them."""
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
 class Prediction(NamedTuple):
     """What a method says about B images."""
 
@@ -117,6 +122,16 @@ class Method(nn.Module, ABC):
 
     def calibrate(self, train: Batches) -> None:
         """After the last epoch, in eval mode and without gradients: fit what scoring needs."""
+
+    # -- what is kept of a trained method besides its scores --------------------------------------
+
+    def num_parameters(self) -> int:
+        """Trained parameters; override where some of them are for training only."""
+        return count_parameters(self)
+
+    def prototype_embeddings(self) -> Tensor | None:
+        """(K, T, D) each class's prototypes among the embeddings; None where there are none."""
+        return None
 
     # -- what the paper prescribes ---------------------------------------------------------------
 

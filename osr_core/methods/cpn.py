@@ -102,6 +102,9 @@ class CPN(Method):
             return Prediction(logits, -logits.softmax(1).amax(1), embedding)
         return Prediction(logits, distances.amin((1, 2)), embedding)
 
+    def prototype_embeddings(self) -> Tensor:
+        return self.prototypes.detach()
+
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
         """The schedule of the ARPL repository, whose comparison this is taken from."""

@@ -97,6 +97,7 @@ def scores_of(trial):
             "predicted": [0, 1, 0, 0],
             "unknown_score": [0.1, 0.2, 0.3 + trial.split, 0.25],
             "logits": [[1.0, 0.0]] * 4,
+            "class_name": ["7", "3", "3", "9"],
         },
         schema=SCORES_SCHEMA,
     )

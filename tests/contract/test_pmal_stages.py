@@ -1,13 +1,17 @@
 """PMAL's stages on the blobs: what is mined, and how a fit uses it."""
 
 import dataclasses
+import io
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
 from torch import Tensor
 
 from osr_core.errors import ConfigError
+from osr_core.execution import Result, ScoreContext, run_stage
 from osr_core.methods.pmal.method import PMAL, QUALITIES
 from osr_core.methods.pmal.mining import SPREADS
 from osr_core.methods.pmal.stage import PROTOTYPES
@@ -38,8 +42,64 @@ def test_mined_images_are_those_at_the_index(runs: Runs) -> None:
     assert torch.equal(tensors["images"], train.images[index])
     assert torch.equal(train.labels[index], torch.arange(NUM_KNOWN)[:, None].expand(-1, 5))
     assert all(len(row.unique()) == 5 for row in index)
-    assert tensors["quality"].shape == train.labels.shape
+    rows = table(result, "mined.parquet").to_pylist()
+    assert [row["label"] for row in rows] == train.labels.tolist()
+    assert {i for i, row in enumerate(rows) if row["prototype"]} == set(index.flatten().tolist())
     assert 0 < result.metrics["mine/candidate_fraction"] < 1
+
+
+def test_mined_images_say_whether_the_first_classifier_is_right(runs: Runs) -> None:
+    """By its own logits, after a fit so short that it is wrong about some."""
+    brief = shortened(TRAINING, epochs=1, lr=0.001)
+    stage = next(s for s in trial("pmal", brief, {}).score.walk() if s.kind == "pmal.mine")
+    rows = table(runs.result(stage), "mined.parquet").to_pylist()
+    where = context(runs.inputs(stage))
+    settings = {**stage.config, "method": {"name": "softmax", "version": 1}}
+    first = where.method(settings, NUM_KNOWN).eval()
+    first.load_state_dict(where.weights("member0"))
+    train = where.train(stage.config)
+    with torch.no_grad():
+        predicted = first(train.images.float() / 255).logits.argmax(1)
+    assert [row["correct"] for row in rows] == (predicted == train.labels).tolist()
+    assert {row["correct"] for row in rows} == {True, False}
+
+
+@pytest.mark.parametrize(("name", "more_vectors"), [("pmal", 0), ("cpn", 3)])
+def test_prototypes_are_left_beside_test_images(name: str, more_vectors: int, runs: Runs) -> None:
+    """All by the final weights. PMAL's are mined images, no parameters; CPN has four learned ones
+    per class, where a classifier's head has one vector.
+    """
+    asked = trial(name, SHORT, {"prototypes": 4})
+    scored = runs.result(asked.score)
+    rows = table(scored, "embeddings.parquet").to_pylist()
+    where = context(runs.inputs(asked.score))
+    method = where.method(asked.score.config, NUM_KNOWN).eval()
+    method.load_state_dict(where.weights("model"))
+    test = ScoreContext(**vars(where)).test(asked.score.config)
+    with torch.no_grad():
+        images = method.embed(test.images.float() / 255)
+        if name == "pmal":
+            of_last_fit = context(runs.inputs(runs.last_fit(asked)))
+            mined_images = of_last_fit.tensors("prototypes")["images"]
+            prototypes = method.embed(mined_images.flatten(0, 1).float() / 255)
+        else:
+            prototypes = method.get_parameter("prototypes").flatten(0, 1)
+    assert [row["role"] for row in rows] == ["image"] * 100 + ["prototype"] * 12
+    labels = [*test.labels.tolist(), *(k for k in range(NUM_KNOWN) for _ in range(4))]
+    assert [row["label"] for row in rows] == labels
+    embedded = torch.tensor([row["embedding"] for row in rows])
+    torch.testing.assert_close(embedded, torch.cat([images, prototypes]))
+    plain = runs.result(trial("softmax", SHORT, {}).score).metrics["model/num_parameters"]
+    extra = more_vectors * NUM_KNOWN * images.shape[1]
+    assert scored.metrics["model/num_parameters"] == plain + extra
+
+
+def test_equal_inputs_leave_equal_bytes(runs: Runs) -> None:
+    """Of every Parquet file of mining and scoring."""
+    asked = trial("pmal", SHORT, {})
+    for stage in (last_mine(runs), asked.score):
+        again = run_stage(stage.kind, stage.config, context(runs.inputs(stage)))
+        assert again.artifacts == runs.result(stage).artifacts
 
 
 def test_a_smaller_epsilon_admits_more_candidates(runs: Runs) -> None:
@@ -127,30 +187,37 @@ def test_rejection_by_probability_is_softmaxs_score(runs: Runs) -> None:
     assert not torch.equal(by_distance.unknown_score, expected)
 
 
-def mined(runs: Runs, **settings: object) -> dict[str, Tensor]:
-    """What the mining stage leaves."""
+def table(result: Result, name: str) -> pa.Table:
+    """A Parquet artifact."""
+    return pq.read_table(io.BytesIO(result.artifacts[name]))
+
+
+def mined(runs: Runs, **settings: object) -> tuple[Tensor, Tensor]:
+    """Positions of the prototypes (K, 5), and r (N,) of all images."""
     asked = trial("pmal", SHORT, {"prototypes": 5, **settings})
     stage = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
-    return from_bytes(runs.result(stage).artifacts[PROTOTYPES])[0]
+    result = runs.result(stage)
+    index = from_bytes(result.artifacts[PROTOTYPES])[0]["index"]
+    return index, torch.from_numpy(table(result, "mined.parquet")["robustness"].to_numpy().copy())
 
 
 @pytest.mark.parametrize("quality", QUALITIES[1:4])
 def test_each_quality_of_table_4_ranks_images_in_its_own_way(quality: str, runs: Runs) -> None:
     """Epsilon and Algorithm 1 stay, so other prototypes come from another r alone."""
-    ours, theirs = mined(runs), mined(runs, quality=quality)
-    assert 0 <= float(theirs["quality"].min()) < float(theirs["quality"].max()) <= 1
-    assert not torch.equal(theirs["quality"], ours["quality"])
-    assert not torch.equal(theirs["index"], ours["index"])
+    (our_index, our_r), (index, r) = mined(runs), mined(runs, quality=quality)
+    assert 0 <= float(r.min()) < float(r.max()) <= 1
+    assert not torch.equal(r, our_r)
+    assert not torch.equal(index, our_index)
 
 
 @pytest.mark.parametrize("diversity", [name for name in SPREADS if name != "nearest_better"])
 def test_each_diversity_chooses_among_the_same_candidates(diversity: str, runs: Runs) -> None:
     """The candidates are those with r above epsilon times their class's best."""
-    ours, theirs = mined(runs), mined(runs, diversity=diversity)
-    assert torch.equal(theirs["quality"], ours["quality"])
-    assert not torch.equal(theirs["index"].sort().values, ours["index"].sort().values)
-    r, labels = theirs["quality"], context({}).train(last_mine(runs).config).labels
-    for k, chosen in enumerate(theirs["index"]):
+    (our_index, our_r), (index, r) = mined(runs), mined(runs, diversity=diversity)
+    assert torch.equal(r, our_r)
+    assert not torch.equal(index.sort().values, our_index.sort().values)
+    labels = context({}).train(last_mine(runs).config).labels
+    for k, chosen in enumerate(index):
         assert len(chosen.unique()) == 5
         assert (r[chosen] > 0.7 * r[labels == k].max()).all()
 

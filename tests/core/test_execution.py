@@ -93,9 +93,23 @@ def test_scores_have_a_row_per_test_image(fitted: tuple[Stage, dict[str, bytes]]
     assert len(rows) == 445
     assert len({row["image_id"] for row in rows}) == 445
     assert {row["label"] for row in rows} == {UNKNOWN, *range(SPLIT.num_known)}
+    classes = {(row["label"], row["class_name"]) for row in rows}
+    expected = [(position, str(number)) for position, number in enumerate(SPLIT.known)]
+    assert classes == {*expected, *((UNKNOWN, str(number)) for number in SPLIT.unknown)}
     for row in rows[:20]:
         assert row["predicted"] == max(range(SPLIT.num_known), key=row["logits"].__getitem__)
     assert set(result.metrics) >= {"test/auroc", "test/accuracy", "test/oscr"}
+    assert set(result.artifacts) == {"scores.parquet"}
+
+
+def test_parameters_are_those_of_the_layers(fitted: tuple[Stage, dict[str, bytes]]) -> None:
+    """Nine 3 x 3 convolutions with batch norms, and a head without bias; no buffers."""
+    metrics = run_stage("score", trial().score.config, context({"model": fitted[1]})).metrics
+    expected, before = 0, 1
+    for width in (6, 6, 13, 13, 13, 13, 13, 13, 13):
+        expected += 9 * before * width + 2 * width
+        before = width
+    assert metrics["model/num_parameters"] == expected + before * SPLIT.num_known
 
 
 def test_equal_stages_leave_equal_bytes(fitted: tuple[Stage, dict[str, bytes]]) -> None:

@@ -66,6 +66,11 @@ def test_a_flat_val_is_labelled_by_its_list(root):
     assert loaded.images[:, 0, 0, 0].tolist() == [1, 2, 3, 4]
 
 
+def test_classes_are_called_by_their_wnids(root):
+    """Their numbers say nothing in a figure."""
+    assert FIRST.class_names(root) == list(WNIDS)
+
+
 def test_a_val_of_folders_needs_no_list(root):
     """As torchvision wants it."""
     (root / "imagenet" / SOLUTION).unlink()

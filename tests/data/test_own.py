@@ -73,6 +73,22 @@ def test_a_split_file_makes_it_a_task(root, protocol):
     opened = open_test(root, test, image_size=16, channels=3)
     assert opened.labels.tolist() == [UNKNOWN, UNKNOWN, 0, 1]
     assert opened.image_ids[0] == "folder:Flowers@16/test/0"
+    assert opened.class_names == sorted(path.name for path in (root / "Flowers" / "test").iterdir())
+
+
+def test_classes_without_names_are_called_by_their_numbers(tmp_path):
+    """Parquet files hold labels."""
+    write_parquet(tmp_path / "birds-test.parquet", noise(3, 8, 8, 3), [7, 0, 4])
+    name = "parquet:birds@8"
+    test = {
+        "known_from": name,
+        "known": [0, 4],
+        "unknown_from": name,
+        "unknown": [7],
+        "fingerprints": {name: READERS[name].fingerprint(tmp_path, "test")},
+    }
+    opened = open_test(tmp_path, test, image_size=8, channels=3)
+    assert opened.class_names == ["7", "0", "4"]
 
 
 def test_classes_that_are_not_there_are_told_once_the_files_are_read(root, protocol):

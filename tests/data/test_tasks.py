@@ -200,6 +200,7 @@ def test_one_dataset_gives_knowns_and_unknowns_in_its_own_order():
         for label in everything.labels.tolist()
     ]
     assert test.labels.tolist() == expected
+    assert test.class_names == [str(label) for label in everything.labels.tolist()]
 
 
 def test_of_two_datasets_the_known_come_first(cifar):
@@ -233,6 +234,7 @@ def test_equal_class_numbers_of_two_datasets_are_not_confused(cifar):
     opened = open_test(cifar, test, image_size=32, channels=3)
     assert opened.labels.tolist() == [0, 1, 0, 1, UNKNOWN, UNKNOWN]
     assert opened.image_ids[-2:] == ["cifar100/test/0", "cifar100/test/1"]
+    assert opened.class_names == [*("airplane", "automobile") * 2, "apple", "bed"]
 
 
 def test_a_test_set_is_an_image_set():

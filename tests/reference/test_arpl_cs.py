@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data.batches import Batch
+from osr_core.methods.arpl import ARPL
 from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
 from osr_core.methods.arpl_cs.method import ARPLCS, confusion, descend, fake_loss, real_loss
 from osr_core.methods.arpl_cs.norms import DoubledBatchNorm, double_batch_norms, fake_norms
@@ -79,6 +80,15 @@ def test_networks_have_the_published_numbers_of_parameters() -> None:
     assert count(Generator(32, 3, 64)) == 3_448_576
     assert count(Discriminator(32, 3, 64)) == 11_018_753
     assert count(Generator(64, 3, 64)) == 3_576_704
+
+
+def test_scoring_takes_no_more_parameters_than_arpl() -> None:
+    """Both players and the batch norms of fakes are for training only."""
+    network = resolve_backbone({"width": 0.05, "dropout": 0.0}, image_size=16, channels=1)
+    plain = ARPL(build_backbone(network), 3, ARPL.Config())
+    ours = small_method()
+    assert ours.num_parameters() == plain.num_parameters() == count(plain)
+    assert count(ours) > count(plain)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -89,7 +91,7 @@ def test_a_fresh_home_gives_the_same_bytes(tiny: tuple[Path, str], tmp_path: Pat
     """Seeds come from what a trial is, so runs and scores are reproducible to the byte."""
     home, _ = tiny
     assert run_osr("run", TINY, home=tmp_path).returncode == 0
-    for name in ("runs.parquet", "scores.parquet"):
+    for name in ("runs.parquet", "scores.parquet", "mined.parquet", "embeddings.parquet"):
         first = (home / "exports" / "tiny" / name).read_bytes()
         assert (tmp_path / "exports" / "tiny" / name).read_bytes() == first, name
 
@@ -104,6 +106,31 @@ def test_the_export_has_a_row_for_every_trial_image_and_epoch(tiny: tuple[Path, 
     history = pq.read_table(folder / "history.parquet").to_pylist()
     assert {row["epoch"] for row in history} == {1, 2, 3, 4, 5, 6}
     assert len({row["stage_id"] for row in history}) == 8
+
+
+def test_the_export_has_what_the_papers_figures_show(tiny: tuple[Path, str]):
+    """From the stages through the store and MLflow, with nothing made by hand."""
+    home, _ = tiny
+    folder = home / "exports" / "tiny"
+    runs = pq.read_table(folder / "runs.parquet").to_pylist()
+    sizes = {run["title"]: run["num_parameters"] for run in runs}
+    assert sizes["PMAL"] == sizes["OpenMax"] == sizes["Softmax"] > 10_000
+    scores = pq.read_table(folder / "scores.parquet").to_pylist()
+    assert {row["class_name"] for row in scores if row["label"] < 0} == set(
+        "1234678"
+    )  # of both splits
+    mined = pq.read_table(folder / "mined.parquet").to_pylist()
+    per_class = Counter((row["split"], row["label"]) for row in mined if row["prototype"])
+    assert per_class == dict.fromkeys(product((0, 1), range(6)), 10)
+    embedded = pq.read_table(folder / "embeddings.parquet").to_pylist()
+    kinds = Counter((row["trial_id"], row["role"]) for row in embedded)
+    for run in runs:
+        expected = (445, 60) if run["title"] == "PMAL" else (0, 0)
+        assert tuple(kinds[run["trial_id"], role] for role in ("image", "prototype")) == expected
+    for name in ("cac4", "cac5", "pmal4a", "pmal4b", "pmal6"):
+        drawn = run_osr("figure", name, "--sweep", "tiny", home=home)
+        assert drawn.returncode == 0, drawn.stderr
+        assert Path(drawn.stdout.strip()).read_bytes().startswith(b"\x89PNG")
 
 
 def test_losing_mlflow_loses_nothing(tiny: tuple[Path, str], tmp_path: Path):

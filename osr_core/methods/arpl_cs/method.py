@@ -37,8 +37,8 @@ from osr_core.config import setting
 from osr_core.data.batches import Batch
 from osr_core.methods.arpl import ARPL, reciprocal_distances
 from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
-from osr_core.methods.arpl_cs.norms import double_batch_norms, fake_norms
-from osr_core.methods.base import MethodConfig, make_optimizer
+from osr_core.methods.arpl_cs.norms import double_batch_norms, doubled_norms, fake_norms
+from osr_core.methods.base import MethodConfig, count_parameters, make_optimizer
 from osr_core.recipes import Training
 
 PLAYER = Training(optimizer="adam", lr=2e-4, momentum=0.5, weight_decay=0.0)  # G's and D's
@@ -122,6 +122,12 @@ class ARPLCS(ARPL):
             "generator": make_optimizer(self.generator.parameters(), PLAYER),
             "discriminator": make_optimizer(self.discriminator.parameters(), PLAYER),
         }
+
+    def num_parameters(self) -> int:
+        """Without the other two players and the batch norms that only fakes pass."""
+        norms = [norm.fake for norm in doubled_norms(self.backbone)]
+        players = count_parameters(self.generator, self.discriminator, *norms)
+        return super().num_parameters() - players
 
     def fakes(self, images: Tensor) -> Tensor:
         """As many fakes as there are images (B, C, S, S), from torch's global generator."""

@@ -33,10 +33,15 @@ def double_batch_norms(network: nn.Module) -> None:
                 setattr(parent, name, DoubledBatchNorm(child))
 
 
+def doubled_norms(network: nn.Module) -> list[DoubledBatchNorm]:
+    """All of a network's."""
+    return [module for module in network.modules() if isinstance(module, DoubledBatchNorm)]
+
+
 @contextmanager
 def fake_norms(network: nn.Module) -> Iterator[None]:
     """Within it, images pass the second set of batch norms."""
-    doubled = [module for module in network.modules() if isinstance(module, DoubledBatchNorm)]
+    doubled = doubled_norms(network)
     for norm in doubled:
         norm.on_fakes = True
     try:

@@ -180,6 +180,9 @@ class PMAL(Softmax):
         """The prototypes' final embeddings, which are all that scoring needs of them."""
         self.refresh()
 
+    def prototype_embeddings(self) -> Tensor:
+        return self.prototypes
+
     def distances(self, embedding: Tensor) -> Tensor:
         """(B, K) from each embedding (B, D) to the prototypes of each class."""
         attention = self.config.distance == "attention"

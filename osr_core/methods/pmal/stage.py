@@ -16,9 +16,10 @@ from osr_core.methods.pmal.mining import candidates, prototypes_of_class
 from osr_core.methods.pmal.quality import dropout_probabilities, log_probability, log_steadiness
 from osr_core.methods.pmal.topology import centred, log_robustness
 from osr_core.methods.softmax import Softmax
+from osr_core.tables import mined_table, table_to_bytes
 from osr_core.tensors import to_bytes
 
-PROTOTYPES = "prototypes.safetensors"
+PROTOTYPES, MINED = "prototypes.safetensors", "mined.parquet"
 
 
 @torch.no_grad()
@@ -26,8 +27,8 @@ def mine(context: Context, config: Mapping[str, Any]) -> Result:
     """Choose each class's prototypes among all known training images.
 
     Leaves the prototypes' images (K, T, C, H, W) uint8, so that a fit that holds images out needs
-    no positions; their positions among the known training images, `index` (K, T) int64; and
-    `quality` (N,), the r in [0, 1] of all of these.
+    no positions; their positions among the known training images, `index` (K, T) int64; and a row
+    for each of these with its r, which a figure shows.
     """
     settings = {key: v for key, v in config["method"].items() if key not in ("name", "version")}
     options = build(PMAL.Config, settings)
@@ -49,9 +50,14 @@ def mine(context: Context, config: Mapping[str, Any]) -> Result:
         )
         chosen.append(positions[picked.cpu()])
     index = torch.stack(chosen)
-    tensors = {"images": train.images[index], "index": index, "quality": log_r.exp()}
-    metrics = {"mine/candidate_fraction": num_good / len(train)}
-    return Result({PROTOTYPES: to_bytes(tensors)}, metrics)
+    correct = points.argmax(1).cpu() == train.labels
+    is_prototype = torch.zeros(len(train), dtype=torch.bool)
+    is_prototype[index] = True
+    artifacts = {
+        PROTOTYPES: to_bytes({"images": train.images[index], "index": index}),
+        MINED: table_to_bytes(mined_table(train.labels, log_r.exp(), correct, is_prototype)),
+    }
+    return Result(artifacts, {"mine/candidate_fraction": num_good / len(train)})
 
 
 def assess(
