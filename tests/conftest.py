@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from sweeps.home import silence
 
 silence()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Two threads of a tiny network wait for each other, and add up in another order."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

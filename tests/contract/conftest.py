@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
 from blobs import Blobs, Runs
 
 from osr_core.data import READERS
@@ -11,10 +10,7 @@ from osr_core.data import READERS
 
 @pytest.fixture(scope="module")
 def runs() -> Iterator[Runs]:
-    """Stages on the blobs, which are a dataset for as long as this lasts; one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Stages on the blobs, which are a dataset for as long as this lasts."""
     READERS["blobs"] = Blobs()
     yield Runs()
     del READERS["blobs"]
-    torch.set_num_threads(threads)
