@@ -2,6 +2,7 @@
 
 What MLflow holds (sweeps/tracking.py writes it): an experiment of the sweep's name; in it one run
 of kind "sweep" with the artifact plan.json, and one run per stage with the tags stage_id and kind.
+Each finished one has the metric arrived_at_s, the time at which MLflow held all of it.
 A "score" run carries the trial's description as tags, its metrics, and the artifact scores.parquet,
 perhaps embeddings.parquet; a "fit" run carries history.parquet, a "pmal.mine" run mined.parquet.
 
@@ -100,8 +101,8 @@ def export(tracking_uri: str, sweep: str, folder: Path, since: datetime | None =
     """Write the files of a sweep into `folder`, in place of older ones.
 
     What the sweep's plan names is exported; finished runs of an earlier plan are left out. With
-    `since`, only runs that ended then or later are read from MLflow, and the others' rows are kept
-    from the export that is there.
+    `since`, only runs that reached MLflow then or later are read from it, whenever they ended, and
+    the others' rows are kept from the export that is there.
 
     Raises:
         ConfigError: no sweep of this name; says which there are.
@@ -244,7 +245,7 @@ def _listed(client: "MlflowClient", experiment_id: str, since: datetime | None) 
     """
     asked = "attributes.status = 'FINISHED'"
     if since is not None:
-        asked += f" and attributes.end_time >= {round(since.timestamp() * 1000)}"
+        asked += f" and metrics.arrived_at_s >= {since.timestamp()}"
     seen: set[str] = set()
     token = None
     while True:

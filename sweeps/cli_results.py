@@ -23,7 +23,7 @@ def export(
     home: HomeOption = DEFAULT_HOME,
     since: Annotated[
         datetime | None,
-        typer.Option(help="Read only runs that ended then or later; keep the others' rows."),
+        typer.Option(help="Read only what reached MLflow then or later; keep the others' rows."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

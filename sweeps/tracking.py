@@ -7,6 +7,7 @@ point sent twice is one point.
 
 import json
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class TrackingError(OsrError):
 
 
 PARENT = "mlflow.parentRunId"
+ARRIVED = "arrived_at_s"  # when MLflow held all of a finished run; for `osr export --since`
 METRICS_PER_CALL = 900  # MLflow takes 1,000 metrics, params and tags in one call
 
 
@@ -74,7 +76,7 @@ class Tracker:
                 self.client.delete_run(run.info.run_id)
             elif stage_id:
                 self.run_ids[stage_id] = run.info.run_id
-                if run.info.status == "FINISHED":
+                if run.info.status == "FINISHED" and ARRIVED in run.data.metrics:
                     self.finished.add(stage_id)
         for twin in parents[1:]:
             self.client.delete_run(twin)
@@ -112,6 +114,8 @@ class Tracker:
             if name.endswith(".parquet"):
                 self._log_file(run_id, name, self.store.read(stage.id, name))
         self.client.set_terminated(run_id, "FINISHED", milliseconds(commit.finished_at))
+        # last: who exports now and does not see the run yet finds it later by this time
+        self.client.log_metric(run_id, ARRIVED, time.time())
 
     def _make_folders(self) -> None:
         """SQLite makes its file, but not the folder."""

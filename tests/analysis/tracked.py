@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,6 +52,7 @@ class Store:
             pq.write_table(content, path)
             self.client.log_artifact(run_id, str(path))
         self.client.set_terminated(run_id, status)
+        self.client.log_metric(run_id, "arrived_at_s", time.time())
         return run
 
     def score(self, trial, status="FINISHED", start_time=None, **metrics):

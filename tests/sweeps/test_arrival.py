@@ -1,0 +1,97 @@
+"""MLflow as a picture of the store, without a cluster."""
+
+import io
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.export import export
+from analysis.schema import METRICS
+from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
+from sweeps.home import Home
+from sweeps.plan import Plan, make_plan
+from sweeps.spec import parse_spec
+from sweeps.store import Store
+from sweeps.tracking import ARRIVED, TrackingError, make_tracker, synchronise
+
+# MLflow's own use of SQLAlchemy warns that it is old.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+SPEC = {"name": "late", "datasets": ["digits"], "splits": [0, 1], "methods": {"softmax": {}}}
+FILES = ("runs.parquet", "history.parquet", "scores.parquet")
+
+
+def parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
+    """A file's bytes."""
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), content)
+    return content.getvalue()
+
+
+def finished(home: Home) -> tuple[Plan, Store]:
+    """A sweep of two trials, all of it on the store and nothing in MLflow."""
+    plan = make_plan(parse_spec(SPEC, "late"), {"digits/train": "-", "digits/test": "-"})
+    store = Store(home.store)
+    epoch = {"epoch": 1, "metric": "loss", "value": 0.5}
+    image = {"image_id": "digits/test/1", "label": 0, "predicted": 0, "unknown_score": 0.1}
+    left = {
+        "fit": {"history.parquet": parquet([epoch], HISTORY_SCHEMA)},
+        "score": {"scores.parquet": parquet([{**image, "logits": [1.0]}], SCORES_SCHEMA)},
+    }
+    metrics = {f"test/{name}": 0.5 for name in METRICS}
+    for stage in plan.stages.values():
+        store.commit(
+            stage.id, stage.identity, left[stage.kind], metrics, started_at=1.0, host="here"
+        )
+    return plan, store
+
+
+def test_since_goes_by_when_a_run_reached_mlflow(tmp_path: Path) -> None:
+    """What `osr sync` brings late ended long before; it is new in MLflow all the same."""
+    home = Home(tmp_path / "home")
+    plan, store = finished(home)
+    first, second = plan.trials
+    tracker = make_tracker(plan, store, home, "1a2b3c4")
+    for stage in first.score.walk():
+        tracker.record(stage)
+    assert export(home.tracking_uri, "late", home.export("late")).num_finished == 1
+    moment = datetime.now()
+    assert store.read_commit(second.id).finished_at < moment.timestamp()
+    synchronise(plan, store, home, "1a2b3c4")
+    made = export(home.tracking_uri, "late", home.export("late"), since=moment)
+    whole = export(home.tracking_uri, "late", tmp_path / "whole")
+    assert made.missing == ()
+    for name in FILES:
+        assert (made.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_a_run_is_complete_once_it_says_when_it_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one whose driver died just before would be passed over by every `--since`."""
+    home = Home(tmp_path / "home")
+    plan, store = finished(home)
+    log_metric = mlflow.MlflowClient.log_metric
+    asked = []
+
+    def lost(client: Any, *given: Any) -> None:
+        asked.append(given)
+        if len(asked) == 1:
+            raise OSError("gone")
+        log_metric(client, *given)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_metric", lost)
+    with pytest.raises(TrackingError, match="gone"):
+        synchronise(plan, store, home, "1a2b3c4")
+    assert synchronise(plan, store, home, "1a2b3c4") == len(plan.stages)
+    synchronise(plan, store, home, "1a2b3c4")
+    assert len(asked) == 1 + len(plan.stages)
+    client = mlflow.MlflowClient(home.tracking_uri)
+    experiment = client.get_experiment_by_name("late")
+    runs = client.search_runs([experiment.experiment_id], "tags.kind != 'sweep'")
+    assert [ARRIVED in run.data.metrics for run in runs] == [True] * len(plan.stages)
