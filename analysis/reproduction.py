@@ -109,7 +109,7 @@ def _filled(
     grid: Grid, layout: Layout, planned: Sequence[PlannedTrial], finished: Mapping[str, Run]
 ) -> tuple[FilledLine, ...]:
     chosen = {
-        (row, column): _chosen(line, place, planned, finished)
+        (row, column): _chosen(line, place, planned)
         for row, line in enumerate(grid.lines)
         for column, place in enumerate(grid.places)
     }
@@ -135,13 +135,13 @@ def _filled(
 
 
 def _chosen(
-    line: Line, place: Place, planned: Sequence[PlannedTrial], finished: Mapping[str, Run]
+    line: Line, place: Place, planned: Sequence[PlannedTrial]
 ) -> tuple[list[PlannedTrial], str]:
     """The trials of a place, all of one variant, and a remark where there are more variants."""
     dataset = place.dataset or line.dataset
     variants: dict[str, list[PlannedTrial]] = {}
     for trial in planned:
-        if trial.dataset == dataset and _matches(line, trial, finished):
+        if trial.dataset == dataset and _matches(line, trial):
             variants.setdefault(canonical_json(dict(trial.hyperparameters)), []).append(trial)
     if not line.title:
         return [trial for trials in variants.values() for trial in trials], ""
@@ -151,20 +151,13 @@ def _chosen(
     return next(iter(variants.values()), []), remark
 
 
-def _matches(line: Line, trial: PlannedTrial, finished: Mapping[str, Run]) -> bool:
+def _matches(line: Line, trial: PlannedTrial) -> bool:
     if line.title and trial.title != line.title:
         return False
-    if line.backbone and _backbone(trial, finished) not in ("", line.backbone):
+    if line.backbone and trial.backbone != line.backbone:
         return False
     settings = trial.hyperparameters
     return all(settings.get(name, value) == value for name, value in line.settings.items())
-
-
-def _backbone(trial: PlannedTrial, finished: Mapping[str, Run]) -> str:
-    """The trial's network; "" while nothing says."""
-    if trial.trial_id in finished:
-        return str(json.loads(finished[trial.trial_id]["backbone"])["name"])
-    return str(trial.hyperparameters.get("backbone.name", ""))
 
 
 def _measured(

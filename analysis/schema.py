@@ -127,6 +127,7 @@ class PlannedTrial:
     split: int
     seed: int
     hyperparameters: Mapping[str, Any]
+    backbone: str = ""  # the network's name; "" in an export of an older version
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class Plan:
         """The plan in a parsed plan.json; keys that tables do not need are left."""
         names = PlannedTrial.__dataclass_fields__
         trials = [
-            PlannedTrial(**{name: trial[name] for name in names}) for trial in values["trials"]
+            PlannedTrial(**{name: trial[name] for name in names if name in trial})
+            for trial in values["trials"]
         ]
         header = {name: values[name] for name in ("sweep", "protocol", "recipe", "commit")}
         return cls(**header, trials=tuple(trials))

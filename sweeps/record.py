@@ -31,6 +31,7 @@ def plan_record(plan: Plan, commit: str) -> dict[str, Any]:
                 "split": trial.split.index,
                 "seed": trial.seed,
                 "hyperparameters": dict(trial.hyperparameters),
+                "backbone": trial.backbone["name"],
             }
             for trial in plan.trials
         ],

@@ -99,7 +99,7 @@ def export_of(folder, sweep, values, facts=lambda dataset, title: {}):
         settings = chosen if backbone == "osrci" else {**chosen, "backbone.name": backbone}
         for split in (0, 1):
             trial = PlannedTrial(
-                f"{number}-{split}", title.lower(), title, dataset, split, 0, settings
+                f"{number}-{split}", title.lower(), title, dataset, split, 0, settings, backbone
             )
             moved = {name: value + SPREAD * (2 * split - 1) for name, value in metrics.items()}
             run = run_of(trial, **moved) | {"backbone": canonical_json({"name": backbone})}

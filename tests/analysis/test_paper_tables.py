@@ -3,6 +3,7 @@
 import csv
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from paper_runs import (
@@ -264,6 +265,26 @@ def test_missing_places_name_the_command_that_fills_them(tmp_path):
     assert "is not exported; run `osr run pmal_table5`" in render(
         paper_table("pmal5", tmp_path), "markdown"
     )
+
+
+def test_unfinished_trial_belongs_to_its_own_network(tmp_path):
+    """PMAL stands there twice; the small network's missing trial is no gap of the wide one's row,
+    nor may the wide one's numbers stand for it.
+    """
+    values = [v for v in corrected_values() if v[0] == "svhn" and v[1] == "PMAL"]
+    assert sorted(v[2] for v in values) == ["osrci", "wrn"]
+    export_of(tmp_path, "pmal-table1", values)
+    path = tmp_path / "pmal-table1" / RUNS
+    runs = pq.read_table(path)
+    wide = [json.loads(text)["name"] == "wrn" for text in runs["backbone"].to_pylist()]
+    pq.write_table(runs.filter(pa.array(wide)), path)
+    text = render(paper_table("pmal1", tmp_path), "markdown")
+    (small,) = {line for line in text.splitlines() if line.startswith("- PMAL-OSCRI: ")}
+    (large,) = {line for line in text.splitlines() if line.startswith("- PMAL-WRN: ")}
+    assert "SVHN 0/2" in small
+    assert "SVHN" not in large
+    assert small.endswith("fill with `osr run pmal_table1`")
+    assert printed_cells(text)["ACC", "PMAL-OSCRI", "SVHN"].startswith("- (")
 
 
 def test_header_states_rule_n_protocol_and_commit(tmp_path):

@@ -1,0 +1,34 @@
+"""The packaged specs plan the trials that the papers' tables ask for."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.layouts import LAYOUTS
+from analysis.reproduction import paper_table
+from analysis.schema import RUNS, Plan, runs_schema
+from osr_core.data import READERS
+from sweeps.plan import make_plan
+from sweeps.record import plan_record
+from sweeps.spec import load_spec, packaged_specs
+
+DATA = {f"{name}/{subset}": "-" for name in READERS for subset in ("train", "test")}
+SPECS = {name: layout().spec for name, layout in LAYOUTS.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if SPECS[name] in packaged_specs()])
+def test_every_row_is_planned_once_before_any_trial_has_finished(name, tmp_path):
+    """But for those of methods that are not here yet: a row that no spec fills is forgotten, and
+    one that several settings fill shows only one of them.
+    """
+    spec = load_spec(SPECS[name])
+    record = plan_record(make_plan(spec, DATA), "1a2b3c4")
+    (tmp_path / spec.name).mkdir()
+    empty = runs_schema(Plan.from_json(record)).empty_table()
+    pq.write_table(empty, tmp_path / spec.name / RUNS)
+    grids = paper_table(name, tmp_path).grids
+    lines = [line for grid in grids for line in grid.lines]
+    absent = {line.label for line in lines if not all(f.num_planned for f in line.places)}
+    names = {label.rstrip("*").lower().replace("-", "_") for label in absent}
+    rows_are_methods = grids[0].layout.rows == "method"
+    assert names == {missing.name for missing in spec.missing if rows_are_methods}
+    assert [line.remark for line in lines if line.remark] == []
