@@ -10,6 +10,7 @@ from typing import Any
 from osr_core.backbones import BACKBONES
 from osr_core.config import BOUNDS
 from osr_core.data import BENCHMARKS
+from osr_core.data.own import NAMED
 from osr_core.methods import METHODS
 from osr_core.recipes import Training
 from sweeps.planned import PLANNED
@@ -24,7 +25,13 @@ def json_schema() -> dict[str, Any]:
     plain["name"] |= {"type": "string"}
     plain["protocol"] |= {"type": "string"}
     plain["datasets"] |= {"type": "array", "minItems": 1}
-    plain["datasets"] |= {"items": {"enum": sorted({*BENCHMARKS, *PLANNED["datasets"]})}}
+    listed = {"enum": sorted({*BENCHMARKS, *PLANNED["datasets"]})}
+    own = {
+        "description": "one's own images: folder:NAME or parquet:NAME, with @SIDE for their size",
+        "type": "string",
+        "pattern": f"^(?:{NAMED.pattern})$",
+    }
+    plain["datasets"] |= {"items": {"anyOf": [listed, own]}}
     for name in ("splits", "seeds"):
         plain[name] |= {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
     plain["recipe"] |= {"enum": ["common", "published"]}

@@ -154,3 +154,27 @@ def test_the_json_schema_refuses_a_typo():
     jsonschema = pytest.importorskip("jsonschema")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**GOOD, "methods": {"cac": {"alpah": 1}}}, json_schema())
+
+
+RIGHT = ["folder:Flowers", "folder:Flowers@224", "parquet:birds-2", "cifar+10", "imagenet_lt"]
+WRONG = ["folder:", "folder:../secret", "folder:a/b", "folder:a@0", "tree:a", "a folder:b", "c"]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_json_schema_accepts_every_name_of_a_dataset(name: str, tmp_path: Path):
+    """Listed ones and one's own images, as a spec does."""
+    jsonschema = pytest.importorskip("jsonschema")
+    protocol = tmp_path / "splits.json"
+    protocol.write_text(json.dumps({"splits": {name: [{"known": [0, 1], "unknown": [2]}]}}))
+    values = {**GOOD, "protocol": str(protocol), "datasets": [name], "splits": [0]}
+    jsonschema.validate(values, json_schema())
+    assert parse_spec(values, "sweep.yaml").datasets == [name]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_json_schema_refuses_other_names_of_datasets(name: str):
+    """As a spec does."""
+    jsonschema = pytest.importorskip("jsonschema")
+    with pytest.raises(jsonschema.ValidationError, match="Failed validating"):
+        jsonschema.validate({**GOOD, "datasets": [name]}, json_schema())
+    assert f"dataset '{name}' does not exist" in problems(datasets=[name])
