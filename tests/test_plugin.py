@@ -128,6 +128,48 @@ def test_two_plugins_may_not_share_a_name(tmp_path: Path, monkeypatch: pytest.Mo
         Methods(OWN).named("softmax")
 
 
+TWIN = """
+from osr_core.methods import CAC
+
+class {cls}(CAC):
+    name = "{name}"
+    title = "{title}"
+"""
+
+
+@pytest.mark.parametrize("title", ["CAC", "cac"])
+def test_a_plugin_may_not_take_our_title(
+    title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A subclass that forgets its title would be averaged into the row of what it improves on."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / f"twin_{title}.py").write_text(TWIN.format(cls="Mine", name="mine", title=title))
+    install(tmp_path, "mine", f"twin_{title}:Mine")
+    methods = Methods(OWN)
+    with pytest.raises(ConfigError, match=rf"its title '{title}' is that of method 'cac'.* own\."):
+        methods.named("mine")
+    assert methods.named("cac") is OWN["cac"]
+    assert list(methods) == list(OWN)
+
+
+@pytest.mark.parametrize("asked", [("first", "second"), ("second", "first")])
+def test_two_plugins_may_not_share_a_title(
+    asked: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same one is refused, whichever is asked for first."""
+    monkeypatch.syspath_prepend(tmp_path)
+    module = f"twins_{asked[0]}"
+    pair = [TWIN.format(cls=name.title(), name=name, title="New") for name in asked]
+    (tmp_path / f"{module}.py").write_text("".join(pair))
+    for name in asked:
+        install(tmp_path, name, f"{module}:{name.title()}", name)
+    methods = Methods(OWN)
+    found = [name for name in asked if name in methods]
+    assert found == ["first"]
+    with pytest.raises(ConfigError, match="its title 'New' is that of method 'first'"):
+        methods.named("second")
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

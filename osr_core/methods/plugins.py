@@ -27,8 +27,8 @@ class Methods(Mapping[str, type[Method]]):
         """The method's class.
 
         Raises:
-            ConfigError: there is none, or the plugin that has it cannot be used, with the reason;
-                or a plugin takes a name that is taken.
+            ConfigError: there is none, or the plugin that has it cannot be used, with the reason,
+                such as another method's title; or a plugin takes a name that is taken.
         """
         if name not in self:
             raise ConfigError(self.broken.get(name) or unknown_name("method", name, self))
@@ -48,12 +48,17 @@ class Methods(Mapping[str, type[Method]]):
             found[entry.name] = entry
         return found
 
+    def _load_all(self) -> None:
+        """Whatever is asked for, so that the same plugin always has the title that two want."""
+        for entry in self.plugins.values():
+            self._load(entry)
+
     def _load(self, entry: EntryPoint) -> None:
         if entry.name in self.loaded or entry.name in self.broken:
             return
         try:
             found = entry.load()
-            problem = problem_of(found, entry.name)
+            problem = problem_of(found, entry.name) or self._title_problem(found.title)
         except Exception as error:  # whatever another package does on import
             problem = f"{type(error).__name__}: {error}"
         if problem:
@@ -62,14 +67,23 @@ class Methods(Mapping[str, type[Method]]):
         else:
             self.loaded[entry.name] = found
 
+    def _title_problem(self, title: str) -> str:
+        """What is wrong with a further method's title; empty if nothing is."""
+        for other in (*self.own.values(), *self.loaded.values()):
+            if other.title.casefold() == title.casefold():
+                return (
+                    f"its title '{title}' is that of method '{other.name}', and tables put all "
+                    "trials of a title into one row. Give its class a title of its own."
+                )
+        return ""
+
     def __getitem__(self, name: str) -> type[Method]:
         if name in self.plugins:  # looks for clashes first, whatever is asked for
-            self._load(self.plugins[name])
+            self._load_all()
         return self.own[name] if name in self.own else self.loaded[name]
 
     def __iter__(self) -> Iterator[str]:
-        for entry in self.plugins.values():
-            self._load(entry)
+        self._load_all()
         return iter([*self.own, *self.loaded])
 
     def __len__(self) -> int:
