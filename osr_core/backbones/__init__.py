@@ -30,7 +30,9 @@ __all__ = [
 def resolve_backbone(
     settings: Mapping[str, Any], *, image_size: int, channels: int
 ) -> dict[str, Any]:
-    """All settings of a backbone, checked, as plain JSON with its "name".
+    """All settings of a backbone, checked, as plain JSON with its "name" and "version".
+
+    This stands in the identity of every stage that has a network.
 
     Raises:
         ConfigError: an unknown name or key, or a value out of range; all problems at once.
@@ -41,11 +43,13 @@ def resolve_backbone(
         raise ConfigError(unknown_name("backbone", name, BACKBONES))
     own = {"image_size": image_size, "channels": channels}
     own |= {key: value for key, value in values.items() if value is not None}
-    return {"name": name, **as_dict(build(BACKBONES[name].Config, own))}
+    backbone = BACKBONES[name]
+    config = as_dict(build(backbone.Config, own))
+    return {"name": name, "version": backbone.version, **config}
 
 
 def build_backbone(settings: Mapping[str, Any]) -> Backbone:
     """A network from what `resolve_backbone` gave; weights come from torch's global generator."""
     values = dict(settings)
-    backbone = BACKBONES[values.pop("name")]
+    backbone, _ = BACKBONES[values.pop("name")], values.pop("version")
     return backbone(build(backbone.Config, values))

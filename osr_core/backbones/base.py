@@ -27,6 +27,7 @@ class BackboneConfig:
 class Backbone(nn.Module, ABC):
     """Images (B, C, H, W) in [0, 1] -> embeddings (B, D)."""
 
+    version: ClassVar[int] = 1  # raised by the commit that changes what the network computes
     Config: ClassVar[type[BackboneConfig]] = BackboneConfig
     image_size: int  # S, side of the images
     channels: int  # C

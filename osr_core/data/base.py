@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from osr_core.data.cache import decoded_once
 from osr_core.data.files import content_fingerprint
 from osr_core.data.imageset import ImageSet, concatenate, resized
+from osr_core.identity import digest
 
 __all__ = ["UNKNOWN", "Benchmark", "EncodedReader", "ImageSet", "Reader", "Subset"]
 
@@ -27,6 +28,7 @@ class Reader(ABC):
     channels: ClassVar[int]
     image_size: ClassVar[int]  # the side, in pixels, at which methods see the images by default
     mirrored: ClassVar[bool]  # a horizontal flip keeps the label (False for digits)
+    version: ClassVar[int] = 1  # raised by the commit that changes what `load` or `at` gives
 
     @abstractmethod
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
@@ -37,10 +39,16 @@ class Reader(ABC):
         """
 
     def fingerprint(self, root: Path | None, subset: Subset) -> str:
-        """A hash of the content of `subset`, without decoding it; where it lies does not enter.
+        """A hash of all that decides the images of `subset`: the files and the reader's version.
 
-        The same images in other files (Parquet instead of pickles, gzip or not) have another one.
+        The ids of stages and the keys of the decode cache hold it. Where the files lie does not
+        enter; the same images in other files (Parquet instead of pickles, gzip or not) have
+        another one.
         """
+        return digest([self.version, self.content(root, subset)])
+
+    def content(self, root: Path | None, subset: Subset) -> str:
+        """A hash of what lies in the files of `subset`, without decoding it."""
         return content_fingerprint(self.files(root, subset))
 
     def class_names(self, root: Path | None) -> Sequence[str]:
@@ -75,8 +83,6 @@ class EncodedReader(Reader):
     Decoding goes in pieces, so that a dataset may be larger than the memory.
     """
 
-    version: ClassVar[int] = 1  # raised by the commit that changes what `blocks` gives
-
     @abstractmethod
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         """The decoded images of `subset` in pieces of some hundred, in a fixed order.
@@ -100,7 +106,6 @@ class EncodedReader(Reader):
             return super().at(root, subset, side)
         identity = {
             "reader": self.name,
-            "version": self.version,
             "subset": subset,
             "fingerprint": self.fingerprint(root, subset),
             "side": side,

@@ -78,7 +78,7 @@ class ImageNet(EncodedReader):
             raise DataError(f"'{place}' has {len(wnids)} classes, not {len(self.classes)}.")
         return wnids
 
-    def fingerprint(self, root: Path | None, subset: Subset) -> str:
+    def content(self, root: Path | None, subset: Subset) -> str:
         paths = self.files(root, subset)
         lists = [path for path in paths if path.suffix in (".csv", ".txt")]
         folders = [path for path in paths if path not in lists]
@@ -197,7 +197,7 @@ class ImageNet2010Open(EncodedReader):
         """The wnids."""
         return [folder.name for folder in self.files(root, "test")]
 
-    def fingerprint(self, root: Path | None, subset: Subset) -> str:
+    def content(self, root: Path | None, subset: Subset) -> str:
         return listing_fingerprint(self.files(root, subset))
 
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:

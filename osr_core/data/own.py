@@ -75,7 +75,7 @@ class OwnFolder(OwnImages):
             raise DataError(f"'{part}' holds no folder of a class.")
         return folders
 
-    def fingerprint(self, root: Path | None, subset: Subset) -> str:
+    def content(self, root: Path | None, subset: Subset) -> str:
         return listing_fingerprint(self.files(root, subset), self.class_names(root))
 
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
@@ -105,7 +105,7 @@ class OwnParquet(OwnImages):
             return parts
         raise missing(self, subset, [root / pattern(self.own_name, subset)])
 
-    def fingerprint(self, root: Path | None, subset: Subset) -> str:
+    def content(self, root: Path | None, subset: Subset) -> str:
         return content_fingerprint(self.files(root, subset))
 
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:

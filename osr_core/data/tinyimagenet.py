@@ -67,7 +67,7 @@ class TinyImageNet(EncodedReader):
             return parts
         raise missing(self, subset, [part, root / pattern(self.name, PARTS[subset])])
 
-    def fingerprint(self, root: Path | None, subset: Subset) -> str:
+    def content(self, root: Path | None, subset: Subset) -> str:
         paths = self.files(root, subset)
         if paths[0].suffix == ".parquet":
             return content_fingerprint(paths)

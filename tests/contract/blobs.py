@@ -14,9 +14,10 @@ import torch
 
 from osr_core.backbones import resolve_backbone
 from osr_core.config import as_dict, build
-from osr_core.data.base import ImageSet, Reader, Subset
+from osr_core.data.base import Benchmark, ImageSet, Reader, Subset
 from osr_core.data.batches import Batches
 from osr_core.data.splits import ClassSplit
+from osr_core.data.tasks import fingerprints
 from osr_core.execution import Context, Result, run_stage
 from osr_core.methods import METHODS, Method
 from osr_core.recipes import Training
@@ -51,7 +52,7 @@ class Blobs(Reader):
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
         return ()
 
-    def fingerprint(self, root: Path | None, subset: Subset) -> str:
+    def content(self, root: Path | None, subset: Subset) -> str:
         return f"blobs-{subset}"
 
     def load(self, root: Path | None, subset: Subset) -> ImageSet:
@@ -103,7 +104,7 @@ def trial(
             unknown_from="blobs",
             unknown=(3, 4),
         ),
-        fingerprints={"blobs/train": "blobs-train", "blobs/test": "blobs-test"},
+        fingerprints=fingerprints(None, Benchmark("blobs", Blobs(), Blobs())),
         backbone=resolve_backbone(network, image_size=16, channels=1),
         training=training,
         seed=0,

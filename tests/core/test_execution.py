@@ -7,12 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from osr_core.backbones import resolve_backbone
+from osr_core.backbones import OSRCI, resolve_backbone
 from osr_core.data import UNKNOWN, benchmark
+from osr_core.data.digits import Digits
 from osr_core.data.splits import class_split
 from osr_core.data.tasks import fingerprints
 from osr_core.execution import KINDS, Context, ScoreContext, run_stage
-from osr_core.methods import METHODS
+from osr_core.methods import METHODS, Softmax
 from osr_core.recipes import Training
 from osr_core.stage import VERSIONS, Stage
 from osr_core.tensors import from_bytes, to_bytes
@@ -133,6 +134,18 @@ def test_what_can_change_a_fit_changes_its_id(changes: dict[str, Any]) -> None:
     """And nothing else does: the data folder and the device are not in the config."""
     assert trial(**changes).score.inputs["model"].id != trial().score.inputs["model"].id
     assert trial().score.id == trial().score.id
+
+
+@pytest.mark.parametrize("raised", [OSRCI, Digits, Softmax])
+def test_a_raised_version_changes_the_id_of_the_fit(
+    raised: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the network, of how the data are read, and of the method; so the fit is made again."""
+    before = trial().score
+    monkeypatch.setattr(raised, "version", raised.version + 1)
+    after = trial().score
+    assert after.inputs["model"].id != before.inputs["model"].id
+    assert after.id != before.id
 
 
 def test_a_broken_classifier_is_noticed(fitted: tuple[Stage, dict[str, bytes]]) -> None:
