@@ -20,9 +20,9 @@ from osr_core.errors import ConfigError, unknown_name
 
 BY_NAME = {name: key for key, name in DATASETS.items()}  # "CIFAR+10" -> "cifar+10"
 IMAGENETS = {
-    "ImageNet-LT": "imagenet-lt",
-    "ImageNet-100": "imagenet-100",
-    "ImageNet-200": "imagenet-200",
+    "ImageNet-LT": "imagenet_lt",
+    "ImageNet-100": "imagenet100",
+    "ImageNet-200": "imagenet200",
 }
 PMAL_METRICS = {"acc": "accuracy", "auroc": "auroc"}
 BACKBONES = {"OSCRI": "osrci", "WRN": "wrn"}

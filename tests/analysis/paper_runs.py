@@ -21,9 +21,9 @@ KEYS = {
     "CIFAR+10": "cifar+10",
     "CIFAR+50": "cifar+50",
     "TinyImageNet": "tinyimagenet",
-    "ImageNet-LT": "imagenet-lt",
-    "ImageNet-100": "imagenet-100",
-    "ImageNet-200": "imagenet-200",
+    "ImageNet-LT": "imagenet_lt",
+    "ImageNet-100": "imagenet100",
+    "ImageNet-200": "imagenet200",
 }
 PMAL = {"members": 2, "prototypes": 10, "epsilon": 0.7, "margin": 0.5, "prototype_weight": 1.0}
 PMAL |= {"quality": "robustness", "diversity": "nearest_better", "distance": "attention"}

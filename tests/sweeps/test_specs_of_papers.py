@@ -1,5 +1,6 @@
 """The packaged specs are the papers' tables, and say what of them is missing."""
 
+import json
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def rows(name: str) -> list[dict[str, Any]]:
     return [dict(point.hyperparameters) for point in load_spec(name).methods["pmal"]]
 
 
-@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("name", [name for name in PAPERS if name != "pmal_table2"])
 def test_papers_specs_are_as_published(name: str) -> None:
     """Each paper's own recipe on all five splits, with a comment that says what is missing."""
     spec = load_spec(name)
@@ -54,6 +55,22 @@ def test_tables_name_every_dataset_and_method_of_the_paper() -> None:
         here = [*spec.methods, *(missing.name for missing in spec.missing)]
         assert sorted(here) == sorted(methods.split())
         assert plan_of(name).counts()["trials"] > 0
+
+
+def test_table_2_of_pmal_trains_all_rows_alike() -> None:
+    """On ImageNet the paper has one network and schedule, ResNet-50 at 0.2, a tenth after every 30
+    epochs; so PMAL's first classifier is the Softmax row's.
+    """
+    plan = plan_of("pmal_table2")
+    assert [trial.title for trial in plan.trials[:5]] == ["Softmax", "CPN", "RPL", "RPL++", "PMAL"]
+    (training,) = {json.dumps(trial.training) for trial in plan.trials}
+    training = json.loads(training)
+    assert [drop * training["epochs"] for drop in training["drops"]] == [30, 60, 90]
+    assert (training["optimizer"], training["lr"], training["drop_factor"]) == ("sgd", 0.2, 0.1)
+    assert {trial.backbone["name"] for trial in plan.trials} == {"resnet50"}
+    known = {trial.split.benchmark: trial.split.num_known for trial in plan.trials}
+    assert known == {"imagenet_lt": 1000, "imagenet100": 100, "imagenet200": 200}
+    assert plan.counts()["fits_saved"] == 3
 
 
 def test_table_3_of_pmal_has_its_six_rows() -> None:
