@@ -95,14 +95,24 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Delete results that none of the named sweeps needs, after showing what goes."""
+    from sweeps.cleaning import check_idle
+
     store = open_store(at(home))
-    records = [sweep_record(store, name) for name in keep or store.sweeps()]
-    needed = {stage["stage_id"] for record in records for stage in record["stages"]}
-    unneeded = store.unneeded(needed)
-    size = sum(unneeded.values())
-    for name in sorted(unneeded):
-        typer.echo(f"{unneeded[name]:>12} bytes  {name}")
-    typer.echo(f"{len(unneeded)} folders and files, {size / 1e6:.1f} MB, needed by no sweep kept")
-    if unneeded and (yes or typer.confirm("Delete them?")):
-        store.delete(unneeded)
+    check_idle(store)
+    shown = unneeded_by(store, keep)
+    for name in sorted(shown):
+        typer.echo(f"{shown[name]:>12} bytes  {name}")
+    size = sum(shown.values()) / 1e6
+    typer.echo(f"{len(shown)} folders and files, {size:.1f} MB, needed by no sweep kept")
+    if shown and (yes or typer.confirm("Delete them?")):
+        check_idle(store)  # a sweep may have begun, or come and gone, since the question
+        store.delete(shown.keys() & unneeded_by(store, keep).keys())
         typer.echo("deleted")
+
+
+def unneeded_by(store: "Store", keep: list[str] | None) -> dict[str, int]:
+    """Bytes of what the sweeps to keep, or all, do not need, by place in the store."""
+    from sweeps.cleaning import unneeded
+
+    records = [sweep_record(store, name) for name in keep or store.sweeps()]
+    return unneeded(store, {stage["stage_id"] for record in records for stage in record["stages"]})

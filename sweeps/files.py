@@ -4,9 +4,26 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.fs as pafs
+
+TEMPORARY = ".tmp"  # how names of files end that are not put in place yet
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it was found."""
+
+    name: str
+    bytes: int
+    written_at: float  # seconds since 1970
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it is being written, or what a broken write left."""
+        return self.name.endswith(TEMPORARY)
 
 
 class Files:
@@ -60,7 +77,7 @@ class Files:
             self.write(name, content)
             return True
         path = Path(self.path(name))
-        whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
         write_atomically(whole, content)
         try:
             os.link(whole, path)  # unlike a rename, it fails where the name is taken
@@ -78,7 +95,7 @@ class Files:
                 self._fs.delete_dir(self.path(name))
             else:
                 self._fs.delete_file(self.path(name))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
 
     def move(self, name: str, target: str) -> None:
@@ -92,21 +109,19 @@ class Files:
         infos = self._fs.get_file_info([self.path(name) for name in names]) if names else []
         return {name: info.size for name, info in zip(names, infos, strict=True) if info.is_file}
 
-    def below(self, folder: str) -> Iterator[tuple[str, int]]:
-        """Name and bytes of every file in a folder and the folders in it; none if it is not there.
-
-        Temporary files are left out.
-        """
+    def below(self, folder: str) -> Iterator[File]:
+        """Every file in a folder and the folders in it; none if it is not there."""
         selector = pafs.FileSelector(self.path(folder), allow_not_found=True, recursive=True)
         for info in self._fs.get_file_info(selector):
-            if info.is_file and not info.base_name.startswith("."):
-                yield info.path.removeprefix(f"{self.root}/"), info.size or 0
+            if info.is_file:
+                name = info.path.removeprefix(f"{self.root}/")
+                yield File(name, info.size or 0, (info.mtime_ns or 0) / 1e9)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write under a temporary name, sync, rename: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

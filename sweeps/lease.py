@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -45,11 +46,14 @@ class Lease:
         """
         while True:
             number, holder = self.store.latest_lease(self.sweep)
-            if holder is not None and not self.take_over and self._lives(number, holder):
+            if (
+                holder is not None
+                and not self.take_over
+                and lives(self.store, self.sweep, number, holder)
+            ):
                 raise LeaseHeldError(
-                    f"sweep '{self.sweep}' is being run by process {holder['pid']} on "
-                    f"{holder['host']} since {holder['since']}. Wait for it, stop it, or let this "
-                    "one go on in its place with --take-over."
+                    f"{held(self.sweep, holder)}. Wait for it, stop it, or let this one go on in "
+                    "its place with --take-over."
                 )
             self.number = number + 1
             self.record: dict[str, Any] = {
@@ -81,20 +85,29 @@ class Lease:
             with contextlib.suppress(StoreError):  # the next beat may succeed
                 self.store.write_lease(self.sweep, self.number, self.record)
 
-    def _lives(self, number: int, holder: dict[str, Any]) -> bool:
-        """Whether the holder's process still runs, as far as this machine can tell."""
-        if holder["released"]:
-            return False
-        if holder["host"] == socket.gethostname():
-            try:
-                started = psutil.Process(holder["pid"]).create_time()
-            except psutil.NoSuchProcess:
-                return False
-            return bool(abs(started - holder["process_started"]) < 1)
-        deadline = time.monotonic() + WATCH_S
-        while time.monotonic() < deadline:
-            time.sleep(BEAT_S / 4)
-            latest, now = self.store.latest_lease(self.sweep)
-            if latest != number or (now is not None and now["beats"] != holder["beats"]):
-                return True
+
+def held(sweep: str, holder: Mapping[str, Any]) -> str:
+    """Who runs a sweep, for people."""
+    return (
+        f"sweep '{sweep}' is being run by process {holder['pid']} on {holder['host']} since "
+        f"{holder['since']}"
+    )
+
+
+def lives(store: Store, sweep: str, number: int, holder: Mapping[str, Any]) -> bool:
+    """Whether a holder's process still runs, as far as this machine can tell."""
+    if holder["released"]:
         return False
+    if holder["host"] == socket.gethostname():
+        try:
+            started = psutil.Process(holder["pid"]).create_time()
+        except psutil.NoSuchProcess:
+            return False
+        return bool(abs(started - holder["process_started"]) < 1)
+    deadline = time.monotonic() + WATCH_S
+    while time.monotonic() < deadline:
+        time.sleep(BEAT_S / 4)
+        latest, now = store.latest_lease(sweep)
+        if latest != number or (now is not None and now["beats"] != holder["beats"]):
+            return True
+    return False

@@ -20,7 +20,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from typing import Any
 
 from osr_core.errors import OsrError
 from osr_core.identity import canonical_json
-from sweeps.files import Files
+from sweeps.files import File, Files
 
 FORMAT = "osr-sweeps store 1"
 
@@ -163,9 +163,9 @@ class Store:
         """Remove what a committed stage no longer needs, artifacts of other attempts included."""
         kept = {_marker(stage_id)}
         kept |= {_artifact(stage_id, name, a["blake2b"]) for name, a in commit.artifacts.items()}
-        for name, _ in self._files.below(_folder(stage_id)):
-            if name not in kept:
-                self._files.delete(name)
+        for file in self._files.below(_folder(stage_id)):
+            if file.name not in kept and not file.is_temporary:
+                self._files.delete(file.name)
         for name in (f"failures/{stage_id}.json", f"work/{stage_id}.checkpoint"):
             self._files.delete(name)
         self._files.delete(f"work/{stage_id}.progress")
@@ -217,7 +217,7 @@ class Store:
 
     def to_make_again(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that were set aside and are not done again yet."""
-        aside = {name.split("/")[1][:32] for name, _ in self._files.below("damaged")}
+        aside = {file.name.split("/")[1][:32] for file in self._files.below("damaged")}
         aside &= set(ids)
         return aside - self.committed(aside)
 
@@ -284,27 +284,17 @@ class Store:
 
     def sweeps(self) -> list[str]:
         """Names of all sweeps that were run."""
-        names = [name.removeprefix("sweeps/") for name, _ in self._files.below("sweeps")]
+        names = [file.name.removeprefix("sweeps/") for file in self._files.below("sweeps")]
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     # -- cleaning up -----------------------------------------------------------------------------
 
-    def unneeded(self, needed: Collection[str]) -> dict[str, int]:
-        """Bytes by folder or file of what belongs to none of the stages `needed`, checkpoints and
-        results set aside included.
-        """
-        sizes: dict[str, int] = {}
-        for top in ("stages", "work", "retries", "failures", "damaged"):
-            depth = 3 if top == "stages" else 2
-            for path, size in self._files.below(top):
-                name = "/".join(path.split("/")[:depth])
-                stage_id = name.split("/")[depth - 1][:32]
-                if stage_id not in needed or top == "damaged":
-                    sizes[name] = sizes.get(name, 0) + size
-        return sizes
+    def files(self, folder: str) -> Iterator[File]:
+        """Every file below a folder of the store, temporary ones included."""
+        return self._files.below(folder)
 
     def delete(self, names: Iterable[str]) -> None:
-        """Remove what `unneeded` listed; a result's marker goes first, so half of one is none."""
+        """Remove files and folders; a result's marker goes first, so half of one is none."""
         for name in names:
             self._files.delete(f"{name}/commit.json")
             self._files.delete(name)
@@ -313,7 +303,7 @@ class Store:
 
     def latest_lease(self, sweep: str) -> tuple[int, dict[str, Any] | None]:
         """The highest number given to a driver of a sweep, 0 at first, and its record."""
-        names = [name.rpartition("/")[2] for name, _ in self._files.below(f"leases/{sweep}")]
+        names = [file.name.rpartition("/")[2] for file in self._files.below(f"leases/{sweep}")]
         numbers = [int(name[:-5]) for name in names if name[:-5].isdigit() and name[-5:] == ".json"]
         number = max(numbers, default=0)
         content = self._files.read(f"leases/{sweep}/{number}.json") if number else None

@@ -1,0 +1,57 @@
+"""What in a store may go: what no sweep needs and nobody can be working on."""
+
+import time
+from collections import defaultdict
+from collections.abc import Collection
+
+from sweeps.lease import LeaseHeldError, held, lives
+from sweeps.store import Store
+
+DAY_S = 24 * 3600.0
+DEPTHS = {
+    "stages": 3,
+    "work": 2,
+    "retries": 2,
+    "failures": 2,
+    "damaged": 2,
+}  # of what stands for one stage
+
+
+def check_idle(store: Store) -> None:
+    """Refuse to clean up beside a driver, which may be using what no sweep to keep needs.
+
+    Raises:
+        LeaseHeldError: a living driver holds one of the store's sweeps.
+    """
+    for sweep in store.sweeps():
+        number, holder = store.latest_lease(sweep)
+        if holder is not None and lives(store, sweep, number, holder):
+            raise LeaseHeldError(
+                f"{held(sweep, holder)}, and may be using what would be deleted. Wait for it or "
+                "stop it, then try again."
+            )
+
+
+def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:
+    """Bytes by folder or file of what belongs to none of the stages `needed`: results, checkpoints,
+    failures; and of results set aside and what broken writes left.
+
+    What is not committed and younger than a day is left out: a worker that has lost its driver, or
+    one of a sweep that has just begun, may be writing it.
+    """
+    sizes: dict[str, int] = defaultdict(int)
+    written: dict[str, float] = defaultdict(float)
+    results: set[str] = set()
+    for top, depth in DEPTHS.items():
+        for file in store.files(top):
+            parts = file.name.split("/")
+            is_needed = top != "damaged" and parts[depth - 1].removeprefix(".")[:32] in needed
+            if is_needed and not file.is_temporary:
+                continue
+            name = file.name if is_needed else "/".join(parts[:depth])
+            sizes[name] += file.bytes
+            written[name] = max(written[name], file.written_at)
+            if parts[-1] == "commit.json":
+                results.add(name)
+    latest = time.time() - DAY_S
+    return {n: size for n, size in sizes.items() if n in results or written[n] < latest}

@@ -1,0 +1,133 @@
+"""`osr gc` deletes what no sweep needs, and nothing that someone may be working on."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from sweeps.cleaning import DAY_S, unneeded
+from sweeps.cli import app
+from sweeps.lease import Lease, LeaseHeldError
+from sweeps.store import Store
+
+NEEDED, OTHER, YOUNG = "3f" + "0" * 30, "4a" + "1" * 30, "5b" + "2" * 30
+HOLD = "import sys, time; from sweeps.lease import Lease; from sweeps.store import Store\n"
+HOLD += "with Lease(Store(sys.argv[1]), 'running', take_over=False): print('held', flush=True); "
+HOLD += "time.sleep(100)"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """One sweep, which needs one of two results."""
+    made = Store(tmp_path / "home" / "store")
+    for stage_id in (NEEDED, OTHER):
+        made.commit(stage_id, {}, {"a.bin": b"weights"}, {}, started_at=1.0, host="here")
+    for name in ("small", "running"):
+        made.save_sweep(name, {"trials": [], "stages": [{"stage_id": NEEDED}]})
+    return made
+
+
+def place(store: Store, name: str, content: bytes = b"12345", *, days: float = 0.0) -> Path:
+    """A file in the store, written so many days ago."""
+    path = Path(store.uri) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    then = time.time() - days * DAY_S
+    os.utime(path, (then, then))
+    return path
+
+
+def gc(store: Store, *arguments: str, answer: str = "") -> Result:
+    """The command as typed."""
+    home = str(Path(store.uri).parent)
+    return CliRunner().invoke(app, ["gc", *arguments, "--home", home], input=answer)
+
+
+def test_a_result_that_no_sweep_needs_goes(store: Store) -> None:
+    """And the needed one stays whole."""
+    done = gc(store, answer="y\n")
+    assert f"stages/4a/{OTHER}" in done.stdout
+    assert NEEDED not in done.stdout
+    assert store.committed([NEEDED, OTHER]) == {NEEDED}
+    assert store.read(NEEDED, "a.bin") == b"weights"
+    assert unneeded(store, {NEEDED}) == {}
+
+
+def test_without_a_yes_nothing_goes(store: Store) -> None:
+    """It is shown and asked for."""
+    gc(store, answer="n\n")
+    assert store.committed([OTHER]) == {OTHER}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"stages/5b/{YOUNG}/weights.safetensors",  # its marker is about to be written
+        f"work/{YOUNG}.checkpoint",
+        f"work/.{NEEDED}.checkpoint.6c3d.tmp",
+        f"stages/3f/{NEEDED}/.commit.json.6c3d.tmp",
+        f"failures/{YOUNG}.json",
+    ],
+)
+def test_what_is_not_committed_is_left_alone_for_a_day(store: Store, name: str) -> None:
+    """Someone may be writing it; what is still there a day later was left by the dead."""
+    store.delete([f"stages/4a/{OTHER}"])
+    place(store, name, days=0.9)
+    assert unneeded(store, {NEEDED}) == {}
+    path = place(store, name, days=1.1)
+    (listed,) = unneeded(store, {NEEDED})
+    assert name.startswith(listed)
+    gc(store, "--yes")
+    assert not path.exists()
+    assert store.read(NEEDED, "a.bin") == b"weights"
+
+
+def test_a_checkpoint_of_a_needed_stage_stays_however_old(store: Store) -> None:
+    """Its sweep was stopped and will go on from it."""
+    place(store, f"work/{NEEDED}.checkpoint", days=90)
+    assert unneeded(store, {NEEDED, OTHER}) == {}
+
+
+def test_beside_a_running_sweep_it_is_refused(store: Store) -> None:
+    """A driver in another process, also where its sweep is not among those to keep."""
+    driver = subprocess.Popen(
+        [sys.executable, "-c", HOLD, store.uri], stdout=subprocess.PIPE, text=True
+    )
+    assert driver.stdout is not None
+    with driver.stdout:
+        assert driver.stdout.readline() == "held\n"
+        refused = gc(store, "small", "--yes")
+        driver.kill()
+        driver.wait()
+    assert isinstance(refused.exception, LeaseHeldError)
+    assert f"'running' is being run by process {driver.pid}" in str(refused.exception)
+    assert store.committed([OTHER]) == {OTHER}
+    gc(store, "small", "--yes")  # a dead driver holds nothing up
+    assert store.committed([OTHER]) == set()
+
+
+def test_a_sweep_that_begins_at_the_question_is_safe(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has claimed what was shown, or is running, when the answer comes."""
+    record = {"trials": [], "stages": [{"stage_id": OTHER}]}
+
+    def claim(*_: object) -> bool:
+        store.save_sweep("new", record)
+        return True
+
+    monkeypatch.setattr("typer.confirm", claim)
+    gc(store)
+    assert store.committed([OTHER]) == {OTHER}
+
+    held = Lease(store, "running", take_over=False)
+    monkeypatch.setattr("typer.confirm", lambda *_: bool(held.__enter__()))
+    refused = gc(store, "small")
+    held.__exit__(None, None, None)
+    assert isinstance(refused.exception, LeaseHeldError)
+    assert store.committed([OTHER]) == {OTHER}
