@@ -127,7 +127,7 @@ class PlannedTrial:
     split: int
     seed: int
     hyperparameters: Mapping[str, Any]
-    backbone: str = ""  # the network's name; "" in an export of an older version
+    backbone: str  # the network's name
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,7 @@ class Plan:
         """The plan in a parsed plan.json; keys that tables do not need are left."""
         names = PlannedTrial.__dataclass_fields__
         trials = [
-            PlannedTrial(**{name: trial[name] for name in names if name in trial})
-            for trial in values["trials"]
+            PlannedTrial(**{name: trial[name] for name in names}) for trial in values["trials"]
         ]
         header = {name: values[name] for name in ("sweep", "protocol", "recipe", "commit")}
         return cls(**header, trials=tuple(trials))

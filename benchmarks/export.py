@@ -92,7 +92,7 @@ def make(folder: Path) -> None:
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment(SWEEP, f"{folder / 'artifacts'}")
     trials = [
-        PlannedTrial(f"score{n:06d}", "cac", "CAC", "svhn", n % 5, n // 5, {"alpha": 10.0})
+        PlannedTrial(f"score{n:06d}", "cac", "CAC", "svhn", n % 5, n // 5, {"alpha": 10.0}, "osrci")
         for n in range(FITS)
     ]
     plan = dataclasses.asdict(Plan(SWEEP, "cac", "common", "1a2b3c4", tuple(trials)))

@@ -8,13 +8,8 @@ from sweeps.lease import LeaseHeldError, held, lives
 from sweeps.store import Store
 
 DAY_S = 24 * 3600.0
-DEPTHS = {
-    "stages": 3,
-    "work": 2,
-    "retries": 2,
-    "failures": 2,
-    "damaged": 2,
-}  # of what stands for one stage
+# How deep in its folder lies what stands for one stage.
+DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "damaged": 2}
 
 
 def check_idle(store: Store) -> None:

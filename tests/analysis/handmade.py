@@ -31,6 +31,7 @@ def planned_trial(title, *, dataset="svhn", split=0, seed=0, **hyperparameters):
         split=split,
         seed=seed,
         hyperparameters=hyperparameters,
+        backbone="osrci",
     )
 
 
