@@ -12,8 +12,10 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from osr_core.errors import ConfigError, unknown_name
 
@@ -70,6 +72,17 @@ def canvas(columns: int = 1, width: float = 3.4, height: float = 2.7) -> tuple[F
     """A figure of `columns` axes side by side, which share the vertical scale; inches of each."""
     figure = Figure(figsize=(width * columns, height))
     return figure, list(figure.subplots(1, columns, squeeze=False, sharey=True)[0])
+
+
+def draw_matrix(axes: Axes, shares: NDArray[np.float64], *, written: bool = True) -> None:
+    """A grey heat map of percent; with its numbers `written` in, nothing rests on shade."""
+    axes.imshow(shares, cmap="Greys", vmin=0, vmax=100, aspect="auto")
+    axes.grid(False)
+    for (row, column), share in np.ndenumerate(shares):
+        if written and share >= 0.5:
+            colour = "white" if share > 50 else "black"
+            axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour, size=8)
+    axes.spines[:].set(visible=True, color=GREY)
 
 
 def note(figure: Figure, text: str) -> None:

@@ -1,6 +1,7 @@
 """Figures by name: `draw` reads an export and gives a picture's bytes.
 
 roc, histogram   one trial: ROC; scores of known and unknown test images
+confusion        the same trial: what each class was taken for, or rejected
 cac2, cac3       sensitivity of CAC to lambda and alpha; its components alone and together
 cac4, cac5       accepted unknowns by what they were taken for; examples with their scores
 pmal4a           robustness of training images, and accuracy per interval of it
@@ -14,9 +15,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from analysis import figures_cac, figures_pmal, figures_trial
+from analysis import figures_cac, figures_pmal
 from analysis.drawing import encoded, styled
-from analysis.sources import ImageLoader, Source
+from analysis.figures_trial import TRIAL_FIGURES
+from analysis.sources import ImageLoader, Run, Scores, Source
 from osr_core.errors import ConfigError, unknown_name
 
 __all__ = ["FIGURES", "ImageLoader", "draw"]
@@ -30,9 +32,18 @@ class Drawing:
     sweep: str  # "" where any will do and one must be named
 
 
+def about_one(draw_trial: Callable[[Run, Scores], Figure]) -> Drawing:
+    """A figure about the trial that was asked for."""
+
+    def make(source: Source) -> Figure:
+        run = source.one()
+        return draw_trial(run, source.scores(run))
+
+    return Drawing(make, "")
+
+
 FIGURES: Mapping[str, Drawing] = {
-    "roc": Drawing(figures_trial.roc, ""),
-    "histogram": Drawing(figures_trial.histogram, ""),
+    **{name: about_one(draw_trial) for name, draw_trial in TRIAL_FIGURES.items()},
     "cac2": Drawing(figures_cac.sensitivity, "cac-fig2"),
     "cac3": Drawing(figures_cac.components, "cac-fig3"),
     "cac4": Drawing(figures_cac.mistaken, "cac-table2"),

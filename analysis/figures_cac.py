@@ -14,13 +14,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.drawing import COLOURS, DASHES, GREY, HATCHES, MARKERS, canvas, note
+from analysis.drawing import COLOURS, DASHES, HATCHES, MARKERS, canvas, draw_matrix, note
 from analysis.layouts import CAC_DEFAULTS
 from analysis.published import paper_tables
-from analysis.sources import Run, Source
+from analysis.sources import Run, Source, rests_on_trial
 from osr_core.errors import ConfigError, DataError
 
 MEASURED = {"accuracy": "ACC", "auroc": "AUROC"}
@@ -108,13 +107,13 @@ def mistaken(source: Source) -> Figure:
     largest = sorted(counts, key=lambda name: (-counts[name].sum(), name))[:LARGEST]
     shares = np.array([100 * counts[name] / counts[name].sum() for name in largest])
     figure, (axes,) = canvas(width=2.8 + 0.45 * len(names), height=1.8 + 0.3 * len(largest))
-    _matrix(axes, shares)
+    draw_matrix(axes, shares)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     labels = [f"{name} ({int(counts[name].sum())})" for name in largest]
     axes.set_yticks(range(len(largest)), labels)
     axes.set(xlabel="taken for, % of the row", ylabel="own class (images)")
     axes.set_title("accepted unknown images")
-    note(figure, source.rests_on(run))
+    note(figure, rests_on_trial(run))
     return figure
 
 
@@ -144,7 +143,7 @@ def examples(source: Source) -> Figure:
         f"{scores.threshold:.3g}",
         fontsize=8,
     )
-    note(figure, source.rests_on(run))
+    note(figure, rests_on_trial(run))
     return figure
 
 
@@ -160,14 +159,3 @@ def _by(runs: list[Run], name: str, metric: str) -> list[tuple[float, list[float
     for run in runs:
         groups[_setting(run, name)].append(run[metric])
     return sorted(groups.items())
-
-
-def _matrix(axes: Axes, shares: Any) -> None:
-    """A grey heat map with its numbers written in, so that nothing rests on shade."""
-    axes.imshow(shares, cmap="Greys", vmin=0, vmax=100, aspect="auto")
-    axes.grid(False)
-    for (row, column), share in np.ndenumerate(shares):
-        if share >= 0.5:
-            colour = "white" if share > 50 else "black"
-            axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour, size=8)
-    axes.spines[:].set(visible=True, color=GREY)

@@ -21,7 +21,7 @@ from sklearn.manifold import TSNE
 from analysis.drawing import BLUE, COLOURS, GREY, MARKERS, ORANGE, canvas, note
 from analysis.exported import read_embeddings, read_mined
 from analysis.figures_trial import draw_histogram
-from analysis.sources import Run, Source
+from analysis.sources import Run, Source, rests_on_trial
 from osr_core.errors import DataError
 
 INTERVALS = 10
@@ -120,7 +120,7 @@ def _plane(source: Source, with_unknown: bool) -> Figure:
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=GREY)
     figure.legend(loc="outside right upper", markerscale=1.5, labelspacing=0.25, title="class")
-    note(figure, f"t-SNE; {source.rests_on(run)}")
+    note(figure, f"t-SNE; {rests_on_trial(run)}")
     return figure
 
 

@@ -1,20 +1,26 @@
-"""Figures about one trial: its ROC, and the scores of its known and unknown test images."""
+"""Figures about one trial: its ROC, its scores by known and unknown, and what was taken for what.
+
+`pictures` draws all of them for the trial's run in MLflow.
+"""
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.drawing import GREY, KNOWN, UNKNOWN, canvas, note
-from analysis.sources import Scores, Source
+from analysis.drawing import GREY, KNOWN, UNKNOWN, canvas, draw_matrix, encoded, note, styled
+from analysis.sources import Run, Scores, rests_on_trial
 
 BINS = 40
+WRITTEN = 20  # classes whose shares and names fit into a confusion matrix
 
 
-def roc(source: Source) -> Figure:
+def roc(run: Run, scores: Scores) -> Figure:
     """Share of unknowns recognised against share of knowns rejected, at every threshold."""
-    run = source.one()
-    scores = source.scores(run)
     rejected, recognised = roc_points(scores.unknown_score, scores.known)
     figure, (axes,) = canvas(height=3.0)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
@@ -27,18 +33,71 @@ def roc(source: Source) -> Figure:
         ylim=(-0.01, 1.01),
         aspect="equal",
     )
-    note(figure, source.rests_on(run))
+    note(figure, rests_on_trial(run))
     return figure
 
 
-def histogram(source: Source) -> Figure:
+def histogram(run: Run, scores: Scores) -> Figure:
     """Densities of the unknown score, and the threshold that accepts 95 % of the knowns."""
-    run = source.one()
     figure, (axes,) = canvas(width=4.2)
-    draw_histogram(axes, source.scores(run))
+    draw_histogram(axes, scores)
     axes.set_title(f"{run['title']}: AUROC {100 * run['auroc']:.1f} %")
-    note(figure, source.rests_on(run))
+    note(figure, rests_on_trial(run))
     return figure
+
+
+def confusion(run: Run, scores: Scores) -> Figure:
+    """What the images of each class were taken for, where 95 % of the knowns are accepted."""
+    names = [*scores.known_names(), "unknown"]
+    size = len(names)
+    few, shown = size <= WRITTEN, min(size, WRITTEN)
+    shares = confusion_shares(scores, size)
+    figure, (axes,) = canvas(width=2.2 + 0.38 * shown, height=1.6 + 0.3 * shown)
+    draw_matrix(axes, shares, written=few)
+    if few:
+        axes.set_xticks(range(size), [*names[:-1], "rejected"], rotation=45, ha="right")
+        axes.set_yticks(range(size), names)
+    axes.set(
+        xlabel="taken for, % of the row" if few else "taken for; the last column is rejected",
+        ylabel="is" if few else "is; the last row is unknown",
+        title=f"{run['title']}: macro F1 {100 * run['macro_f1']:.1f} %",
+    )
+    note(figure, f"{rests_on_trial(run)}; 95 % of known images accepted")
+    return figure
+
+
+TRIAL_FIGURES: Mapping[str, Callable[[Run, Scores], Figure]] = {
+    "roc": roc,
+    "histogram": histogram,
+    "confusion": confusion,
+}
+
+
+def pictures(run: Run, scores: bytes) -> dict[str, bytes]:
+    """Every figure about one trial as PNG, by file name.
+
+    Args:
+        run: title, dataset, split, seed, trial_id, sweep, commit, and the metrics as fractions.
+        scores: the artifact scores.parquet of its score stage.
+    """
+    table = Scores.from_table(pq.read_table(pa.BufferReader(scores)))
+    with styled():
+        return {
+            f"{name}.png": encoded(make(run, table), "png") for name, make in TRIAL_FIGURES.items()
+        }
+
+
+def confusion_shares(scores: Scores, size: int) -> NDArray[np.float64]:
+    """(size, size) percent of each true class, the last being unknown, by what it was taken for.
+
+    The last column counts the rejected: images that score above the threshold.
+    """
+    truth = np.where(scores.known, scores.label, size - 1)
+    answer = np.where(scores.unknown_score <= scores.threshold, scores.predicted, size - 1)
+    counts = np.zeros((size, size))
+    np.add.at(counts, (truth, answer), 1)
+    shares: NDArray[np.float64] = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return shares
 
 
 def roc_points(

@@ -28,6 +28,18 @@ class Scores:
     unknown_score: NDArray[np.float64]  # larger = more unknown
     class_name: Sequence[str | None]
 
+    @classmethod
+    def from_table(cls, table: pa.Table) -> "Scores":
+        """From the rows of one trial, of an export or of its stage's artifact."""
+        named = "class_name" in table.column_names
+        return cls(
+            table["image_id"].to_pylist(),
+            table["label"].to_numpy().astype(np.int64),
+            table["predicted"].to_numpy().astype(np.int64),
+            table["unknown_score"].to_numpy().astype(np.float64),
+            table["class_name"].to_pylist() if named else [None] * len(table),
+        )
+
     @property
     def known(self) -> NDArray[np.bool_]:
         """Which images are of a known class."""
@@ -47,6 +59,14 @@ class Scores:
             if label >= 0 and name is not None:
                 names[label] = name
         return names
+
+
+def rests_on_trial(run: Run) -> str:
+    """For the foot of a figure about one trial: which one."""
+    return (
+        f"{run['title']} {run['dataset']}/{run['split']} seed {run['seed']}, trial "
+        f"{run['trial_id'][:8]}, sweep {run['sweep']}, commit {run['commit']}"
+    )
 
 
 @dataclass(frozen=True)
@@ -111,21 +131,10 @@ class Source:
         table = read_scores(self.folder, [run["trial_id"]])
         if not len(table):
             raise DataError(f"{self.folder} holds no scores of trial {run['trial_id']}.")
-        return Scores(
-            table["image_id"].to_pylist(),
-            table["label"].to_numpy().astype(np.int64),
-            table["predicted"].to_numpy().astype(np.int64),
-            table["unknown_score"].to_numpy().astype(np.float64),
-            table["class_name"].to_pylist(),
-        )
+        return Scores.from_table(table)
 
-    def rests_on(self, run: Run | None = None) -> str:
+    def rests_on(self) -> str:
         """For the foot of a figure: where the numbers are from."""
-        if run is not None:
-            return (
-                f"{run['title']} {run['dataset']}/{run['split']} seed {run['seed']}, trial "
-                f"{run['trial_id'][:8]}, sweep {run['sweep']}, commit {run['commit']}"
-            )
         splits = len({trial.split for trial in self.plan.trials})
         return (
             f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe {self.plan.recipe}, "

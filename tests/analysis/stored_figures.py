@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from handmade import plan_of, planned_trial, run_of, runs_table
 
 from analysis.figures import FIGURES, draw
+from analysis.figures_trial import TRIAL_FIGURES
 from analysis.schema import (
     EMBEDDINGS,
     MINED,
@@ -25,7 +26,7 @@ from analysis.schema import (
 
 STORED = Path(__file__).parents[1] / "golden" / "figures"
 EXPORTS = STORED / "exports"
-SWEEPS = {"roc": "cac-table2", "histogram": "cac-table2"}  # where the figure has none of its own
+SWEEPS = dict.fromkeys(TRIAL_FIGURES, "cac-table2")  # where the figure has none of its own
 CLASSES = ("airplane", "car", "cat", "dog")  # the last two are unknown
 CAC = {"alpha": 10.0, "anchor_weight": 0.1, "tuplet": True, "anchor": True}
 

@@ -11,7 +11,7 @@ from stored_figures import CAC, EXPORTS, STORED, drawn, scores, write
 from analysis.drawing import COLOURS, KNOWN, UNKNOWN
 from analysis.figures import FIGURES, draw
 from analysis.figures_pmal import tsne
-from analysis.figures_trial import roc_points
+from analysis.figures_trial import confusion, confusion_shares, pictures, roc_points
 from analysis.sources import Scores, Source
 from osr_core.errors import ConfigError, DataError
 from osr_core.metrics import auroc
@@ -70,6 +70,40 @@ def test_threshold_is_that_of_fpr95():
     known = np.sort(found.unknown_score[found.known])
     assert len(known) == 40
     assert found.threshold == known[37]
+
+
+def test_confusion_counts_each_class_by_what_it_was_taken_for():
+    """Against a loop over the images; a share of the diagonal is the class's recall."""
+    made = Source.open(EXPORTS / "cac-table2")
+    found = made.scores(made.one())
+    counts = [[0, 0, 0] for _ in range(3)]
+    for label, predicted, score in zip(
+        found.label, found.predicted, found.unknown_score, strict=True
+    ):
+        truth = label if label >= 0 else 2
+        counts[truth][predicted if score <= found.threshold else 2] += 1
+    expected = [[100 * count / sum(row) for count in row] for row in counts]
+    assert confusion_shares(found, 3) == pytest.approx(np.array(expected))
+    assert expected[2][2] > 50
+
+
+def test_confusion_of_many_classes_is_drawn_without_names():
+    """Two hundred names would hide each other; the picture stays as small as that of twenty."""
+    label = np.repeat(np.arange(-1, 200), 3)
+    score = np.where(label < 0, 1.0, 0.0)
+    many = Scores([""] * 603, label, np.maximum(label, 0), score, [None] * 603)
+    run = run_of(planned_trial("CAC", **CAC))
+    (axes,) = confusion(run, many).axes
+    assert len(axes.texts) == 0
+    assert axes.figure.get_size_inches().max() < 12
+
+
+def test_pictures_of_a_run_are_the_figures_of_its_trial():
+    """What MLflow shows is what `osr figure` draws from the export."""
+    made = Source.open(EXPORTS / "cac-table2")
+    run = made.one()
+    drawn_here = pictures(run, (EXPORTS / "cac-table2" / "scores.parquet").read_bytes())
+    assert drawn_here == {f"{name}.png": drawn(name) for name in ("roc", "histogram", "confusion")}
 
 
 def test_colours_differ_in_grey():
