@@ -126,6 +126,7 @@ def run(
         address=address,
         replace=replace,
         take_over=take_over,
+        pictures=cli_results.draw_pictures,
     )
     tell(launch)
     if launch.stopped:
@@ -203,6 +204,7 @@ def ui(
         )
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    command += [] if server else ["--workers", "1"]  # one user; four take long to start
     artifacts = (place.root.resolve() / "mlflow" / "artifacts").as_uri()
     environment = {  # not on the command line, where every user of the machine could read it
         "MLFLOW_BACKEND_STORE_URI": server or Home(home).tracking_uri,

@@ -1,6 +1,6 @@
 """The commands that read results: `osr export`, `osr table`, `osr figure` and `osr report`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -81,7 +81,9 @@ def table(
 
 
 def figure(
-    name: Annotated[str, typer.Argument(help="roc, histogram, cac2 to cac5, pmal4a to pmal6.")],
+    name: Annotated[
+        str, typer.Argument(help="roc, histogram, confusion, cac2 to cac5, pmal4a to pmal6.")
+    ],
     sweep: Annotated[str, typer.Option(help="Sweep; the paper's own, if left out.")] = "",
     trial: Annotated[str, typer.Option(help="How the id of the trial to show begins.")] = "",
     format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
@@ -117,6 +119,13 @@ def report(
     page = make_report(at(home).root / "exports", sweeps or (), mlflow_url)
     path.write_text(page, encoding="utf-8")
     typer.echo(path)
+
+
+def draw_pictures(run: Mapping[str, Any], scores: bytes) -> Mapping[str, bytes]:
+    """What a trial's run in MLflow shows of its scores: PNG by file name."""
+    from analysis.figures_trial import pictures  # matplotlib takes a second to import
+
+    return pictures(run, scores)
 
 
 def exported_sweeps(exports: Path) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
+from sweeps.cli_results import draw_pictures
 from sweeps.home import Home
 from sweeps.listing import show
 from sweeps.options import DEFAULT_HOME, HomeOption, JsonOption, at
@@ -83,7 +84,7 @@ def sync(
     record = sweep_record(store, sweep)
     plan = plan_of(record)
     with Lease(store, sweep, take_over=False):
-        count = synchronise(plan, store, place, record["commit"])
+        count = synchronise(plan, store, place, record["commit"], draw_pictures)
     typer.echo(f"{count} of {len(plan.stages)} stages are in {place.tracking_uri}")
 
 

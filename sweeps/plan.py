@@ -75,6 +75,21 @@ class Plan:
                 needed[stage.id].append(trial)
         return needed
 
+    @cached_property
+    def varied(self) -> dict[str, tuple[str, ...]]:
+        """By method, the hyperparameters in which its trials differ."""
+        settings: dict[str, list[Mapping[str, Any]]] = {}
+        for trial in self.trials:
+            settings.setdefault(trial.method, []).append(trial.hyperparameters)
+        return {
+            method: tuple(
+                key
+                for key in dict.fromkeys(key for each in given for key in each)
+                if any(each.get(key) != given[0].get(key) for each in given)
+            )
+            for method, given in settings.items()
+        }
+
     def counts(self) -> dict[str, int]:
         """What the sweep costs, before anything runs.
 

@@ -27,7 +27,7 @@ from sweeps.work import Outcome, Workplace
 
 if TYPE_CHECKING:
     from sweeps.searcher import StageSearcher
-    from sweeps.tracking import Tracker
+    from sweeps.tracking import Pictures, Tracker
 
 PASSES = 2  # the second makes what was found damaged on the way to MLflow
 NOT_RUN = "not run"
@@ -93,8 +93,9 @@ def run_sweep(
     address: str | None = None,
     replace: bool = False,
     take_over: bool = False,
+    pictures: "Pictures | None" = None,
 ) -> Launch:
-    """Run every stage of a sweep that is not done yet."""
+    """Run every stage of a sweep that is not done yet; `pictures` go to the runs in MLflow."""
     plan = plan_with_data(spec, data_root)
     store = Store(home.store)
     commit = code_version()
@@ -109,7 +110,7 @@ def run_sweep(
             return launch
         for _ in range(PASSES):
             again = store.to_make_again(plan.stages)
-            tracking = BackgroundTracking(partial(tracker_of, plan, store, home, commit))
+            tracking = BackgroundTracking(partial(tracker_of, plan, store, home, commit, pictures))
             try:
                 if todo := remaining(plan, store.committed(plan.stages), again):
                     check_data(spec, data_root)
@@ -214,8 +215,10 @@ def workplace(launch: Launch) -> Workplace:
     )
 
 
-def tracker_of(plan: Plan, store: Store, home: Home, commit: str) -> "Tracker":
+def tracker_of(
+    plan: Plan, store: Store, home: Home, commit: str, pictures: "Pictures | None" = None
+) -> "Tracker":
     """A tracker that knows what MLflow holds of the sweep."""
     from sweeps.tracking import make_tracker  # MLflow takes seconds to import
 
-    return make_tracker(plan, store, home, commit)
+    return make_tracker(plan, store, home, commit, pictures)

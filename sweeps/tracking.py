@@ -2,14 +2,17 @@
 
 One experiment per sweep, in it one parent run (the plan) and one child run per finished or failed
 stage, found again by its tag `stage_id`. Metric points carry the times of the store's commit, so a
-point sent twice is one point.
+point sent twice is one point. What a run says of itself is in `sweeps.described`.
 """
 
 import json
+import logging
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sweeps.home import Home, silence
 
@@ -23,14 +26,21 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 
 from osr_core.errors import OsrError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
+from sweeps import described  # noqa: E402
+from sweeps.machine import MACHINE  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.record import plan_record  # noqa: E402
 from sweeps.store import Commit, DamagedError, Store  # noqa: E402
+from sweeps.views import NOTE, experiment_tags  # noqa: E402
 
 
 class TrackingError(OsrError):
     """MLflow cannot be reached or refuses what it is sent."""
 
+
+log = logging.getLogger(__name__)
+Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
+"""A trial's tags and metrics and its scores.parquet -> PNG by file name."""
 
 PARENT = "mlflow.parentRunId"
 ARRIVED = "arrived_at_s"  # when MLflow held all of a finished run; for `osr export --since`
@@ -46,6 +56,7 @@ class Tracker:
     uri: str
     artifacts: str | None  # where a new experiment's files go; None: the server decides
     commit: str  # the version of the code, for the parent run
+    pictures: Pictures | None = None  # of score runs
     run_ids: dict[str, str] = field(default_factory=dict)  # by stage id
     finished: set[str] = field(default_factory=set)  # ids of stages whose runs are complete
 
@@ -56,16 +67,7 @@ class Tracker:
         """
         self._make_folders()
         self.client = mlflow.MlflowClient(self.uri)
-        name = self.plan.spec.name
-        experiment = self.client.get_experiment_by_name(name)
-        where = f"{self.artifacts}/{name}" if self.artifacts else None
-        if experiment is not None and experiment.lifecycle_stage == "deleted":
-            self.client.restore_experiment(experiment.experiment_id)
-        self.experiment_id = (
-            experiment.experiment_id
-            if experiment
-            else self.client.create_experiment(name, artifact_location=where)
-        )
+        self.experiment_id = self._open_experiment()
         parents = []
         for run in self._all_runs():
             tags = run.data.tags
@@ -82,7 +84,7 @@ class Tracker:
             self.client.delete_run(twin)
         self.parent_id = parents[0] if parents else self._create_parent()
         record = json.dumps(plan_record(self.plan, self.commit)).encode()
-        self._log_file(self.parent_id, "plan.json", record)
+        self._log_files(self.parent_id, {"plan.json": record})
 
     def record(self, stage: Stage) -> None:
         """Bring the run of one stage up to date with the store; does nothing the second time."""
@@ -96,9 +98,10 @@ class Tracker:
                 return
             self.finished.add(stage.id)
         elif (failure := self.store.failure(stage.id)) is not None:
-            run_id = self._run_of(stage, failure["failed_at"], "")
+            note = described.failure_note(failure["reason"])
+            run_id = self._run_of(stage, failure["failed_at"], "", note)
             self.client.set_tag(run_id, "reason", failure["reason"][:5000])
-            self._log_file(run_id, "traceback.txt", failure["traceback"].encode())
+            self._log_files(run_id, {"traceback.txt": failure["traceback"].encode()})
             self.client.set_terminated(run_id, "FAILED", milliseconds(failure["failed_at"]))
 
     def close(self, status: str) -> None:
@@ -108,14 +111,49 @@ class Tracker:
         self.client.set_terminated(self.parent_id, status)
 
     def _record_commit(self, stage: Stage, commit: Commit) -> None:
-        run_id = self._run_of(stage, commit.started_at, commit.code)
+        note = described.note_of(self.plan, stage, commit, self._page)
+        run_id = self._run_of(stage, commit.started_at, commit.code, note)
         self._log_metrics(run_id, stage, commit)
-        for name in commit.artifacts:
-            if name.endswith(".parquet"):
-                self._log_file(run_id, name, self.store.read(stage.id, name))
+        files = {
+            name: self.store.read(stage.id, name)
+            for name in commit.artifacts
+            if name.endswith(".parquet") and name != MACHINE
+        }
+        if "scores.parquet" in files:
+            files |= self._drawn(stage, commit, files["scores.parquet"])
+        self._log_files(run_id, files)
         self.client.set_terminated(run_id, "FINISHED", milliseconds(commit.finished_at))
         # last: who exports now and does not see the run yet finds it later by this time
         self.client.log_metric(run_id, ARRIVED, time.time())
+
+    def _drawn(self, stage: Stage, commit: Commit, scores: bytes) -> Mapping[str, bytes]:
+        """Pictures of a trial; none where they cannot be drawn, which stops nothing."""
+        if self.pictures is None:
+            return {}
+        metrics = {name.removeprefix("test/"): value for name, value in commit.metrics.items()}
+        about = {**described.tags_of(self.plan, stage, commit.code or self.commit), **metrics}
+        try:
+            return self.pictures({"sweep": self.plan.spec.name, **about}, scores)
+        except Exception as error:
+            log.warning("no pictures of %s: %s", self.plan.describe(stage), error)
+            return {}
+
+    def _open_experiment(self) -> str:
+        """The id of the sweep's experiment, made if need be, with its description up to date."""
+        name = self.plan.spec.name
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            where = f"{self.artifacts}/{name}" if self.artifacts else None
+            experiment_id = str(self.client.create_experiment(name, artifact_location=where))
+        else:
+            experiment_id = str(experiment.experiment_id)
+            if experiment.lifecycle_stage == "deleted":
+                self.client.restore_experiment(experiment_id)
+        there = experiment.tags if experiment else {}
+        for key, value in experiment_tags(self.plan, experiment_id).items():
+            if there.get(key) != value:
+                self.client.set_experiment_tag(experiment_id, key, value)
+        return experiment_id
 
     def _make_folders(self) -> None:
         """SQLite makes its file, but not the folder."""
@@ -124,21 +162,31 @@ class Tracker:
 
     def _create_parent(self) -> str:
         name = self.plan.spec.name
-        tags = {"kind": "sweep", "mlflow.note.content": f"The sweep {name}: its plan and its runs."}
+        counts = ", ".join(f"{count} {kind}" for kind, count in self.plan.kinds().items())
+        note = f"The sweep **{name}**: {len(self.plan.trials)} trials, made of {counts} stages."
+        tags = {"kind": "sweep", NOTE: note}
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"sweep {name}")
         return str(run.info.run_id)
 
-    def _run_of(self, stage: Stage, started_at: float, code: str) -> str:
-        """The run of a stage, made if need be."""
-        if stage.id not in self.run_ids:
-            run = self.client.create_run(
-                self.experiment_id,
-                start_time=milliseconds(started_at),
-                tags={**self._tags(stage, code), PARENT: self.parent_id},
-                run_name=self.plan.describe(stage),
-            )
-            self.run_ids[stage.id] = run.info.run_id
+    def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
+        """The run of a stage, made if need be, with its text."""
+        if stage.id in self.run_ids:  # of an attempt that failed or was cut off
+            self.client.set_tag(self.run_ids[stage.id], NOTE, note)
+            return self.run_ids[stage.id]
+        tags = described.tags_of(self.plan, stage, code or self.commit)
+        run = self.client.create_run(
+            self.experiment_id,
+            start_time=milliseconds(started_at),
+            tags={**tags, NOTE: note, PARENT: self.parent_id},
+            run_name=described.run_name(self.plan, stage),
+        )
+        self.run_ids[stage.id] = run.info.run_id
         return self.run_ids[stage.id]
+
+    def _page(self, stage: Stage) -> str | None:
+        """The address of a stage's run within MLflow's pages, once there is one."""
+        run_id = self.run_ids.get(stage.id)
+        return run_id and f"#/experiments/{self.experiment_id}/runs/{run_id}"
 
     def _all_runs(self) -> list[Run]:
         runs: list[Run] = []
@@ -156,55 +204,39 @@ class Tracker:
             if not token:
                 return runs
 
-    def _tags(self, stage: Stage, code: str) -> dict[str, str]:
-        """What a run is found and filtered by; the export reads the tags of score runs."""
-        tags = {"stage_id": stage.id, "kind": stage.kind, "method": stage.config["method"]["name"]}
-        if stage.kind == "score":
-            trial = next(trial for trial in self.plan.trials_of[stage.id] if trial.id == stage.id)
-            spec, split = self.plan.spec, trial.split
-            tags |= {
-                "trial_id": trial.id,
-                "title": trial.title,
-                "dataset": split.benchmark,
-                "protocol": split.protocol,
-                "split": str(split.index),
-                "seed": str(trial.seed),
-                "recipe": spec.recipe,
-                "selection": "none",
-                "commit": code or self.commit,
-                "num_known": str(len(split.known)),
-                "num_unknown": str(len(split.unknown)),
-                "openness": repr(split.openness),
-                "hyperparameters": json.dumps(trial.hyperparameters, sort_keys=True),
-                "backbone": json.dumps(trial.backbone, sort_keys=True),
-                "training": json.dumps(trial.training, sort_keys=True),
-            }
-            return tags
-        task = stage.config["task"]
-        tags |= {"dataset": task["dataset"], "split": str(task["split"])}
-        if stage.kind == "fit":
-            tags |= {"seed": str(stage.config["seed"]), "member": str(stage.config["member"])}
-        return tags
-
     def _log_metrics(self, run_id: str, stage: Stage, commit: Commit) -> None:
         at = milliseconds(commit.finished_at)
         points = [Metric(name, value, at, 0) for name, value in commit.metrics.items()]
         points.append(Metric("wall_s", commit.wall_s, at, 0))
         if "history.parquet" in commit.artifacts:
-            history = pq.read_table(pa.BufferReader(self.store.read(stage.id, "history.parquet")))
-            points = [
-                Metric(row["metric"], row["value"], at, row["epoch"]) for row in history.to_pylist()
+            rows = self._rows(stage, "history.parquet")
+            points = [Metric(row["metric"], row["value"], at, row["epoch"]) for row in rows]
+        if MACHINE in commit.artifacts:
+            points += [
+                Metric(f"system/{name}", value, milliseconds(row["at"]), step)
+                for step, row in enumerate(self._rows(stage, MACHINE))
+                for name, value in row.items()
+                if name != "at"
             ]
-        params = [Param(key, str(value)) for key, value in stage.config["method"].items()]
+        params = [Param(*each) for each in described.params_of(self.plan, stage).items()]
         self.client.log_batch(run_id, metrics=points[:METRICS_PER_CALL], params=params)
         for start in range(METRICS_PER_CALL, len(points), METRICS_PER_CALL):
             self.client.log_batch(run_id, metrics=points[start : start + METRICS_PER_CALL])
 
-    def _log_file(self, run_id: str, name: str, content: bytes) -> None:
+    def _rows(self, stage: Stage, name: str) -> list[dict[str, Any]]:
+        """The rows of an artifact in Parquet."""
+        table = pq.read_table(pa.BufferReader(self.store.read(stage.id, name)))
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+
+    def _log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Artifacts of a run by name."""
+        if not files:
+            return
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
-            path.write_bytes(content)
-            self.client.log_artifact(run_id, str(path))
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self.client.log_artifacts(run_id, folder)
 
 
 def milliseconds(seconds: float) -> int:
@@ -212,14 +244,18 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def make_tracker(plan: Plan, store: Store, home: Home, commit: str) -> Tracker:
+def make_tracker(
+    plan: Plan, store: Store, home: Home, commit: str, pictures: Pictures | None = None
+) -> Tracker:
     """A tracker that knows what MLflow holds of the sweep."""
-    tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, commit)
+    tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, commit, pictures)
     tracker.open()
     return tracker
 
 
-def synchronise(plan: Plan, store: Store, home: Home, commit: str) -> int:
+def synchronise(
+    plan: Plan, store: Store, home: Home, commit: str, pictures: Pictures | None = None
+) -> int:
     """Write all that MLflow lacks of a sweep; the number of stages that it then holds.
 
     Raises:
@@ -227,7 +263,7 @@ def synchronise(plan: Plan, store: Store, home: Home, commit: str) -> int:
     """
     done = store.committed(trial.id for trial in plan.trials)
     try:
-        tracker = make_tracker(plan, store, home, commit)
+        tracker = make_tracker(plan, store, home, commit, pictures)
         tracker.close("FINISHED" if len(done) == len(plan.trials) else "FAILED")
     except (MlflowException, OSError) as error:
         raise TrackingError(

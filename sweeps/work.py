@@ -16,6 +16,7 @@ from osr_core.context import Context
 from osr_core.errors import OsrError
 from osr_core.execution import run_stage
 from sweeps import retries
+from sweeps.machine import sampled
 from sweeps.store import DamagedError, Fence, FencedError, Store, StoreError
 
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
@@ -158,11 +159,12 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
         checkpoint=StoreCheckpoint(store, stage_id, place),
         report=lambda epoch, row: store.save_progress(stage_id, epoch, num_epochs),
     )
-    result = run_stage(identity["kind"], identity["config"], context)
+    with sampled() as samples:
+        result = run_stage(identity["kind"], identity["config"], context)
     store.commit(
         stage_id,
         identity,
-        result.artifacts,
+        {**result.artifacts, **samples.artifacts()},
         result.metrics,
         started_at=started_at,
         host=f"{socket.gethostname()}:{os.getpid()}",

@@ -1,0 +1,155 @@
+"""What a run says of itself in MLflow: its name, what it is found by, its columns, a page of text.
+
+Pure: from the plan and what a stage left. Tags are what runs are filtered by and what an export
+reads; parameters are the columns of MLflow's list.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from osr_core.methods import METHODS
+from osr_core.stage import Stage
+from sweeps.plan import Plan, PlannedTrial
+from sweeps.store import Commit
+
+HEADLINE = ("auroc", "accuracy", "oscr", "macro_f1", "fpr95")
+TRAINING = ("epochs", "lr", "batch_size", "optimizer")  # of many settings, those that are columns
+CLASSES_NAMED = 12
+
+Page = Callable[[Stage], str | None]  # the address of a stage's run, once it has one
+
+
+def trial_of(plan: Plan, stage: Stage) -> PlannedTrial:
+    """The trial whose numbers a score stage gives."""
+    return next(trial for trial in plan.trials_of[stage.id] if trial.id == stage.id)
+
+
+def run_name(plan: Plan, stage: Stage) -> str:
+    """For people: "CAC cifar10/3 anchor_weight=0.2 seed 0"; settings that never differ are left."""
+    method, settings = stage.config["method"]["name"], stage.config
+    if stage.kind == "score":
+        trial = trial_of(plan, stage)
+        settings = {"method": trial.hyperparameters, "training": trial.training}
+        settings |= {"backbone": trial.backbone}
+    known = dict(settings["method"])
+    for part in ("training", "backbone"):
+        known |= {f"{part}.{key}": value for key, value in settings.get(part, {}).items()}
+    differing = [f"{key}={known[key]}" for key in plan.varied.get(method, ()) if key in known]
+    if stage.kind == "score":
+        return " ".join([trial.title, trial.split.id, *differing, f"seed {trial.seed}"])
+    return " ".join([plan.describe(stage), *differing])
+
+
+def tags_of(plan: Plan, stage: Stage, commit: str) -> dict[str, str]:
+    """What a run is found and filtered by; the export reads the tags of score runs."""
+    tags = {"stage_id": stage.id, "kind": stage.kind, "method": stage.config["method"]["name"]}
+    if stage.kind == "score":
+        trial = trial_of(plan, stage)
+        split = trial.split
+        return tags | {
+            "trial_id": trial.id,
+            "title": trial.title,
+            "dataset": split.benchmark,
+            "protocol": split.protocol,
+            "split": str(split.index),
+            "seed": str(trial.seed),
+            "recipe": plan.spec.recipe,
+            "selection": "none",
+            "commit": commit,
+            "num_known": str(len(split.known)),
+            "num_unknown": str(len(split.unknown)),
+            "openness": repr(split.openness),
+            "hyperparameters": json.dumps(trial.hyperparameters, sort_keys=True),
+            "backbone": json.dumps(trial.backbone, sort_keys=True),
+            "training": json.dumps(trial.training, sort_keys=True),
+        }
+    task = stage.config["task"]
+    tags |= {"dataset": task["dataset"], "split": str(task["split"])}
+    if stage.kind == "fit":
+        tags |= {"seed": str(stage.config["seed"]), "member": str(stage.config["member"])}
+    return tags
+
+
+def params_of(plan: Plan, stage: Stage) -> dict[str, str]:
+    """The columns of a run: what it is about, then the settings that made it."""
+    config = stage.config
+    about: dict[str, Any] = {"method": config["method"]["name"]}
+    settings, training = dict(config["method"]), config.get("training", {})
+    if stage.kind == "score":
+        trial = trial_of(plan, stage)
+        about |= {"dataset": trial.split.benchmark, "split": trial.split.index, "seed": trial.seed}
+        about |= {"protocol": trial.split.protocol, "recipe": plan.spec.recipe}
+        settings, training = dict(trial.hyperparameters), trial.training
+    else:
+        about |= {key: config["task"][key] for key in ("dataset", "split")}
+        about |= {key: config[key] for key in ("seed", "member") if key in config}
+    about |= {"backbone": config["backbone"]["name"]} if "backbone" in config else {}
+    about |= {key: training[key] for key in TRAINING if key in training}
+    own = {key: value for key, value in settings.items() if key not in ("name", "version")}
+    return {key: str(value) for key, value in (own | about).items()}
+
+
+def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
+    """The text of a finished run's page, in Markdown."""
+    subject, facts = (_trial if stage.kind == "score" else _stage)(plan, stage)
+    numbers = {key.removeprefix("test/"): value for key, value in result.metrics.items()}
+    lines = [subject, ""]
+    if shown := [name for name in HEADLINE if name in numbers]:
+        lines += [_row(shown), _row(["---"] * len(shown))]
+        lines += [_row(f"{100 * numbers[name]:.1f} %" for name in shown), ""]
+    upstream = [made for made in stage.walk() if made.id != stage.id]
+    facts += [f"from {_link(plan, made, page)}" for made in upstream]
+    facts += [f"took {result.wall_s:.1f} s on {result.host}; code {result.code or 'not known'}"]
+    return "\n".join([*lines, *(f"- {fact}" for fact in facts)])
+
+
+def failure_note(reason: str) -> str:
+    """The text of a failed run's page; its traceback is an artifact."""
+    return f"**Failed:** {reason[:4000]}\n\nThe artifact `traceback.txt` says where."
+
+
+def _trial(plan: Plan, stage: Stage) -> tuple[str, list[str]]:
+    """What a score run is about, and facts of its trial."""
+    trial = trial_of(plan, stage)
+    split, training = trial.split, trial.training
+    settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
+    subject = (
+        f"**{trial.title}** ({METHODS[trial.method].source}) on **{split.benchmark}**, split "
+        f"**{split.index}** of protocol {split.protocol}, seed {trial.seed}"
+    )
+    return subject, [
+        f"known: {_classes(split.known_from, split.known)}",
+        f"unknown: {_classes(split.unknown_from, split.unknown)}; "
+        f"openness {100 * split.openness:.1f} %",
+        f"settings: {settings or 'none'}",
+        f"recipe {plan.spec.recipe}: {trial.backbone['name']}, {training['epochs']} epochs, "
+        f"lr {training['lr']:g}",
+    ]
+
+
+def _stage(plan: Plan, stage: Stage) -> tuple[str, list[str]]:
+    """What another run is about, and which trials rest on it."""
+    task, trials = stage.config["task"], plan.trials_of[stage.id]
+    titles = ", ".join(dict.fromkeys(trial.title for trial in trials))
+    method = stage.config["method"]["name"]
+    subject = (
+        f"**{stage.kind}** of **{method}** on **{task['dataset']}**, split **{task['split']}**"
+    )
+    return subject, [f"trials that use it: {len(trials)}{f' ({titles})' * bool(titles)}"]
+
+
+def _link(plan: Plan, stage: Stage, page: Page) -> str:
+    address, uses = page(stage), len(plan.trials_of[stage.id])
+    name = plan.describe(stage)
+    shared = f", shared by {uses} trials" if uses > 1 else ""
+    return f"{f'[{name}]({address})' if address else name}{shared}"
+
+
+def _classes(source: str, classes: tuple[int, ...]) -> str:
+    named = " ".join(map(str, classes)) if len(classes) <= CLASSES_NAMED else ""
+    return f"{len(classes)} classes of {source}{f' ({named})' * bool(named)}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

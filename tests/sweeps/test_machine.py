@@ -1,0 +1,64 @@
+"""System metrics: real samples of this machine, bounded however long a stage lasts."""
+
+import itertools
+import time
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps import machine
+from sweeps.machine import MACHINE, MOST_ROWS, Samples, sampled
+
+
+def test_a_busy_stage_is_seen_busy(monkeypatch):
+    """One core at work, the memory that this process has, times in order."""
+    monkeypatch.setattr(machine, "EVERY_S", 0.1)
+    with sampled() as samples:
+        begun = time.time()
+        while time.time() < begun + 1:
+            pass
+    rows = pq.read_table(pa.BufferReader(samples.artifacts()[MACHINE])).to_pylist()
+    assert len(rows) >= 5
+    assert max(row["process_cpu_utilization_percentage"] for row in rows) > 30
+    assert all(0 <= row["cpu_utilization_percentage"] <= 100 for row in rows)
+    resident = psutil.Process().memory_info().rss / 1e6
+    assert abs(rows[-1]["process_memory_usage_megabytes"] - resident) < 0.2 * resident
+    times = [row["at"] for row in rows]
+    assert times == sorted(times)
+    assert begun <= times[0] <= times[-1] <= time.time()
+
+
+def test_a_stage_shorter_than_the_first_sample_keeps_nothing_and_does_not_wait():
+    """Thousands of short stages must stay short."""
+    begun = time.monotonic()
+    with sampled() as samples:
+        pass
+    assert samples.artifacts() == {}
+    assert time.monotonic() - begun < 0.5
+
+
+def test_a_long_stage_keeps_few_rows_evenly_spread():
+    """Rows come at the current interval, as from the clock; the first and a late one are kept."""
+    samples, now = Samples(every_s=2.0), 0.0
+    while now < 100_000:
+        samples.add({"at": now})
+        now += samples.every_s
+    times = [row["at"] for row in samples.rows]
+    steps = {later - earlier for earlier, later in itertools.pairwise(times)}
+    assert MOST_ROWS / 2 <= len(times) <= MOST_ROWS
+    assert steps == {samples.every_s}
+    assert (times[0], times[-1]) == (0.0, now - samples.every_s)
+
+
+def test_a_machine_that_cannot_be_watched_stops_no_stage(monkeypatch, caplog):
+    """The thread says so and ends."""
+
+    def fail() -> None:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil, "virtual_memory", fail)
+    with sampled() as samples:
+        samples._thread.join(5)
+    assert samples.artifacts() == {}
+    assert "system metrics" in caplog.text
