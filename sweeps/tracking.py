@@ -5,8 +5,10 @@ stage, found again by its tag `stage_id`. Metric points carry the times of the s
 point sent twice is one point. What a run says of itself is in `sweeps.described`.
 """
 
+import contextlib
 import json
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -65,7 +67,7 @@ class Tracker:
 
         Where an answer was lost a run may be there twice; the younger one is deleted.
         """
-        self._make_folders()
+        make_database(self.uri)
         self.client = mlflow.MlflowClient(self.uri)
         self.experiment_id = self._open_experiment()
         parents = []
@@ -155,11 +157,6 @@ class Tracker:
                 self.client.set_experiment_tag(experiment_id, key, value)
         return experiment_id
 
-    def _make_folders(self) -> None:
-        """SQLite makes its file, but not the folder."""
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-
     def _create_parent(self) -> str:
         name = self.plan.spec.name
         counts = ", ".join(f"{count} {kind}" for kind, count in self.plan.kinds().items())
@@ -170,14 +167,18 @@ class Tracker:
 
     def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
         """The run of a stage, made if need be, with its text."""
+        news = {NOTE: note}
+        if attempts := self.store.retries(stage.id):
+            news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
         if stage.id in self.run_ids:  # of an attempt that failed or was cut off
-            self.client.set_tag(self.run_ids[stage.id], NOTE, note)
+            for key, text in news.items():
+                self.client.set_tag(self.run_ids[stage.id], key, text)
             return self.run_ids[stage.id]
         tags = described.tags_of(self.plan, stage, code or self.commit)
         run = self.client.create_run(
             self.experiment_id,
             start_time=milliseconds(started_at),
-            tags={**tags, NOTE: note, PARENT: self.parent_id},
+            tags={**tags, **news, PARENT: self.parent_id},
             run_name=described.run_name(self.plan, stage),
         )
         self.run_ids[stage.id] = run.info.run_id
@@ -216,7 +217,7 @@ class Tracker:
                 Metric(f"system/{name}", value, milliseconds(row["at"]), step)
                 for step, row in enumerate(self._rows(stage, MACHINE))
                 for name, value in row.items()
-                if name != "at"
+                if name != "at" and value is not None  # a GPU is seen once it is used
             ]
         params = [Param(*each) for each in described.params_of(self.plan, stage).items()]
         self.client.log_batch(run_id, metrics=points[:METRICS_PER_CALL], params=params)
@@ -242,6 +243,22 @@ class Tracker:
 def milliseconds(seconds: float) -> int:
     """MLflow's unit of time."""
     return round(seconds * 1000)
+
+
+def make_database(uri: str) -> None:
+    """Make MLflow's SQLite file, whole or not at all: MLflow cannot mend one made by half.
+
+    It takes MLflow dozens of steps, and a kill or a full disk may strike between any two.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        mlflow.MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another sweep of this home was faster
+            os.link(made, path)
 
 
 def make_tracker(
