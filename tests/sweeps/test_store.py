@@ -1,11 +1,13 @@
 """What is on the store is the truth, so it must be hard to break."""
 
 import json
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
+from sweeps.lease import Lease
 from sweeps.store import FORMAT, Store, StoreError
 
 ID = "3f" + "0" * 30
@@ -136,6 +138,28 @@ def test_a_read_only_folder_is_said_at_once():
     """The same for permissions."""
     with pytest.raises(StoreError, match="--home"):
         Store("/osr-home/store")
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_a_store_that_may_only_be_read_can_be_read():
+    """Results of others are looked at; a driver is refused before it starts anything."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        leave(store)
+        folders = [Path(folder), *(path for path in Path(folder).rglob("*") if path.is_dir())]
+        for path in folders:
+            path.chmod(0o555)
+        try:
+            assert Store(folder).read(ID, "a.bin") == b"weights"
+            with (
+                pytest.raises(StoreError, match="give permission"),
+                Lease(Store(folder), "digits", take_over=False),
+            ):
+                raise AssertionError("it must not be entered")
+            assert Store(folder).committed([ID]) == {ID}
+        finally:
+            for path in folders:
+                path.chmod(0o755)
 
 
 def test_a_commit_clears_the_failure_and_the_checkpoint(tmp_path: Path):
