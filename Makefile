@@ -1,4 +1,4 @@
-# make demo   install, run the embedded default sweep, print its table
+# make demo   install, run the embedded default sweep, print its table, write a report
 # make test   lint, types, tests
 # make faults the tests that kill, pause, fill and forget, beyond those in make test
 # make chaos  kill something every few seconds until a sweep has ended; compare the tables
@@ -12,6 +12,8 @@ INSTALLED := .venv/.installed
 
 demo: $(INSTALLED)
 	@$(BIN)/osr run digits
+	@echo "Report:"
+	@$(BIN)/osr report
 
 test: lint types
 	$(BIN)/pytest

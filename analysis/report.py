@@ -28,6 +28,7 @@ from analysis.tables import joined, table
 from osr_core.errors import DataError
 
 MLFLOW = "http://127.0.0.1:5000"  # where `osr ui` serves it by default
+ALL_TRIALS = "viewStateShareKey=all&workflowType=machine_learning"  # sweeps/views.py makes it
 PICTURED = 12  # methods x datasets of a sweep whose scores are drawn
 
 
@@ -75,6 +76,7 @@ class Section:
     """One sweep."""
 
     name: str
+    runs: str  # link to its trials in MLflow, best first; "" where the export does not say
     facts: Mapping[str, str]
     table: Markup
     pictures: tuple[Picture, ...]
@@ -152,11 +154,12 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
     folder = exports / name
     runs, plan = read_runs(folder)
     finished = {run["trial_id"]: run for run in runs.to_pylist()}
-    links = {
-        link["stage_id"]: f"{mlflow_url.rstrip('/')}/#/experiments/{link['experiment_id']}"
-        f"/runs/{link['run_id']}"
-        for link in read_links(folder).to_pylist()
-    }
+    links, all_runs = {}, ""
+    for link in read_links(folder).to_pylist():
+        listed = f"{mlflow_url.rstrip('/')}/#/experiments/{link['experiment_id']}/runs"
+        links[link["stage_id"]] = f"{listed}/{link['run_id']}"
+        all_runs = f"{listed}?{ALL_TRIALS}"
+    in_order = [finished[t.trial_id] for t in plan.trials if t.trial_id in finished]
     groups = _groups(name, plan.trials, finished, links)
     anchors = {(group.title): group.anchor for group in groups}
     spent = costs(read_history(folder))
@@ -173,9 +176,10 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
     printed = _linked(render.to_sheet(table(folder)), anchors)
     return Section(
         name,
+        all_runs,
         facts,
         Markup(sheet.panels_to_html(printed)),
-        tuple(_histograms(exports, name, finished.values())),
+        tuple(_histograms(exports, name, in_order)),
         groups,
         spent,
     )

@@ -1,6 +1,7 @@
 """The README's examples, which must not rot."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -33,3 +34,14 @@ def test_every_page_that_it_links_is_there() -> None:
     """Dead links cost a newcomer's trust."""
     for page in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / page).exists(), page
+
+
+def test_the_demo_ends_with_the_report() -> None:
+    """A user who has seen the table wants the pictures next; `osr report` prints where they are."""
+    dry = subprocess.run(
+        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *_, run, said, report = dry.stdout.splitlines()
+    assert run.endswith("osr run digits")
+    assert "Report:" in said
+    assert report.endswith("osr report")

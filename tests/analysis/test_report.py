@@ -1,9 +1,7 @@
 """The report: complete, self-contained, readable without a script and sortable with one."""
 
-import os
 import re
 import shutil
-import subprocess
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +13,8 @@ from stored_figures import EXPORTS, scores
 from analysis.report import Cost, costs, duration, report
 from analysis.schema import HISTORY, LINKS, RUNS, SCORES, history_schema, links_schema
 from osr_core.errors import DataError
+from tests.browser import browser, needs_chromium
 
-CHROMIUM = shutil.which("chromium")
 TRIALS = [planned_trial(title, split=split) for title in ("CAC", "MLS") for split in (0, 1)]
 AUROC = (0.91, 0.93, 0.81, 0.83)
 
@@ -151,57 +149,44 @@ def test_what_is_not_exported_is_named(tmp_path):
 
 # -- in a browser ----------------------------------------------------------------------------------
 
-PROBE = """
-<script>
-const table = document.querySelector("section table");
-const heading = [...table.tHead.rows[0].cells].find((cell) => cell.textContent === "AUROC");
-const button = heading.querySelector("button");
-const read = () => [...table.tBodies[0].rows]
-  .map((row) => row.cells[heading.cellIndex].textContent.slice(0, 4)).join(" ");
-const seen = [read()];
-button.click(); seen.push(read());
-button.click(); seen.push(read());
-const wide = document.documentElement.scrollWidth <= innerWidth;
-const shown = [...document.images].every((image) => image.complete && image.naturalWidth > 0);
-document.title = [...seen, wide, shown].join("|");
-</script>
-"""
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
-)
 
+@pytest.fixture
+def opened(tmp_path):
+    """Opens a page in Chromium, as a file."""
+    with browser(tmp_path) as tab:
 
-def browse(page, folder, width=1280):
-    """The title that PROBE leaves, and what the browser wrote on its console."""
-    (folder / "page.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--disable-gpu", "--disable-background-networking"]
-    command += ["--no-first-run", "--enable-logging=stderr", f"--user-data-dir={folder}/profile"]
-    command += ["--no-sandbox"] * (os.geteuid() == 0)
-    command += [f"--window-size={width},900", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run(
-        [*command, (folder / "page.html").as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL).group(1)
-    return title.split("|"), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        def open_page(page, width=1280):
+            (tmp_path / "page.html").write_text(page, encoding="utf-8")
+            tab.size(width, 900)
+            tab.open((tmp_path / "page.html").as_uri())
+            tab.wait_for("document.readyState === 'complete'")
+            return tab
+
+        yield open_page
 
 
 @needs_chromium
-@pytest.mark.parametrize("width", [1280, 500])
-def test_page_works_in_a_browser(page, tmp_path, width):
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_works_in_a_browser(page, opened, width):
     """Numbers and pictures are there, a column sorts both ways, nothing is complained about."""
-    (before, down, up, fits, shown), complaints = browse(page, tmp_path, width)
-    assert complaints == []
-    assert (before, down, up) == ("92.0 82.0", "92.0 82.0", "82.0 92.0")
-    assert (fits, shown) == ("true", "true")
+    tab = opened(page, width)
+    seen = [tab.column("AUROC")]
+    for _ in range(2):
+        tab.click("section table button", "AUROC")
+        seen.append(tab.column("AUROC"))
+    assert [[cell[:4] for cell in column] for column in seen] == [
+        ["92.0", "82.0"],
+        ["92.0", "82.0"],
+        ["82.0", "92.0"],
+    ]
+    assert tab.value("document.documentElement.scrollWidth <= innerWidth")
+    assert tab.all_pictures_are_shown()
+    assert (tab.complaints, tab.foreign_hosts()) == ([], set())
 
 
 @needs_chromium
-def test_browser_complains_of_a_foreign_source(page, tmp_path):
+def test_browser_complains_of_a_foreign_source(page, opened):
     """So that silence above means something."""
-    foreign = page.replace("</main>", '<img src="http://127.0.0.1:9/x.png"></main>')
-    _, complaints = browse(foreign, tmp_path)
-    assert any("Content Security Policy" in line for line in complaints)
+    tab = opened(page.replace("</main>", '<img src="http://127.0.0.1:9/x.png"></main>'))
+    assert any("Content Security Policy" in complaint for complaint in tab.complaints)
+    assert not tab.all_pictures_are_shown()

@@ -2,37 +2,16 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-TINY = GOLDEN / "tiny.yaml"
+from tests.sweeps.command import GOLDEN, TINY, run_osr
+
 # Another CPU's instruction set rounds differently, and six short epochs amplify it.
 TOLERANCE_PERCENT = 3.0
-
-Osr = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def run_osr(*arguments: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
-    """The command as a user types it."""
-    command = [sys.executable, "-m", "sweeps", *map(str, arguments), "--home", str(home)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The tiny sweep's home after one launch, and what was printed."""
-    home = tmp_path_factory.mktemp("tiny") / "home"
-    done = run_osr("run", TINY, home=home)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return home, done.stdout
 
 
 def numbers(text: str) -> list[float]:

@@ -1,0 +1,108 @@
+"""What a user sees of a real sweep: the report, and its runs in the pages that `osr ui` serves."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tests.browser import Page, browser, needs_chromium
+from tests.sweeps.command import run_osr
+
+MLFLOWS_OWN = ("mlflow/users/current", "ResizeObserver loop")  # asked and said on every page of it
+START_S = 120
+
+
+@pytest.fixture(scope="module")
+def pages(tiny: tuple[Path, str]) -> Iterator[str]:
+    """Where `osr ui` serves the tiny sweep's runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "sweeps", "ui", "--home", str(tiny[0]), "--port", str(port)]
+    server = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + START_S
+        while not answers(f"http://127.0.0.1:{port}/health"):
+            assert time.monotonic() < deadline, f"osr ui did not start in {START_S} s"
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    """An empty tab."""
+    with browser(tmp_path) as opened:
+        opened.size(1440, 900)
+        yield opened
+
+
+@needs_chromium
+def test_the_report_has_the_tables_numbers_and_sorts_them(tiny: tuple[Path, str], page: Page):
+    """What `osr table` prints, with pictures, and without a word from any other host."""
+    home, _ = tiny
+    path = Path(run_osr("report", home=home).stdout.strip())
+    page.open(path.resolve().as_uri())
+    printed = re.findall(r"\d+\.\d ± \d+\.\d", run_osr("table", "tiny", home=home).stdout)
+    assert len(printed) == 15
+    for number in printed:
+        page.wait_for_text(number)
+    page.click("section table button", "AUROC")
+    means = [float(cell.split()[0]) for cell in page.column("AUROC")]
+    assert means == sorted(means, reverse=True)
+    assert page.all_pictures_are_shown()
+    assert (page.complaints, page.foreign_hosts()) == ([], set())
+
+
+@needs_chromium
+def test_the_best_run_of_a_split_is_three_clicks_from_the_report(
+    tiny: tuple[Path, str], page: Page, pages: str
+):
+    """All trials, those of split 1, the uppermost: its numbers, its text, its pictures."""
+    home, _ = tiny
+    runs = pq.read_table(home / "exports" / "tiny" / "runs.parquet").to_pylist()
+    best = max((run for run in runs if run["split"] == 1), key=lambda run: run["auroc"])
+    path = run_osr("report", "--mlflow-url", pages, home=home).stdout.strip()
+    page.open(Path(path).resolve().as_uri())
+    page.click("a", "All of them in MLflow")
+    page.click("a", "1")
+    page.wait_for_text("5 matching runs")
+    first = page.wait_for("document.querySelector('[role=row] [col-id] a')?.textContent.trim()")
+    assert first == f"{best['title']} digits/1 seed 0"
+    page.click("a", first)
+    page.wait_for_text(f"{100 * best['auroc']:.1f} %")
+    page.wait_for_text("split 1 of protocol cac")
+    page.wait_for_text(str(best["auroc"]))
+    run_id = page.value("location.hash").rpartition("/")[2].partition("?")[0]
+    page.click("[role=tab]", "Artifacts")
+    for name in ("roc.png", "histogram.png", "confusion.png"):
+        page.click("[role=treeitem], li, span, div", name)
+        with Image.open(*home.glob(f"mlflow/artifacts/tiny/{run_id}/*/{name}")) as drawn:
+            width, height = drawn.size
+        sizes = f"one.naturalWidth === {width} && one.naturalHeight === {height}"
+        page.wait_for(f"[...document.images].some((one) => {sizes})")
+    complaints = [said for said in page.complaints if not any(own in said for own in MLFLOWS_OWN)]
+    assert (complaints, page.foreign_hosts()) == ([], set())
