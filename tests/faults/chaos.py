@@ -38,6 +38,7 @@ class Chaos:
     """One seeded series of kills."""
 
     folder: Path
+    reference: Sweep  # one that ran without faults
     kills: int
     seed: int
     made: dict[str, int] = field(default_factory=dict)
@@ -53,22 +54,18 @@ class Chaos:
         """Kills so far."""
         return sum(self.made.values())
 
-    def run(self) -> bool:
-        """Rounds until all kills are made; whether all results are as without faults."""
-        reference = Sweep(self.folder / "reference", SPEC)
-        done = reference.finish()
-        assert done.returncode == 0, done.stderr
+    def run(self) -> None:
+        """Rounds until all kills are made; AssertionError says what is not as without faults."""
         rounds = 0
         while self.num_made < self.kills:
             rounds += 1
-            self.one_round(Sweep(self.folder / f"round{rounds}", SPEC), reference)
+            self.one_round(Sweep(self.folder / f"round{rounds}", self.reference.text))
             print(f"round {rounds}: as without faults after {self.num_made} kills", flush=True)
         victims = ", ".join(f"{count} {name}" for name, count in sorted(self.made.items()))
         print(f"kills {self.num_made} ({victims}), launches {self.launches}, rounds {rounds}")
-        print(f"retries {self.retries}, epochs lost {self.epochs_lost}")
-        return True
+        print(f"retries {self.retries}, epochs lost {self.epochs_lost}", flush=True)
 
-    def one_round(self, sweep: Sweep, reference: Sweep) -> None:
+    def one_round(self, sweep: Sweep) -> None:
         """Kill and launch again until the sweep has ended; then compare."""
         folder = self.folder / f"{sweep.home.name}-mlflow"
         folder.mkdir()
@@ -77,7 +74,7 @@ class Chaos:
         server = self.server(folder, port)
         ended = False
         while not ended:
-            driver = sweep.start()
+            driver, made_before = sweep.start(), self.num_made
             self.launches += 1
             pause = self.random.uniform(*PAUSE_S)
             while driver.poll() is None:
@@ -96,11 +93,12 @@ class Chaos:
                     target.kill()
                     self.count(victim)
             ended = driver.returncode == 0
+            assert ended or self.num_made > made_before, f"undisturbed, but:\n{sweep.log[-3000:]}"
         sweep.osr("sync", "faults")
         sweep.osr("export", "faults")
         found = (sweep.home / "store" / "retries").glob("*.json")
         self.retries += sum(len(json.loads(path.read_text())) for path in found)
-        check_invariants(sweep, reference)
+        check_invariants(sweep, self.reference)
         server.kill()
 
     def server(self, folder: Path, port: int) -> MlflowServer:
@@ -140,10 +138,14 @@ def main() -> None:
     kills, seed = int(os.environ.get("CHAOS_KILLS", "50")), int(os.environ.get("CHAOS_SEED", "1"))
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        chaos = Chaos(Path(folder), kills, seed)
-        well = chaos.run()
-    print(f"seed {seed}, {time.monotonic() - start:.0f} s: {'OK' if well else 'NOT OK'}")
-    sys.exit(0 if well else 1)
+        reference = Sweep(Path(folder) / "reference", SPEC)
+        done = reference.finish()
+        try:
+            assert done.returncode == 0, done.stderr
+            Chaos(Path(folder), reference, kills, seed).run()
+        except AssertionError as problem:
+            sys.exit(f"NOT OK (seed {seed}): {problem}")
+    print(f"seed {seed}, {time.monotonic() - start:.0f} s: OK")
 
 
 if __name__ == "__main__":
