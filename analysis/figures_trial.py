@@ -59,7 +59,7 @@ def confusion(run: Run, scores: Scores) -> Figure:
         axes.set_yticks(range(size), names)
     axes.set(
         xlabel="taken for, % of the row" if few else "taken for; the last column is rejected",
-        ylabel="is" if few else "is; the last row is unknown",
+        ylabel="true class" if few else "true class; the last row is unknown",
         title=f"{run['title']}: macro F1 {100 * run['macro_f1']:.1f} %",
     )
     note(figure, f"{rests_on_trial(run)}; 95 % of known images accepted")

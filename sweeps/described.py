@@ -5,7 +5,7 @@ reads; parameters are the columns of MLflow's list.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from osr_core.methods import METHODS
@@ -95,9 +95,8 @@ def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
     subject, facts = (_trial if stage.kind == "score" else _stage)(plan, stage)
     numbers = {key.removeprefix("test/"): value for key, value in result.metrics.items()}
     lines = [subject, ""]
-    if shown := [name for name in HEADLINE if name in numbers]:
-        lines += [_row(shown), _row(["---"] * len(shown))]
-        lines += [_row(f"{100 * numbers[name]:.1f} %" for name in shown), ""]
+    if shown := [f"{name} {100 * numbers[name]:.1f} %" for name in HEADLINE if name in numbers]:
+        lines += [f"**{', '.join(shown)}**", ""]
     upstream = [made for made in stage.walk() if made.id != stage.id]
     facts += [f"from {_link(plan, made, page)}" for made in upstream]
     facts += [f"took {result.wall_s:.1f} s on {result.host}; code {result.code or 'not known'}"]
@@ -149,7 +148,3 @@ def _link(plan: Plan, stage: Stage, page: Page) -> str:
 def _classes(source: str, classes: tuple[int, ...]) -> str:
     named = " ".join(map(str, classes)) if len(classes) <= CLASSES_NAMED else ""
     return f"{len(classes)} classes of {source}{f' ({named})' * bool(named)}"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
