@@ -18,6 +18,7 @@ from sweeps import cli_results, cli_store
 from sweeps.home import Home, silence
 from sweeps.listing import show
 from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.reaper import Reaper
 
 if TYPE_CHECKING:
     from sweeps.runner import Launch
@@ -211,7 +212,8 @@ def ui(
         "MLFLOW_ARTIFACTS_DESTINATION" if server else "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts,
     }
     try:
-        done = subprocess.run(command, env={**os.environ, **environment}, check=False)
+        with Reaper():  # the server has processes of its own
+            done = subprocess.run(command, env={**os.environ, **environment}, check=False)
     except KeyboardInterrupt:
         return
     raise typer.Exit(done.returncode)

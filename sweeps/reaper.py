@@ -1,8 +1,8 @@
-"""Sees to it that nothing of a driver outlives it, however it ends.
+"""Sees to it that nothing of a driver, or of `osr ui`, outlives it, however it ends.
 
-Some of Ray's helper processes stay for minutes when their driver is killed. A reaper is a process
-of its own that notes the driver's descendants and holds the reading end of a pipe: when the driver
-is gone, however it went, the pipe closes, and the reaper kills those that are left.
+Some of Ray's and MLflow's processes stay when the one that started them is killed. A reaper is a
+process of its own that notes the driver's descendants and holds the reading end of a pipe: when the
+driver is gone, however it went, the pipe closes, and the reaper kills those that are left.
 """
 
 import os

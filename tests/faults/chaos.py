@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 
 from osr_core.tensors import from_bytes
-from tests.faults.harness import Sweep, check_invariants, family, title, workers
-from tests.faults.test_tracking import MlflowServer, free_port
+from tests.faults.harness import Sweep, check_invariants, family, free_port, title, workers
+from tests.faults.test_tracking import MlflowServer
 
 SPEC = """\
 name: faults

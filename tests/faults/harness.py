@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -105,6 +106,13 @@ class Sweep:
     def export(self, name: str) -> bytes:
         """The bytes of an exported file."""
         return (self.home / "exports" / "faults" / name).read_bytes()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def family(pid: int) -> list[psutil.Process]:

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,17 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import Sweep, check_invariants, check_mlflow, wait_until
+from tests.faults.harness import Sweep, check_invariants, check_mlflow, free_port, wait_until
 from tests.faults.proxy import Proxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -1,12 +1,9 @@
 """What a user sees of a real sweep: the report, and its runs in the pages that `osr ui` serves."""
 
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.browser import Page, browser, needs_chromium
+from tests.faults.harness import alive, family, free_port, wait_until
 from tests.sweeps.command import run_osr
 
 MLFLOWS_OWN = ("mlflow/users/current", "ResizeObserver loop")  # asked and said on every page of it
@@ -25,22 +23,23 @@ START_S = 120
 @pytest.fixture(scope="module")
 def pages(tiny: tuple[Path, str]) -> Iterator[str]:
     """Where `osr ui` serves the tiny sweep's runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "sweeps", "ui", "--home", str(tiny[0]), "--port", str(port)]
-    server = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    port = free_port()
+    server = serve(tiny[0], port)
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+    server.wait()
+
+
+def serve(home: Path, port: int) -> subprocess.Popen[bytes]:
+    """`osr ui`, once it answers."""
+    command = [sys.executable, "-m", "sweeps", "ui", "--home", str(home), "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + START_S
-        while not answers(f"http://127.0.0.1:{port}/health"):
-            assert time.monotonic() < deadline, f"osr ui did not start in {START_S} s"
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), "osr ui", START_S)
+    except AssertionError:
+        server.terminate()
+        raise
+    return server
 
 
 def answers(url: str) -> bool:
@@ -50,6 +49,17 @@ def answers(url: str) -> bool:
             return True
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_server_outlives_osr_ui(tiny: tuple[Path, str], number: int):
+    """However it ends."""
+    server = serve(tiny[0], free_port())
+    processes = family(server.pid)
+    assert len(processes) > 2
+    server.send_signal(number)
+    server.wait(30)
+    wait_until(lambda: not alive(processes), "the server's processes to end", 20)
 
 
 @pytest.fixture
