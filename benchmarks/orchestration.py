@@ -23,7 +23,7 @@ from sweeps.background import BackgroundTracking
 from sweeps.home import Home
 from sweeps.plan import Plan, make_plan
 from sweeps.record import code_version, plan_record
-from sweeps.runner import is_complete, run_sweep, tracker_of, tracking_state
+from sweeps.runner import is_complete, run_sweep, tracking_state
 from sweeps.spec import Resources, SweepSpec, parse_spec
 from sweeps.store import Store
 from sweeps.work import Outcome, Workplace
@@ -57,11 +57,12 @@ def idle_plan(count: int) -> Plan:
 def through_us(count: int, folder: Path) -> float:
     """Milliseconds per stage, tracking included, from the first suggestion to the last run."""
     from sweeps import cluster
+    from sweeps.tracking import make_tracker
 
     home, plan = Home(folder / str(count)), idle_plan(count)
     store = Store(home.store)
     start = time.perf_counter()
-    tracking = BackgroundTracking(partial(tracker_of, plan, store, home, "bench"))
+    tracking = BackgroundTracking(partial(make_tracker, plan, store, home, "bench"))
 
     def ended(outcome: Outcome, skipped: list[str]) -> None:
         tracking.add(plan.stages[outcome.stage_id])

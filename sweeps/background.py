@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from osr_core.stage import Stage
+from sweeps.store import FencedError
 
 if TYPE_CHECKING:
     from sweeps.tracking import Tracker
@@ -28,6 +29,7 @@ class BackgroundTracking:
         self._unsent: list[Stage] = []
         self._status = ""
         self._closing_at: float | None = None
+        self._well_at = 0.0  # when MLflow took something last
         self.problem: str | None = None  # why MLflow is not up to date at the end, if so
         self._thread = threading.Thread(target=self._loop, name="tracking", daemon=True)
         self._thread.start()
@@ -58,6 +60,9 @@ class BackgroundTracking:
                     return
                 self._take(timeout=None)
                 wait = FIRST_WAIT_S
+            except FencedError as error:
+                self.problem = str(error)  # the other driver tells MLflow
+                return
             except Exception as error:  # whatever a server does, results are safe on the store
                 tracker = None  # what it knew of the server may be wrong: look again
                 log.info("MLflow: %s", error)
@@ -71,6 +76,7 @@ class BackgroundTracking:
         while self._unsent:
             tracker.record(self._unsent[0])
             self._unsent.pop(0)
+            self._well_at = time.monotonic()
 
     def _take(self, timeout: float | None) -> None:
         """Wait for a stage, or for the time to pass; None wakes the loop to close."""
@@ -82,4 +88,6 @@ class BackgroundTracking:
             self._unsent.append(stage)
 
     def _gave_up(self) -> bool:
-        return self._closing_at is not None and time.monotonic() - self._closing_at > PATIENCE_S
+        if self._closing_at is None:
+            return False
+        return time.monotonic() - max(self._closing_at, self._well_at) > PATIENCE_S

@@ -18,7 +18,7 @@ def check_idle(store: Store) -> None:
     Raises:
         LeaseHeldError: a living driver holds one of the store's sweeps.
     """
-    for sweep in store.sweeps():
+    for sweep in store.leased():
         number, holder = store.latest_lease(sweep)
         if holder is not None and lives(store, sweep, number, holder):
             raise LeaseHeldError(
@@ -37,10 +37,12 @@ def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:
     sizes: dict[str, int] = defaultdict(int)
     written: dict[str, float] = defaultdict(float)
     results: set[str] = set()
+    awaited = store.to_make_again(needed)  # the damaged result is the only note of that
     for top, depth in DEPTHS.items():
         for file in store.files(top):
             parts = file.name.split("/")
-            is_needed = top != "damaged" and parts[depth - 1].removeprefix(".")[:32] in needed
+            stage_id = parts[depth - 1].removeprefix(".")[:32]
+            is_needed = stage_id in needed and (top != "damaged" or stage_id in awaited)
             if is_needed and not file.is_temporary:
                 continue
             name = file.name if is_needed else "/".join(parts[:depth])

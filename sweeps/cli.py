@@ -57,9 +57,11 @@ def plan(
         missing_data = str(error)
         planned = make_plan(loaded, placeholders(loaded.datasets))
     done: set[str] = set()
+    again: set[str] = set()
     if missing_data is None and (home / "store").exists():
-        done = Store(at(home).store).committed(planned.stages)
-    todo = remaining(planned, done)
+        store = Store(at(home).store)
+        done, again = store.committed(planned.stages), store.to_make_again(planned.stages)
+    todo = remaining(planned, done, again)
     counts = planned.counts()
     if as_json:
         facts = {"sweep": loaded.name, **counts, "kinds": planned.kinds()}
@@ -132,7 +134,7 @@ def run(
     tell(launch)
     if launch.stopped:
         raise typer.Exit(130)
-    if launch.missing:
+    if launch.missing or launch.unmade:
         raise typer.Exit(1)
 
 
@@ -150,6 +152,8 @@ def tell(launch: "Launch") -> None:
         return
     for trial, reason in missing:
         console.print(f"missing {trial.label}: {reason}", markup=False, style="red", soft_wrap=True)
+    for label in launch.unmade:
+        console.print(f"damaged and not made again: {label}", style="red", soft_wrap=True)
     if launch.tracking_problem:
         typer.echo(f"MLflow is not up to date: {launch.tracking_problem}", err=True)
         typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)

@@ -1,6 +1,7 @@
 """The commands that look after the store: `osr status`, `osr sync` and `osr gc`."""
 
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -97,6 +98,7 @@ def gc(
 ) -> None:
     """Delete results that none of the named sweeps needs, after showing what goes."""
     from sweeps.cleaning import check_idle
+    from sweeps.lease import Lease
 
     store = open_store(at(home))
     check_idle(store)
@@ -106,8 +108,10 @@ def gc(
     size = sum(shown.values()) / 1e6
     typer.echo(f"{len(shown)} folders and files, {size:.1f} MB, needed by no sweep kept")
     if shown and (yes or typer.confirm("Delete them?")):
-        check_idle(store)  # a sweep may have begun, or come and gone, since the question
-        store.delete(shown.keys() & unneeded_by(store, keep).keys())
+        with ExitStack() as leases:  # no sweep of the store begins meanwhile
+            for name in store.leased():
+                leases.enter_context(Lease(store, name, take_over=False))
+            store.delete(shown.keys() & unneeded_by(store, keep).keys())
         typer.echo("deleted")
 
 

@@ -4,10 +4,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from osr_core.errors import ConfigError
 
+PASSWORDS = {"password", "passwd", "pwd", "sslpassword", "token"}  # in a URI's query
 SWEEP_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"  # it becomes part of paths
 # No network at run time: no usage statistics, no telemetry, no version checks.
 QUIET = {
@@ -48,7 +49,8 @@ class Home:
     tracking: str | None = None  # URI of an MLflow server; None: a database in this folder
 
     def __post_init__(self) -> None:
-        if self.tracking and urlsplit(self.tracking).password is not None:
+        parts = urlsplit(self.tracking or "")
+        if parts.password is not None or PASSWORDS & parse_qs(parts.query).keys():
             raise ConfigError(
                 "OSR_TRACKING_URI holds a password, and this URI is printed and kept in logs. Take "
                 "it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead "

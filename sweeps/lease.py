@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -59,7 +60,7 @@ class Lease:
             self.record: dict[str, Any] = {
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
-                "process_started": psutil.Process().create_time(),
+                "process_started": started_at(os.getpid()),
                 "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
                 "beats": 0,
                 "released": False,
@@ -94,16 +95,27 @@ def held(sweep: str, holder: Mapping[str, Any]) -> str:
     )
 
 
+def started_at(pid: int) -> str | None:
+    """What tells a process from all others that had or will have its number; None: it is gone.
+
+    Seconds since 1970 would move when the clock is set; on Linux, ticks since boot do not.
+    """
+    stat, boot = Path(f"/proc/{pid}/stat"), Path("/proc/sys/kernel/random/boot_id")
+    try:
+        if not boot.exists():
+            return str(psutil.Process(pid).create_time())
+        ticks = stat.read_text().rpartition(")")[2].split()[19]  # field 22; a name may hold spaces
+        return f"{boot.read_text().strip()} {ticks}"
+    except (psutil.NoSuchProcess, OSError):
+        return None
+
+
 def lives(store: Store, sweep: str, number: int, holder: Mapping[str, Any]) -> bool:
     """Whether a holder's process still runs, as far as this machine can tell."""
     if holder["released"]:
         return False
     if holder["host"] == socket.gethostname():
-        try:
-            started = psutil.Process(holder["pid"]).create_time()
-        except psutil.NoSuchProcess:
-            return False
-        return bool(abs(started - holder["process_started"]) < 1)
+        return bool(started_at(holder["pid"]) == holder["process_started"])
     deadline = time.monotonic() + WATCH_S
     while time.monotonic() < deadline:
         time.sleep(BEAT_S / 4)

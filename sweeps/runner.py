@@ -1,6 +1,6 @@
 """From a spec to committed results: plan, run what is missing, track, tell what is left."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,9 +51,15 @@ class Launch:
     up_to_date: bool = False  # nothing was to be done, not even in MLflow
 
     @property
+    def unmade(self) -> list[str]:
+        """Stages whose damaged results were set aside and could not be made again."""
+        again = self.store.to_make_again(self.plan.stages)
+        return [self.plan.describe(self.plan.stages[stage_id]) for stage_id in sorted(again)]
+
+    @property
     def missing(self) -> list[tuple[PlannedTrial, str]]:
         """Planned trials without a result, each with the failed stages to blame."""
-        done = self.store.committed(trial.id for trial in self.plan.trials)
+        done = self.store.committed(self.plan.stages)
         missing = []
         for trial in self.plan.trials:
             if trial.id in done:
@@ -61,7 +67,7 @@ class Launch:
             reasons = [
                 f"{self.plan.describe(stage)} failed: {failure['reason']}"
                 for stage in trial.score.walk()
-                if (failure := self.store.failure(stage.id)) is not None
+                if stage.id not in done and (failure := self.store.failure(stage.id)) is not None
             ]
             missing.append((trial, "; ".join(reasons) or NOT_RUN))
         return missing
@@ -108,22 +114,30 @@ def run_sweep(
         if is_complete(launch) and home.has_tracking and store.tracked(spec.name) == state:
             launch.up_to_date = True
             return launch
+        make_tracker = partial(tracker_of, launch, commit, pictures)
         for _ in range(PASSES):
             again = store.to_make_again(plan.stages)
-            tracking = BackgroundTracking(partial(tracker_of, plan, store, home, commit, pictures))
-            try:
-                if todo := remaining(plan, store.committed(plan.stages), again):
-                    check_data(spec, data_root)
-                    run_stages(launch, todo, tracking)
-            finally:
-                tracking.close(status_of(launch), hurry=launch.stopped)
-                launch.tracking_problem = tracking.problem
-            found_damaged = store.to_make_again(plan.stages) - again
-            if is_complete(launch) and not tracking.problem and not found_damaged:
+            run_pass(launch, again, BackgroundTracking(make_tracker))
+            if is_complete(launch) and not launch.tracking_problem:
                 store.mark_tracked(spec.name, state)
-            if launch.stopped or not found_damaged:
+            if launch.stopped or not store.to_make_again(plan.stages) - again:
                 break
+        store.tidy(plan.stages)
     return launch
+
+
+def run_pass(launch: Launch, again: Collection[str], tracking: BackgroundTracking) -> None:
+    """Run what is missing, and the stages in `again`; then wait for MLflow to hold it."""
+    plan, store = launch.plan, launch.store
+    try:
+        if todo := remaining(plan, store.committed(plan.stages), again):
+            check_data(plan.spec, launch.data_root)
+            run_stages(launch, todo, tracking)
+    except BaseException:  # a user who stops it, too, must not wait for a server
+        tracking.close(status_of(launch), hurry=True)
+        raise
+    tracking.close(status_of(launch), hurry=launch.stopped)
+    launch.tracking_problem = tracking.problem
 
 
 def tracking_state(home: Home, record: Mapping[str, Any]) -> str:
@@ -132,9 +146,10 @@ def tracking_state(home: Home, record: Mapping[str, Any]) -> str:
 
 
 def is_complete(launch: Launch) -> bool:
-    """Whether every trial has its result."""
+    """Whether every trial has its result, and nothing that was damaged is still to be made."""
     done = launch.store.committed(trial.id for trial in launch.plan.trials)
-    return len(done) == len(launch.plan.trials)
+    all_done = len(done) == len(launch.plan.trials)
+    return all_done and not launch.store.to_make_again(launch.plan.stages)
 
 
 def status_of(launch: Launch) -> str:
@@ -157,6 +172,11 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
         for searcher in searchers:
             searcher.stop()
 
+    def begin(searcher: "StageSearcher") -> None:
+        searchers.append(searcher)
+        if launch.stopped:
+            searcher.stop()
+
     with (
         Reaper(),
         Shutdown(stop) as shutdown,
@@ -171,15 +191,18 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
                 progress.started(stage)
 
             def retried(outcome: Outcome) -> None:
+                store.check_fence(launch.fence)
                 launch.retried += 1
                 store.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
                 progress.retried(outcome)
 
             def ended(outcome: Outcome, skipped: list[str]) -> None:
-                if outcome.cause == retries.INTERRUPTED and not launch.stopped:
-                    launch.console.print(outcome.reason, markup=False)
-                    stop()
+                if outcome.cause == retries.INTERRUPTED:
+                    if not launch.stopped:  # another driver has taken over
+                        launch.console.print(outcome.reason, markup=False)
+                        stop()
                 elif outcome.cause is not None:
+                    store.check_fence(launch.fence)
                     reason = outcome.reason or outcome.cause
                     store.save_failure(outcome.stage_id, reason, outcome.traceback or "")
                 progress.finished(outcome, skipped)
@@ -194,11 +217,12 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
                 started=started,
                 retried=retried,
                 ended=ended,
-                on_start=searchers.append,
+                on_start=begin,
             )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # the latter is Ray's answer to a SIGTERM
             launch.stopped = True
         finally:
+            shutdown.disarm()
             cluster.disconnect()
 
 
@@ -215,10 +239,8 @@ def workplace(launch: Launch) -> Workplace:
     )
 
 
-def tracker_of(
-    plan: Plan, store: Store, home: Home, commit: str, pictures: "Pictures | None" = None
-) -> "Tracker":
+def tracker_of(launch: Launch, commit: str, pictures: "Pictures | None") -> "Tracker":
     """A tracker that knows what MLflow holds of the sweep."""
     from sweeps.tracking import make_tracker  # MLflow takes seconds to import
 
-    return make_tracker(plan, store, home, commit, pictures)
+    return make_tracker(launch.plan, launch.store, launch.home, commit, pictures, launch.fence)

@@ -6,6 +6,7 @@ Tune's own retries are not used: it does not know whose fault a failure is.
 import dataclasses
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -121,9 +122,10 @@ class Deaths(tune.Callback):  # type: ignore[misc]
         self.searcher = searcher
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called after Tune gave the trial up."""
-        error = trial.get_error()
-        self.searcher.on_death(trial.trial_id, "" if error is None else str(error))
+        """Called after Tune gave the trial up; it has just written why into a local file."""
+        written = Path(trial.error_file) if trial.error_file else None
+        message = written.read_text() if written and written.exists() else ""
+        self.searcher.on_death(trial.trial_id, message)
 
     def __getstate__(self) -> dict[str, Any]:
         """As the searcher's."""

@@ -31,13 +31,17 @@ class Shutdown:
         for number in SIGNALS:
             signal.signal(number, self._handle)
 
+    def disarm(self) -> None:
+        """There is nothing more to wait for."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.disarm()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

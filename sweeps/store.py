@@ -40,13 +40,6 @@ class StoreError(OsrError):
 class DamagedError(StoreError):
     """A result that does not match its checksum; the stage must be done again."""
 
-    def __init__(self, stage_id: str, message: str) -> None:
-        self.stage_id = stage_id
-        super().__init__(message)
-
-    def __reduce__(self) -> tuple[type["DamagedError"], tuple[str, str]]:
-        return type(self), (self.stage_id, str(self))
-
 
 class FencedError(StoreError):
     """Another driver has taken the sweep over; what this one's workers did is not wanted."""
@@ -183,7 +176,7 @@ class Store:
             return Commit(**json.loads(content))
         except (ValueError, TypeError) as error:
             path = self._files.path(_marker(stage_id))
-            raise DamagedError(stage_id, f"{path} is damaged: {error}") from error
+            raise DamagedError(f"{path} is damaged: {error}") from error
 
     def read(self, stage_id: str, name: str) -> bytes:
         """One artifact.
@@ -197,8 +190,9 @@ class Store:
         file = _artifact(stage_id, name, expected["blake2b"])
         content = self._files.read(file)
         if content is None or _checksum(content) != expected["blake2b"]:
-            message = f"{self._files.path(file)} is missing or does not match its checksum"
-            raise DamagedError(stage_id, message)
+            raise DamagedError(
+                f"{self._files.path(file)} is missing or does not match its checksum"
+            )
         return content
 
     def read_all(self, stage_id: str) -> dict[str, bytes]:
@@ -212,8 +206,20 @@ class Store:
         """
         try:
             self.read_all(stage_id)
-        except DamagedError:
+        except StoreError:
             self._files.move(_folder(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
+
+    def tidy(self, ids: Iterable[str]) -> None:
+        """Remove checkpoints and failures of stages that are committed, which a kill in the instant
+        after a commit leaves.
+        """
+        left = [file for top in ("work", "failures") for file in self._files.below(top)]
+        names = [file.name for file in left if not file.is_temporary]
+        wanted = set(ids) & {name.split("/")[1][:32] for name in names}
+        done = self.committed(wanted)
+        for name in names:
+            if name.split("/")[1][:32] in done:
+                self._files.delete(name)
 
     def to_make_again(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that were set aside and are not done again yet."""
@@ -245,12 +251,20 @@ class Store:
         return None if content is None else json.loads(content)
 
     def load_checkpoint(self, stage_id: str) -> bytes | None:
-        """The state of an unfinished fit, if any."""
-        return self._files.read(f"work/{stage_id}.checkpoint")
+        """The state of an unfinished fit, if any; a damaged one is removed, and none."""
+        name = f"work/{stage_id}.checkpoint"
+        found = self._files.read(name)
+        if found is None:
+            return None
+        checksum, content = found[:32], found[32:]
+        if _checksum(content).encode() == checksum:
+            return content
+        self._files.delete(name)
+        return None
 
     def save_checkpoint(self, stage_id: str, content: bytes) -> None:
-        """Replace the state of an unfinished fit."""
-        self._write(f"work/{stage_id}.checkpoint", content)
+        """Replace the state of an unfinished fit; its checksum stands before it."""
+        self._write(f"work/{stage_id}.checkpoint", _checksum(content).encode() + content)
 
     def save_progress(self, stage_id: str, epochs_done: int, num_epochs: int) -> None:
         """Tell how far a fit is."""
@@ -300,6 +314,10 @@ class Store:
             self._files.delete(name)
 
     # -- drivers ---------------------------------------------------------------------------------
+
+    def leased(self) -> list[str]:
+        """Names of all sweeps that ever had a driver."""
+        return sorted({file.name.split("/")[1] for file in self._files.below("leases")})
 
     def latest_lease(self, sweep: str) -> tuple[int, dict[str, Any] | None]:
         """The highest number given to a driver of a sweep, 0 at first, and its record."""

@@ -23,7 +23,7 @@ silence()
 import mlflow  # noqa: E402  (reads its environment at import)
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
-from mlflow.entities import Metric, Param, Run, ViewType  # noqa: E402
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 from osr_core.errors import OsrError  # noqa: E402
@@ -32,7 +32,7 @@ from sweeps import described  # noqa: E402
 from sweeps.machine import MACHINE  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.record import plan_record  # noqa: E402
-from sweeps.store import Commit, DamagedError, Store  # noqa: E402
+from sweeps.store import Commit, DamagedError, Fence, Store  # noqa: E402
 from sweeps.views import NOTE, experiment_tags  # noqa: E402
 
 
@@ -59,34 +59,43 @@ class Tracker:
     artifacts: str | None  # where a new experiment's files go; None: the server decides
     commit: str  # the version of the code, for the parent run
     pictures: Pictures | None = None  # of score runs
+    fence: Fence | None = None  # of the driver; one that was taken over writes nothing
     run_ids: dict[str, str] = field(default_factory=dict)  # by stage id
     finished: set[str] = field(default_factory=set)  # ids of stages whose runs are complete
+    failed: set[str] = field(default_factory=set)  # ids of stages whose runs give a reason
+    parent_id: str = ""
 
     def open(self) -> None:
-        """Find or make the experiment, the parent run and the map of what is there already.
-
-        Where an answer was lost a run may be there twice; the younger one is deleted.
-        """
+        """Find or make the experiment, the parent run and the map of what is there already."""
         make_database(self.uri)
         self.client = mlflow.MlflowClient(self.uri)
         self.experiment_id = self._open_experiment()
-        parents = []
-        for run in self._all_runs():
-            tags = run.data.tags
-            stage_id = tags.get("stage_id", "")
-            if tags.get("kind") == "sweep":
-                parents.append(run.info.run_id)
-            elif stage_id in self.run_ids:
-                self.client.delete_run(run.info.run_id)
-            elif stage_id:
-                self.run_ids[stage_id] = run.info.run_id
-                if run.info.status == "FINISHED" and ARRIVED in run.data.metrics:
-                    self.finished.add(stage_id)
-        for twin in parents[1:]:
-            self.client.delete_run(twin)
-        self.parent_id = parents[0] if parents else self._create_parent()
+        self._look()
+        self.parent_id = self.parent_id or self._create_parent()
         record = json.dumps(plan_record(self.plan, self.commit)).encode()
         self._log_files(self.parent_id, {"plan.json": record})
+
+    def _look(self) -> None:
+        """Note the runs that are there. Where an answer was lost one may be there twice: that which
+        is known already stays, then that which is complete, then the oldest.
+        """
+        runs, known = self._all_runs(), {self.parent_id, *self.run_ids.values()}
+        runs.sort(key=lambda run: (run.info.run_id not in known, not is_complete(run)))
+        for run in runs:
+            run_id, tags = run.info.run_id, run.data.tags
+            stage_id = tags.get("stage_id", "")
+            if tags.get("kind") == "sweep":
+                self.parent_id = self.parent_id or run_id
+                is_twin = self.parent_id != run_id
+            else:
+                is_twin = self.run_ids.setdefault(stage_id, run_id) != run_id
+            if is_twin:
+                self.client.delete_run(run_id)
+                continue
+            if stage_id and is_complete(run):
+                self.finished.add(stage_id)
+            if "reason" in tags:
+                self.failed.add(stage_id)
 
     def record(self, stage: Stage) -> None:
         """Bring the run of one stage up to date with the store; does nothing the second time."""
@@ -103,6 +112,7 @@ class Tracker:
             note = described.failure_note(failure["reason"])
             run_id = self._run_of(stage, failure["failed_at"], "", note)
             self.client.set_tag(run_id, "reason", failure["reason"][:5000])
+            self.failed.add(stage.id)
             self._log_files(run_id, {"traceback.txt": failure["traceback"].encode()})
             self.client.set_terminated(run_id, "FAILED", milliseconds(failure["failed_at"]))
 
@@ -110,17 +120,20 @@ class Tracker:
         """Record whatever is still missing, and end the parent run."""
         for stage in self.plan.stages.values():
             self.record(stage)
+        self._look()  # a request that was given up may have come through since
+        self.store.check_fence(self.fence)
         self.client.set_terminated(self.parent_id, status)
 
     def _record_commit(self, stage: Stage, commit: Commit) -> None:
-        note = described.note_of(self.plan, stage, commit, self._page)
-        run_id = self._run_of(stage, commit.started_at, commit.code, note)
-        self._log_metrics(run_id, stage, commit)
-        files = {
+        files = {  # all of them before anything is sent: one may be damaged
             name: self.store.read(stage.id, name)
             for name in commit.artifacts
-            if name.endswith(".parquet") and name != MACHINE
+            if name.endswith(".parquet")
         }
+        note = described.note_of(self.plan, stage, commit, self._page)
+        run_id = self._run_of(stage, commit.started_at, commit.code, note)
+        self._log_metrics(run_id, stage, commit, files)
+        files.pop(MACHINE, None)
         if "scores.parquet" in files:
             files |= self._drawn(stage, commit, files["scores.parquet"])
         self._log_files(run_id, files)
@@ -167,18 +180,21 @@ class Tracker:
 
     def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
         """The run of a stage, made if need be, with its text."""
-        news = {NOTE: note}
+        self.store.check_fence(self.fence)
+        news = {**described.tags_of(self.plan, stage, code or self.commit), NOTE: note}
         if attempts := self.store.retries(stage.id):
             news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
-        if stage.id in self.run_ids:  # of an attempt that failed or was cut off
-            for key, text in news.items():
-                self.client.set_tag(self.run_ids[stage.id], key, text)
-            return self.run_ids[stage.id]
-        tags = described.tags_of(self.plan, stage, code or self.commit)
+        if run_id := self.run_ids.get(stage.id):  # of an attempt that failed or was cut off
+            tags = [RunTag(key, text) for key, text in news.items()]
+            self.client.log_batch(run_id, tags=tags)
+            if stage.id in self.failed:
+                self.client.delete_tag(run_id, "reason")
+                self.failed.discard(stage.id)
+            return run_id
         run = self.client.create_run(
             self.experiment_id,
             start_time=milliseconds(started_at),
-            tags={**tags, **news, PARENT: self.parent_id},
+            tags={**news, PARENT: self.parent_id},
             run_name=described.run_name(self.plan, stage),
         )
         self.run_ids[stage.id] = run.info.run_id
@@ -205,17 +221,19 @@ class Tracker:
             if not token:
                 return runs
 
-    def _log_metrics(self, run_id: str, stage: Stage, commit: Commit) -> None:
+    def _log_metrics(
+        self, run_id: str, stage: Stage, commit: Commit, files: Mapping[str, bytes]
+    ) -> None:
         at = milliseconds(commit.finished_at)
         points = [Metric(name, value, at, 0) for name, value in commit.metrics.items()]
         points.append(Metric("wall_s", commit.wall_s, at, 0))
-        if "history.parquet" in commit.artifacts:
-            rows = self._rows(stage, "history.parquet")
+        if "history.parquet" in files:
+            rows = rows_of(files["history.parquet"])
             points = [Metric(row["metric"], row["value"], at, row["epoch"]) for row in rows]
-        if MACHINE in commit.artifacts:
+        if MACHINE in files:
             points += [
                 Metric(f"system/{name}", value, milliseconds(row["at"]), step)
-                for step, row in enumerate(self._rows(stage, MACHINE))
+                for step, row in enumerate(rows_of(files[MACHINE]))
                 for name, value in row.items()
                 if name != "at" and value is not None  # a GPU is seen once it is used
             ]
@@ -223,12 +241,6 @@ class Tracker:
         self.client.log_batch(run_id, metrics=points[:METRICS_PER_CALL], params=params)
         for start in range(METRICS_PER_CALL, len(points), METRICS_PER_CALL):
             self.client.log_batch(run_id, metrics=points[start : start + METRICS_PER_CALL])
-
-    def _rows(self, stage: Stage, name: str) -> list[dict[str, Any]]:
-        """The rows of an artifact in Parquet."""
-        table = pq.read_table(pa.BufferReader(self.store.read(stage.id, name)))
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return rows
 
     def _log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
         """Artifacts of a run by name."""
@@ -238,6 +250,17 @@ class Tracker:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
             self.client.log_artifacts(run_id, folder)
+
+
+def is_complete(run: Run) -> bool:
+    """Whether MLflow holds all of a stage's run."""
+    return run.info.status == "FINISHED" and ARRIVED in run.data.metrics
+
+
+def rows_of(content: bytes) -> list[dict[str, Any]]:
+    """The rows of an artifact in Parquet."""
+    rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(content)).to_pylist()
+    return rows
 
 
 def milliseconds(seconds: float) -> int:
@@ -262,10 +285,15 @@ def make_database(uri: str) -> None:
 
 
 def make_tracker(
-    plan: Plan, store: Store, home: Home, commit: str, pictures: Pictures | None = None
+    plan: Plan,
+    store: Store,
+    home: Home,
+    commit: str,
+    pictures: Pictures | None = None,
+    fence: Fence | None = None,
 ) -> Tracker:
     """A tracker that knows what MLflow holds of the sweep."""
-    tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, commit, pictures)
+    tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, commit, pictures, fence)
     tracker.open()
     return tracker
 

@@ -5,7 +5,6 @@ ended before CHAOS_KILLS kills were made, the next round begins in a new home. O
 every round's runs, scores and table are the same, byte for byte, as without faults.
 """
 
-import json
 import os
 import random
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from osr_core.tensors import from_bytes
+from sweeps.store import Store
 from tests.faults.harness import Sweep, check_invariants, family, free_port, title, workers
 from tests.faults.test_tracking import MlflowServer
 
@@ -96,8 +96,7 @@ class Chaos:
             assert ended or self.num_made > made_before, f"undisturbed, but:\n{sweep.log[-3000:]}"
         sweep.osr("sync", "faults")
         sweep.osr("export", "faults")
-        found = (sweep.home / "store" / "retries").glob("*.json")
-        self.retries += sum(len(json.loads(path.read_text())) for path in found)
+        self.retries += len(sweep.retries)
         check_invariants(sweep, self.reference)
         server.kill()
 
@@ -124,9 +123,9 @@ class Chaos:
         for file in (sweep.home / "store" / "work").glob("*.progress"):
             try:
                 epochs = int(file.read_text().split('"epochs_done": ')[1].split(",")[0])
-                saved = file.with_suffix(".checkpoint")
-                if saved.exists():
-                    epochs -= from_bytes(saved.read_bytes())[1]["progress"]["epoch"]
+                saved = Store(sweep.home / "store").load_checkpoint(file.stem)
+                if saved is not None:
+                    epochs -= from_bytes(saved)[1]["progress"]["epoch"]
             except (OSError, IndexError):
                 continue  # it has just ended
             lost += max(0, epochs)

@@ -99,6 +99,17 @@ class Sweep:
         return {path.parent.name: json.loads(path.read_text()) for path in found}
 
     @property
+    def under_way(self) -> list[Path]:
+        """Fits that have an epoch behind them and are not done."""
+        return list((self.home / "store" / "work").glob("*.progress"))
+
+    @property
+    def retries(self) -> list[str]:
+        """Why attempts were repeated."""
+        found = (self.home / "store" / "retries").glob("*.json")
+        return [attempt["cause"] for path in found for attempt in json.loads(path.read_text())]
+
+    @property
     def checkpoints(self) -> list[Path]:
         """States of unfinished fits."""
         return list((self.home / "store" / "work").glob("*.checkpoint"))
@@ -176,6 +187,8 @@ def check_mlflow(sweep: Sweep, stage_ids: set[str]) -> None:
     of_stages = Counter(run.data.tags.get("stage_id") for run in runs)
     assert of_stages == Counter([*stage_ids, None])
     for run in runs:
-        if run.data.tags["kind"] == "fit":
-            steps = [m.step for m in client.get_metric_history(run.info.run_id, "lr")]
-            assert sorted(steps) == list(range(1, 9)), "a metric point is missing or doubled"
+        for name in run.data.metrics:
+            steps = [m.step for m in client.get_metric_history(run.info.run_id, name)]
+            assert len(set(steps)) == len(steps), f"a point of {name} is doubled"
+            if name == "lr":
+                assert sorted(steps) == list(range(1, 9)), "an epoch is missing"

@@ -16,7 +16,7 @@ from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
 from sweeps.home import Home
 from sweeps.plan import Plan, make_plan
 from sweeps.spec import parse_spec
-from sweeps.store import Store
+from sweeps.store import Fence, FencedError, Store
 from sweeps.tracking import ARRIVED, TrackingError, make_tracker, synchronise
 
 # MLflow's own use of SQLAlchemy warns that it is old.
@@ -95,3 +95,35 @@ def test_a_run_is_complete_once_it_says_when_it_arrived(
     experiment = client.get_experiment_by_name("late")
     runs = client.search_runs([experiment.experiment_id], "tags.kind != 'sweep'")
     assert [ARRIVED in run.data.metrics for run in runs] == [True] * len(plan.stages)
+
+
+def test_a_request_that_came_through_late_leaves_no_second_run(tmp_path: Path):
+    """The client gave up waiting and asked again; at the end there is one run of each stage."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    tracker = make_tracker(plan, store, home, "abc")
+    for stage in plan.stages.values():
+        tracker.record(stage)
+        tags = {"stage_id": stage.id, "kind": stage.kind}
+        tracker.client.create_run(tracker.experiment_id, tags=tags)
+    tracker.client.create_run(tracker.experiment_id, tags={"kind": "sweep"}, start_time=1)
+    tracker.close("FINISHED")
+    runs = tracker._all_runs()
+    assert len(runs) == len(plan.stages) + 1
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert tracker.parent_id in {run.info.run_id for run in runs}
+
+
+def test_a_driver_that_was_taken_over_writes_nothing(tmp_path: Path):
+    """What it does not know of, the other driver has written."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    store.create_lease("late", 1, {"pid": 1, "host": "here"})
+    tracker = make_tracker(plan, store, home, "abc", fence=Fence("late", 1))
+    tracker.record(next(iter(plan.stages.values())))
+    store.create_lease("late", 2, {"pid": 2, "host": "there"})
+    with pytest.raises(FencedError, match="process 2 on there"):
+        tracker.close("KILLED")
+    runs = tracker._all_runs()
+    assert len(runs) == 2
+    assert {run.info.status for run in runs if "stage_id" not in run.data.tags} == {"RUNNING"}

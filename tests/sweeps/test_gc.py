@@ -131,3 +131,15 @@ def test_a_sweep_that_begins_at_the_question_is_safe(
     held.__exit__(None, None, None)
     assert isinstance(refused.exception, LeaseHeldError)
     assert store.committed([OTHER]) == {OTHER}
+
+
+def test_a_damaged_result_that_awaits_its_remaking_stays(store: Store) -> None:
+    """Its folder is the only note of that; once the stage is made again it goes."""
+    (path,) = (Path(store.uri) / "stages" / "3f" / NEEDED).glob("a-*.bin")
+    path.write_bytes(b"PAR1")
+    store.set_aside(NEEDED)
+    gc(store, "--yes")
+    assert store.to_make_again([NEEDED]) == {NEEDED}
+    store.commit(NEEDED, {}, {"a.bin": b"weights"}, {}, started_at=1.0, host="here")
+    gc(store, "--yes")
+    assert list((Path(store.uri) / "damaged").iterdir()) == []

@@ -17,7 +17,12 @@ def test_a_name_that_would_leave_the_folder_is_refused(name: str):
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://me:secret@mlflow:5000", "postgresql+psycopg://osr:secret@db/mlflow"]
+    "uri",
+    [
+        "http://me:secret@mlflow:5000",
+        "postgresql+psycopg://osr:secret@db/mlflow",
+        "postgresql+psycopg://osr@db/mlflow?password=secret",
+    ],
 )
 def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str):
     """The URI is printed after every run."""

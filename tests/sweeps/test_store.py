@@ -189,3 +189,28 @@ def test_sweeps_are_listed_by_name(tmp_path: Path):
     assert store.sweeps() == ["digits"]
     assert store.sweep("digits") == json.loads('{"trials": []}')
     assert store.sweep("other") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 40, None], ids=["empty", "other", "flipped"])
+def test_a_damaged_checkpoint_is_none(tmp_path: Path, damage: bytes | None):
+    """A fit that went on from it would leave other weights, or fail in every launch."""
+    store = Store(tmp_path)
+    store.save_checkpoint(ID, b"the state of a fit")
+    path = tmp_path / "work" / f"{ID}.checkpoint"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]) if damage is None else damage)
+    assert store.load_checkpoint(ID) is None
+    assert not path.exists()
+
+
+def test_what_a_kill_just_after_the_commit_left_is_tidied(tmp_path: Path):
+    """A checkpoint and a failure of a committed stage go, those of others stay."""
+    store, other = Store(tmp_path), "ab" * 16
+    leave(store)
+    for stage_id in (ID, other):
+        store.save_checkpoint(stage_id, b"state")
+        store.save_failure(stage_id, "out of luck", "Traceback ...")
+    store.tidy([ID, other])
+    assert (store.load_checkpoint(ID), store.failure(ID)) == (None, None)
+    assert store.load_checkpoint(other) == b"state"
+    assert store.failure(other) is not None

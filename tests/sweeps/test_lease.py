@@ -1,0 +1,67 @@
+"""Who holds a sweep is judged without comparing clocks."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from sweeps import lease
+from sweeps.lease import Lease, LeaseHeldError, started_at
+from sweeps.store import Fence, FencedError, Store
+
+
+def test_a_clock_that_is_set_does_not_change_when_a_process_began(monkeypatch: pytest.MonkeyPatch):
+    """Psutil adds the time of the boot, which moves with the clock; ours is counted since then."""
+    before = started_at(os.getpid())
+    monkeypatch.setattr(psutil, "boot_time", lambda: time.time() - 3600)
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: time.time() - 3600)
+    assert started_at(os.getpid()) == before
+    assert started_at(2**22 + 1) is None
+
+
+def test_a_process_with_a_dead_ones_number_is_not_it(tmp_path: Path):
+    """Numbers of processes come again."""
+    store = Store(tmp_path)
+    record = {**holder(), "process_started": "another boot 17"}
+    store.create_lease("digits", 1, record)
+    with Lease(store, "digits", take_over=False) as taken:
+        assert taken.number == 2
+        store.check_fence(Fence("digits", 2))
+        with pytest.raises(FencedError, match="taken over"):
+            store.check_fence(Fence("digits", 1))
+
+
+@pytest.mark.parametrize("beats", [True, False], ids=["beating", "silent"])
+def test_a_driver_on_another_machine_lives_while_it_beats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats: bool
+):
+    """Its process cannot be seen from here."""
+    monkeypatch.setattr(lease, "WATCH_S", 1.0)
+    store = Store(tmp_path)
+    other = {**holder(), "host": "elsewhere"}
+    store.create_lease("digits", 1, other)
+    monkeypatch.setattr(time, "sleep", lambda seconds: beat(store, other) if beats else None)
+    if beats:
+        with (
+            pytest.raises(LeaseHeldError, match="on elsewhere since"),
+            Lease(store, "digits", take_over=False),
+        ):
+            raise AssertionError("it must not be entered")
+    else:
+        with Lease(store, "digits", take_over=False) as taken:
+            assert taken.number == 2
+
+
+def holder() -> dict[str, Any]:
+    """The record of a driver that is this process."""
+    about = {"host": os.uname().nodename, "pid": os.getpid(), "since": "2026-01-01 00:00:00 UTC"}
+    return {**about, "process_started": started_at(os.getpid()), "beats": 0, "released": False}
+
+
+def beat(store: Store, record: dict[str, Any]) -> None:
+    """What the other driver does meanwhile."""
+    record["beats"] += 1
+    store.write_lease("digits", 1, record)
