@@ -70,7 +70,7 @@ def through_us(count: int, folder: Path) -> float:
     cluster.execute(
         list(plan.stages.values()),
         {stage.id: stage.identity for stage in plan.stages.values()},
-        Workplace(store=str(home.store.resolve()), data_root=None),
+        Workplace(store=home.store, data_root=None),
         Resources(),
         home.ray,
         started=lambda stage: None,

@@ -58,7 +58,7 @@ def plan(
         planned = make_plan(loaded, placeholders(loaded.datasets))
     done: set[str] = set()
     again: set[str] = set()
-    if missing_data is None and (home / "store").exists():
+    if missing_data is None and at(home).has_store:
         store = Store(at(home).store)
         done, again = store.committed(planned.stages), store.to_make_again(planned.stages)
     todo = remaining(planned, done, again)

@@ -22,7 +22,7 @@ def open_store(place: Home) -> "Store":
     """The store of a home in which something was run."""
     from sweeps.store import Store
 
-    if not place.store.exists():
+    if not place.has_store:
         raise ConfigError(f"there is no store in {place.root}. Run a sweep first: osr run digits")
     return Store(place.store)
 

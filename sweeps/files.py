@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow.fs as pafs
 
+SETTLE_S = 0.5  # longer than an upload of a marker or a lease takes
 TEMPORARY = ".tmp"  # how names of files end that are not put in place yet
 
 
@@ -26,20 +30,36 @@ class File:
         return self.name.endswith(TEMPORARY)
 
 
-class Files:
+class Files(ABC):
     """Reads and writes by name below a root; every method may be called by many processes at once.
 
-    A local file is written under a temporary name, synced and put in place, so no reader sees half
-    of one. Objects in a bucket are shown whole or not at all.
+    No reader sees half of a file.
     """
 
-    def __init__(self, uri: str | Path) -> None:
-        """A folder's path, or a URI (s3://, gs://)."""
-        if "://" in str(uri):
-            self._fs, self.root = pafs.FileSystem.from_uri(str(uri))
-        else:
-            self._fs, self.root = pafs.LocalFileSystem(), str(Path(uri).resolve())
-        self._local = isinstance(self._fs, pafs.LocalFileSystem)
+    create_is_exact: ClassVar[bool]  # of two that make a file at the same time one hears False
+
+    def __init__(self, fs: pafs.FileSystem, root: str) -> None:
+        self._fs, self.root = fs, root
+
+    @abstractmethod
+    def write(self, name: str, content: bytes) -> None:
+        """Make a file, or replace it.
+
+        Raises:
+            OSError: no room, no permission.
+        """
+
+    @abstractmethod
+    def create(self, name: str, content: bytes) -> bool:
+        """Make a file; False if there is one.
+
+        Raises:
+            OSError: no room, no permission.
+        """
+
+    @abstractmethod
+    def move(self, name: str, target: str) -> None:
+        """Give a folder another name, unless somebody else just did."""
 
     def path(self, name: str) -> str:
         """Where a name lies, for people."""
@@ -53,41 +73,6 @@ class Files:
         except FileNotFoundError:
             return None
 
-    def write(self, name: str, content: bytes) -> None:
-        """Make a file, or replace it.
-
-        Raises:
-            OSError: no room, no permission.
-        """
-        if self._local:
-            write_atomically(Path(self.path(name)), content)
-            return
-        with self._fs.open_output_stream(self.path(name)) as stream:
-            stream.write(content)
-
-    def create(self, name: str, content: bytes) -> bool:
-        """Make a file; False if there is one (exact where the file system is local).
-
-        Raises:
-            OSError: no room, no permission.
-        """
-        if not self._local:
-            if self.read(name) is not None:
-                return False
-            self.write(name, content)
-            return True
-        path = Path(self.path(name))
-        whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
-        write_atomically(whole, content)
-        try:
-            os.link(whole, path)  # unlike a rename, it fails where the name is taken
-            sync_folder(path.parent)
-        except FileExistsError:
-            return False
-        finally:
-            whole.unlink()
-        return True
-
     def delete(self, name: str) -> None:
         """Remove a file or a folder with all that is in it, if there is one."""
         try:
@@ -97,12 +82,6 @@ class Files:
                 self._fs.delete_file(self.path(name))
         except (FileNotFoundError, NotADirectoryError):
             return
-
-    def move(self, name: str, target: str) -> None:
-        """Give a folder another name, unless somebody else just did."""
-        self._fs.create_dir(self.path(target.rpartition("/")[0]))
-        with contextlib.suppress(FileNotFoundError):
-            self._fs.move(self.path(name), self.path(target))
 
     def sizes(self, names: list[str]) -> dict[str, int]:
         """Bytes of those files that are there."""
@@ -116,6 +95,82 @@ class Files:
             if info.is_file:
                 name = info.path.removeprefix(f"{self.root}/")
                 yield File(name, info.size or 0, (info.mtime_ns or 0) / 1e9)
+
+
+class LocalFiles(Files):
+    """Files are written under a temporary name, synced and put in place."""
+
+    create_is_exact = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(pafs.LocalFileSystem(), str(folder.resolve()))
+
+    def write(self, name: str, content: bytes) -> None:
+        """By a rename."""
+        write_atomically(Path(self.path(name)), content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """By a link, which unlike a rename fails where the name is taken."""
+        path = Path(self.path(name))
+        whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+        write_atomically(whole, content)
+        try:
+            os.link(whole, path)
+            sync_folder(path.parent)
+        except FileExistsError:
+            return False
+        finally:
+            whole.unlink()
+        return True
+
+    def move(self, name: str, target: str) -> None:
+        """By a rename."""
+        self._fs.create_dir(self.path(target.rpartition("/")[0]))
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.move(self.path(name), self.path(target))
+
+
+class BucketFiles(Files):
+    """Objects are shown whole or not at all, and are read back once written.
+
+    There is no "make unless it is there" in all buckets alike: a file is made, and after a while
+    looked at again. Two that make one within that while both find the later one there.
+    """
+
+    create_is_exact = False
+
+    def write(self, name: str, content: bytes) -> None:
+        """By an upload, verified."""
+        self._upload(name, content)
+        if self.read(name) != content:
+            raise OSError("it reads otherwise than it was written")
+
+    def create(self, name: str, content: bytes) -> bool:
+        """By an upload that is still there, unreplaced, after SETTLE_S."""
+        if self.read(name) is not None:
+            return False
+        self._upload(name, content)
+        time.sleep(SETTLE_S)
+        return self.read(name) == content
+
+    def _upload(self, name: str, content: bytes) -> None:
+        with self._fs.open_output_stream(self.path(name)) as stream:
+            stream.write(content)
+
+    def move(self, name: str, target: str) -> None:
+        """By copies."""
+        for file in list(self.below(name)):
+            copy = target + file.name.removeprefix(name)
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.copy_file(self.path(file.name), self.path(copy))
+        self.delete(name)
+
+
+def files_at(uri: str | Path) -> Files:
+    """Those in a folder, given by its path, or in a bucket, given by a URI (s3://, gs://)."""
+    if "://" in str(uri):
+        return BucketFiles(*pafs.FileSystem.from_uri(str(uri)))
+    return LocalFiles(Path(uri))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -47,6 +47,7 @@ class Home:
 
     root: Path
     tracking: str | None = None  # URI of an MLflow server; None: a database in this folder
+    bucket: str | None = None  # URI of a store that several machines reach; None: a folder of this
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.tracking or "")
@@ -58,9 +59,14 @@ class Home:
             )
 
     @property
-    def store(self) -> Path:
-        """Stages' results: the truth."""
-        return self.root / "store"
+    def store(self) -> str:
+        """Path or URI of stages' results: the truth."""
+        return self.bucket or str(self.root.resolve() / "store")
+
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a store to look at; a bucket is believed to be there."""
+        return self.bucket is not None or Path(self.store).exists()
 
     @property
     def tracking_uri(self) -> str:

@@ -230,7 +230,7 @@ def workplace(launch: Launch) -> Workplace:
     """What every worker of a launch is told."""
     store, resources = launch.store, launch.plan.spec.resources
     return Workplace(
-        store=store.uri if "://" in store.uri else str(Path(store.uri).resolve()),
+        store=store.uri,
         data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
         fence=launch.fence,
         code=code_version(),

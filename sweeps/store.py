@@ -28,7 +28,7 @@ from typing import Any
 
 from osr_core.errors import OsrError
 from osr_core.identity import canonical_json
-from sweeps.files import File, Files
+from sweeps.files import File, files_at
 
 FORMAT = "osr-sweeps store 1"
 
@@ -82,7 +82,7 @@ class Store:
         """
         self.uri = str(uri)
         try:
-            self._files = Files(uri)
+            self._files = files_at(uri)
             found = self._files.read("FORMAT")
             if found is None:
                 self._write("FORMAT", FORMAT.encode())
@@ -156,7 +156,8 @@ class Store:
         """Remove what a committed stage no longer needs, artifacts of other attempts included."""
         kept = {_marker(stage_id)}
         kept |= {_artifact(stage_id, name, a["blake2b"]) for name, a in commit.artifacts.items()}
-        for file in self._files.below(_folder(stage_id)):
+        others = self._files.below(_folder(stage_id)) if self._files.create_is_exact else ()
+        for file in others:
             if file.name not in kept and not file.is_temporary:
                 self._files.delete(file.name)
         for name in (f"failures/{stage_id}.json", f"work/{stage_id}.checkpoint"):
