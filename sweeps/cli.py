@@ -15,7 +15,7 @@ from rich.console import Console
 
 from osr_core.errors import ConfigError, DataError, OsrError
 from sweeps import cli_results, cli_store
-from sweeps.home import Home, silence
+from sweeps.home import Home, prepare_environment
 from sweeps.listing import show
 from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 from sweeps.reaper import Reaper
@@ -23,7 +23,7 @@ from sweeps.reaper import Reaper
 if TYPE_CHECKING:
     from sweeps.runner import Launch
 
-silence()
+prepare_environment()
 app = typer.Typer(
     help="Sweep open set recognition experiments and get a paper's tables out.",
     no_args_is_help=True,

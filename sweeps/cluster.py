@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweeps.home import silence
+from sweeps.home import prepare_environment
 
-silence()
+prepare_environment()
 
 import ray  # noqa: E402  (reads its environment at import)
 from ray import tune  # noqa: E402

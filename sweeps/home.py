@@ -23,22 +23,27 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # ten processes for features not used here
     "RAY_AIR_NEW_OUTPUT": "0",  # else Tune prints a banner also when told to be silent
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files per stage that nobody reads
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth, Tune's snapshots are not used
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "600",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # sweeps/shutdown.py has the signals
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+# What our promises rest on, whatever a user has set.
+PROMISED = {
     # A request that MLflow's client repeats by itself can make a second run; we look before we
     # repeat (sweeps/background.py).
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",  # a queue in memory dies with its process
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth, Tune's snapshots are not used
 }
 
 
-def silence() -> None:
-    """Set what Ray and MLflow read at import; a user's own environment wins."""
+def prepare_environment() -> None:
+    """Set what Ray and MLflow read at import; a user's own settings win where no promise is."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    os.environ.update(PROMISED)
 
 
 @dataclass(frozen=True)

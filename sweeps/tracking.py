@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeps.home import Home, silence
+from sweeps.home import Home, prepare_environment
 
-silence()
+prepare_environment()
 
 import mlflow  # noqa: E402  (reads its environment at import)
 import pyarrow as pa  # noqa: E402

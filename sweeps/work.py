@@ -118,6 +118,8 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
 
     Terminations.received = False
     torch.set_num_threads(place.cpus)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()  # of what an attempt that ran out of memory has left
     try:
         make(stage_id, identities, place, Store(place.store))
     except Stopped as stopped:
@@ -125,7 +127,6 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
     except FencedError as error:
         return outcome(retries.INTERRUPTED, error)
     except torch.cuda.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
         return outcome(retries.OUT_OF_MEMORY, error)
     except StoreError as error:
         return outcome(retries.ERROR, error)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.home import silence
+from sweeps.home import prepare_environment
 
-silence()
+prepare_environment()
 
 
 @pytest.fixture(scope="session", autouse=True)
