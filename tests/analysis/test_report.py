@@ -186,7 +186,7 @@ def test_page_works_in_a_browser(page, opened, width):
 
 @needs_chromium
 def test_browser_complains_of_a_foreign_source(page, opened):
-    """So that prepare_environment above means something."""
+    """So that silence above means something."""
     tab = opened(page.replace("</main>", '<img src="http://127.0.0.1:9/x.png"></main>'))
     assert any("Content Security Policy" in complaint for complaint in tab.complaints)
     assert not tab.all_pictures_are_shown()

@@ -77,7 +77,7 @@ def test_losses_are_the_declared_terms(name: str, runs: Runs) -> None:
 @every_method
 @pytest.mark.parametrize("label", [-1, NUM_KNOWN])
 def test_a_label_that_is_not_known_is_refused(name: str, label: int, runs: Runs) -> None:
-    """Unknown classes do not exist in training; prepare_environment would train on them."""
+    """Unknown classes do not exist in training; silence would train on them."""
     method, train = runs.prepared(trial(name, SHORT))
     images, labels, index = next(train.ordered(4))
     wrong = Batch(images, torch.tensor([0, 1, label, 2]), index)
