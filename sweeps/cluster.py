@@ -71,6 +71,11 @@ def gpus_per_stage(resources: Resources) -> float:
     return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
+def nodes_lost() -> int:
+    """How many of the cluster's nodes have died so far."""
+    return sum(not node["Alive"] for node in ray.nodes())
+
+
 def occupied(cpus: int, gpus: float, alone: bool) -> dict[str, float]:
     """What a stage takes of a machine; `alone` takes a whole GPU where others share one."""
     return {"CPU": cpus, "GPU": max(1.0, gpus) if alone and gpus else gpus}
@@ -103,7 +108,8 @@ def execute(
     trainable = tune.with_parameters(StageTrainable, identities=identities, place=place)
     at_once = slots(resources)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
-    searcher = StageSearcher(list(stages), started, retried, ended)
+    several = sum(node["Alive"] for node in ray.nodes()) > 1
+    searcher = StageSearcher(list(stages), started, retried, ended, nodes_lost if several else None)
     on_start(searcher)
     tuner = tune.Tuner(
         tune.with_resources(trainable, bundle),

@@ -4,6 +4,7 @@ Tune's own retries are not used: it does not know whose fault a failure is.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,19 +24,29 @@ Started = Callable[[Stage], None]
 Retried = Callable[[Outcome], None]  # an attempt that came to nothing; there will be another
 Ended = Callable[[Outcome, list[str]], None]  # the outcome, and ids of stages skipped for it
 NODE_WORDS = ("node has died", "preempted", "node was terminated")  # in Ray's reason of a death
+DOUBT_WORDS = "is unavailable"  # there too: the connection is gone, and Ray does not know why yet
+DOUBT_S = 30.0  # Ray notices a lost node by missing heartbeats, after half of that
+LOOK_EVERY_S = 1.0
 
 
 class StageSearcher(Searcher):  # type: ignore[misc]
     """Tune asks it for the next trial and tells it how each one ended."""
 
     def __init__(
-        self, stages: list[Stage], started: Started, retried: Retried, ended: Ended
+        self,
+        stages: list[Stage],
+        started: Started,
+        retried: Retried,
+        ended: Ended,
+        nodes_lost: Callable[[], int] | None = None,
     ) -> None:
+        """`nodes_lost` counts the dead nodes of a cluster of several; None: there is but one."""
         super().__init__(metric="wall_s", mode="min")
         self.frontier = Frontier(stages)
         self.started, self.retried, self.ended = started, retried, ended
         self.stages = {stage.id: stage for stage in stages}
         self.running: dict[str, str] = {}  # Tune's trial id -> stage id
+        self.doubts = Doubts(nodes_lost)
         self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
         self.retries = Retries()
         self.stopping = False
@@ -49,6 +60,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         """The next stage; None: ask again later; FINISHED: there will be no more."""
         if self.stopping or self.frontier.exhausted:
             return Searcher.FINISHED  # type: ignore[no-any-return]
+        for outcome in self.doubts.settled(time.monotonic()):
+            self._follow(outcome)
         stage = self.frontier.next(time.monotonic())
         if stage is None:
             return None
@@ -67,29 +80,31 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 
     def on_death(self, trial_id: str, message: str) -> None:
         """The process of a running stage is gone; Ray's words say whether its node is, too."""
-        if trial_id not in self.running:
-            return
-        node = any(word in message for word in NODE_WORDS)
-        cause = retries.NODE_LOST if node else retries.WORKER_DIED
-        stage_id = self.running[trial_id]
-        reason = f"{cause}: {message.strip().splitlines()[-1]}" if message.strip() else cause
-        outcome = Outcome(
-            stage_id=stage_id, wall_s=0.0, cause=cause, reason=reason, traceback=message
-        )
-        self._settle(trial_id, outcome)
-
-    def _settle(self, trial_id: str, outcome: Outcome) -> None:
-        stage_id = self.running.pop(trial_id, None)
+        stage_id = self.running.get(trial_id)
         if stage_id is None:
             return
+        node = any(word in message for word in NODE_WORDS)
+        outcome = death(stage_id, retries.NODE_LOST if node else retries.WORKER_DIED, message)
+        if DOUBT_WORDS in message and self.doubts.are_possible:
+            del self.running[trial_id]
+            self.doubts.add(outcome, time.monotonic())
+        else:
+            self._settle(trial_id, outcome)
+
+    def _settle(self, trial_id: str, outcome: Outcome) -> None:
+        if self.running.pop(trial_id, None) is not None:
+            self._follow(outcome)
+
+    def _follow(self, outcome: Outcome) -> None:
+        """Release, repeat or skip."""
         try:
-            self._follow(stage_id, outcome)
+            self._tell(outcome)
         except OsrError as error:  # such as a full disk; Tune would take it for the trial's
             self.problem = error
             self.stop()
 
-    def _follow(self, stage_id: str, outcome: Outcome) -> None:
-        """Release, repeat or skip, and tell the runner."""
+    def _tell(self, outcome: Outcome) -> None:
+        stage_id = outcome.stage_id
         skipped: list[str] = []
         if outcome.cause is None:
             self.frontier.finish(stage_id)
@@ -113,6 +128,53 @@ class StageSearcher(Searcher):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher into snapshots that are never read."""
         return {}
+
+
+class Doubts:
+    """Deaths of which it is not known yet whether the whole node died.
+
+    They wait for Ray to miss the node. If it does not within DOUBT_S, the worker died by itself.
+    """
+
+    def __init__(self, nodes_lost: Callable[[], int] | None) -> None:
+        self._nodes_lost = nodes_lost
+        self._before = nodes_lost() if nodes_lost else 0
+        self._looked_at = -math.inf
+        self._open: list[tuple[float, Outcome]] = []  # since when, what it is if no node is lost
+
+    @property
+    def are_possible(self) -> bool:
+        """Whether the loss of a node leaves somebody to doubt."""
+        return self._nodes_lost is not None
+
+    def add(self, outcome: Outcome, now: float) -> None:
+        """A process died, and its node may have."""
+        self._open.append((now, outcome))
+
+    def settled(self, now: float) -> list[Outcome]:
+        """Outcomes that are certain by now."""
+        if not self._open or self._nodes_lost is None or now < self._looked_at + LOOK_EVERY_S:
+            return []
+        self._looked_at = now
+        lost = self._nodes_lost()
+        if lost > self._before:
+            self._before = lost
+            found = [
+                death(outcome.stage_id, retries.NODE_LOST, outcome.traceback or "")
+                for _, outcome in self._open
+            ]
+            self._open = []
+            return found
+        found = [outcome for since, outcome in self._open if now > since + DOUBT_S]
+        self._open = [each for each in self._open if now <= each[0] + DOUBT_S]
+        return found
+
+
+def death(stage_id: str, cause: str, message: str) -> Outcome:
+    """How an attempt ended whose process is gone; `message` is Ray's."""
+    lines = message.strip().splitlines()
+    reason = f"{cause}: {lines[-1]}" if lines else cause
+    return Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=reason, traceback=message)
 
 
 class Deaths(tune.Callback):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from osr_core.stage import Stage
 from sweeps import retries, work
 from sweeps.cluster import occupied
 from sweeps.retries import RETRIES
-from sweeps.searcher import StageSearcher
+from sweeps.searcher import DOUBT_S, Doubts, StageSearcher
 from sweeps.store import Store, StoreError
 
 STAGE = Stage(kind="noop", config={"method": {"name": "noop"}, "task": {}})
@@ -151,3 +151,27 @@ def test_repeated_attempts_are_on_record(tmp_path: Path):
     store = Store(tmp_path)
     store.save_retry(STAGE.id, retries.OUT_OF_MEMORY, "2.00 GiB")
     assert [attempt["reason"] for attempt in store.retries(STAGE.id)] == ["SIGKILL", "2.00 GiB"]
+
+
+@pytest.mark.parametrize("node_dies", [True, False])
+def test_whose_fault_a_lost_connection_is_is_known_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node_dies: bool
+):
+    """The stage waits until Ray misses the node, or has had time to."""
+    now, lost = [1000.0], [2]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    sweep = Sweep(tmp_path)
+    sweep.searcher.doubts = Doubts(lambda: lost[0])
+    sweep.searcher.suggest("0")
+    sweep.searcher.on_death("0", "The actor 17 is unavailable: Socket closed")
+    now[0] += DOUBT_S / 2
+    assert sweep.searcher.suggest("1") is None
+    assert sweep.retried == []
+    lost[0] += node_dies
+    now[0] += 2 if node_dies else DOUBT_S
+    sweep.searcher.suggest("1")
+    now[0] += 2
+    (outcome,) = sweep.retried
+    assert outcome.cause == (retries.NODE_LOST if node_dies else retries.WORKER_DIED)
+    assert "Socket closed" in str(outcome.reason)
+    assert sweep.searcher.running or sweep.searcher.suggest("2") is not None
