@@ -57,6 +57,7 @@ class BackgroundTracking:
                 self._send(tracker)
                 if self._closing_at is not None and self._queue.empty():
                     tracker.close(self._status)
+                    self.problem = "; ".join(tracker.refused.values()) or None
                     return
                 self._take(timeout=None)
                 wait = FIRST_WAIT_S

@@ -46,6 +46,7 @@ Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
 
 PARENT = "mlflow.parentRunId"
 ARRIVED = "arrived_at_s"  # when MLflow held all of a finished run; for `osr export --since`
+REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # asking again would not help
 METRICS_PER_CALL = 900  # MLflow takes 1,000 metrics, params and tags in one call
 
 
@@ -63,6 +64,7 @@ class Tracker:
     run_ids: dict[str, str] = field(default_factory=dict)  # by stage id
     finished: set[str] = field(default_factory=set)  # ids of stages whose runs are complete
     failed: set[str] = field(default_factory=set)  # ids of stages whose runs give a reason
+    refused: dict[str, str] = field(default_factory=dict)  # by stage id, why
     parent_id: str = ""
 
     def open(self) -> None:
@@ -98,9 +100,20 @@ class Tracker:
                 self.failed.add(stage_id)
 
     def record(self, stage: Stage) -> None:
-        """Bring the run of one stage up to date with the store; does nothing the second time."""
-        if stage.id in self.finished:
+        """Bring the run of one stage up to date with the store; does nothing the second time.
+
+        What MLflow will never take is noted in `refused`; it must not hold up the other stages.
+        """
+        if stage.id in self.finished or stage.id in self.refused:
             return
+        try:
+            self._record(stage)
+        except MlflowException as error:
+            if error.error_code not in REFUSALS:
+                raise
+            self.refused[stage.id] = f"{self.plan.describe(stage)}: {error.message}"
+
+    def _record(self, stage: Stage) -> None:
         if self.store.committed([stage.id]):
             try:
                 self._record_commit(stage, self.store.read_commit(stage.id))
@@ -310,6 +323,8 @@ def synchronise(
     try:
         tracker = make_tracker(plan, store, home, commit, pictures)
         tracker.close("FINISHED" if len(done) == len(plan.trials) else "FAILED")
+        if tracker.refused:
+            raise MlflowException("; ".join(tracker.refused.values()))
     except (MlflowException, OSError) as error:
         raise TrackingError(
             f"MLflow at {home.tracking_uri} does not take the runs: {error}. Results are safe on "

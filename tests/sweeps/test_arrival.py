@@ -127,3 +127,16 @@ def test_a_driver_that_was_taken_over_writes_nothing(tmp_path: Path):
     runs = tracker._all_runs()
     assert len(runs) == 2
     assert {run.info.status for run in runs if "stage_id" not in run.data.tags} == {"RUNNING"}
+
+
+def test_a_run_that_is_refused_holds_up_no_other(tmp_path: Path):
+    """MLflow takes no metric of that name; all other runs are written, and it is said."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    first, *others = plan.stages.values()
+    store.delete([f"stages/{first.id[:2]}/{first.id}"])
+    store.commit(first.id, first.identity, {}, {"what?!": 1.0}, started_at=1.0, host="here")
+    with pytest.raises(TrackingError, match=r"what\?!"):
+        synchronise(plan, store, home, "abc")
+    tracker = make_tracker(plan, store, home, "abc")
+    assert tracker.finished == {stage.id for stage in others}
