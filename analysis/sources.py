@@ -118,7 +118,8 @@ class Source:
         if len(found) != 1:
             raise ConfigError(
                 f"trial '{self.trial}' fits {len(found)} of the {len(self.runs)} finished trials "
-                f"of sweep {self.plan.sweep}; give more of its id (runs.parquet has them)."
+                f"of sweep {self.plan.sweep}. Ids are in the column trial_id of runs.parquet, and "
+                "in the report under Trials."
             )
         return found[0]
 

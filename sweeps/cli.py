@@ -151,7 +151,8 @@ def tell(launch: "Launch") -> None:
         typer.echo("stopped; what was done is saved. Run the same command to go on.")
         return
     for trial, reason in missing:
-        console.print(f"missing {trial.label}: {reason}", markup=False, style="red", soft_wrap=True)
+        about = launch.plan.describe(trial.score).removeprefix("score ")
+        console.print(f"missing {about}: {reason}", markup=False, style="red", soft_wrap=True)
     for label in launch.unmade:
         console.print(f"damaged and not made again: {label}", style="red", soft_wrap=True)
     if launch.tracking_problem:

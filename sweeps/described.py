@@ -27,18 +27,10 @@ def trial_of(plan: Plan, stage: Stage) -> PlannedTrial:
 
 def run_name(plan: Plan, stage: Stage) -> str:
     """For people: "CAC cifar10/3 anchor_weight=0.2 seed 0"; settings that never differ are left."""
-    method, settings = stage.config["method"]["name"], stage.config
-    if stage.kind == "score":
-        trial = trial_of(plan, stage)
-        settings = {"method": trial.hyperparameters, "training": trial.training}
-        settings |= {"backbone": trial.backbone}
-    known = dict(settings["method"])
-    for part in ("training", "backbone"):
-        known |= {f"{part}.{key}": value for key, value in settings.get(part, {}).items()}
-    differing = [f"{key}={known[key]}" for key in plan.varied.get(method, ()) if key in known]
-    if stage.kind == "score":
-        return " ".join([trial.title, trial.split.id, *differing, f"seed {trial.seed}"])
-    return " ".join([plan.describe(stage), *differing])
+    if stage.kind != "score":
+        return plan.describe(stage)
+    trial = trial_of(plan, stage)
+    return f"{trial.title} {trial.split.id}{plan.differing(stage)} seed {trial.seed}"
 
 
 def tags_of(plan: Plan, stage: Stage, commit: str) -> dict[str, str]:

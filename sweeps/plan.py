@@ -111,13 +111,28 @@ class Plan:
         """For people: "fit cac digits/3 seed 0", "score mls digits/3 seed 0"."""
         config = stage.config
         if stage.kind == "score":
-            return f"score {self.trials_of[stage.id][0].label}"
+            return f"score {self.trials_of[stage.id][0].label}{self.differing(stage)}"
         words = [stage.kind, config["method"]["name"]]
         words.append(f"{config['task']['dataset']}/{config['task']['split']}")
         if stage.kind == "fit":
             words.append(f"seed {config['seed']}")
             words += [f"member {config['member']}"] if config["member"] else []
-        return " ".join(words)
+        return " ".join(words) + self.differing(stage)
+
+    def differing(self, stage: Stage) -> str:
+        """What tells a stage from its method's others: " anchor_weight=0.2", or nothing."""
+        settings = stage.config
+        method = settings.get("method", {}).get("name", "")
+        if stage.kind == "score":
+            trial = next(t for t in self.trials_of[stage.id] if t.id == stage.id)
+            settings = {"method": trial.hyperparameters, "training": trial.training}
+            settings |= {"backbone": trial.backbone}
+        known = dict(settings.get("method", {}))
+        for part in ("training", "backbone"):
+            known |= {f"{part}.{key}": value for key, value in settings.get(part, {}).items()}
+        return "".join(
+            f" {key}={known[key]}" for key in self.varied.get(method, ()) if key in known
+        )
 
     def kinds(self) -> dict[str, int]:
         """Number of stages by kind."""

@@ -32,6 +32,7 @@ from osr_core.recipes import Training
 from sweeps.home import SWEEP_NAME
 from sweeps.planned import Missing, leave_out
 
+FORMS = {"dict_type": "a mapping, such as {softmax: {}}", "list_type": "a list, such as [0, 1]"}
 OVERRIDES = ("training", "backbone")  # settings of a method that are not its own hyperparameters
 
 
@@ -302,6 +303,8 @@ def _sentences(detail: Any) -> list[str]:
     if isinstance(raised, ConfigError):
         return [f"{place}: {problem}" for problem in raised.problems]
     message = str(raised) if raised else f"{detail['msg']}, not {detail['input']!r}."
+    if detail["type"] in FORMS:
+        message = f"must be {FORMS[detail['type']]}, not {detail['input']!r}."
     return [f"{place}: {message}"]
 
 

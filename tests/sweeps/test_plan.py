@@ -202,3 +202,13 @@ def test_what_no_fit_measures_cannot_be_kept(training: dict[str, object], said: 
     spec = parse_spec({**values, "methods": {"cac": {}, "softmax": {}}}, "s")
     with pytest.raises(ConfigError, match=said):
         make_plan(spec, {"digits/train": "a", "digits/test": "b"})
+
+
+def test_stages_of_a_grid_are_told_apart() -> None:
+    """In progress, status and MLflow alike; what does not differ is not said."""
+    methods = {"softmax": {}, "cac": {"anchor_weight": [0.05, 0.1]}}
+    plan = plan_of({"name": "x", "datasets": ["digits"], "splits": [0], "methods": methods})
+    labels = [plan.describe(stage) for stage in plan.stages.values()]
+    assert len(set(labels)) == len(labels)
+    assert "fit cac digits/0 seed 0 anchor_weight=0.05" in labels
+    assert "score softmax digits/0 seed 0" in labels
