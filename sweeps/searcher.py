@@ -187,6 +187,8 @@ class Deaths(tune.Callback):  # type: ignore[misc]
         """Called after Tune gave the trial up; it has just written why into a local file."""
         written = Path(trial.error_file) if trial.error_file else None
         message = written.read_text() if written and written.exists() else ""
+        if trial.pickled_error_file:  # Tune would read it back at the end
+            Path(trial.pickled_error_file).unlink(missing_ok=True)
         self.searcher.on_death(trial.trial_id, message)
 
     def __getstate__(self) -> dict[str, Any]:

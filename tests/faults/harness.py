@@ -169,6 +169,7 @@ def check_invariants(sweep: Sweep, reference: Sweep, *, clock: bool = True) -> N
             assert commits[upstream]["finished_at"] <= commits[stage_id]["started_at"] + 1e-3, (
                 f"{stage['label']} was started before its input was committed"
             )
+    assert not list((sweep.home / "ray").rglob("error.pkl")), "a pickle that would be read back"
     check_mlflow(sweep, set(stages))
     for name in ("runs.parquet", "scores.parquet"):
         assert sweep.export(name) == reference.export(name), f"{name} differs"
