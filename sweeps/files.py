@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pyarrow.fs as pafs
 
-SETTLE_S = 0.5  # longer than an upload of a marker or a lease takes
+SETTLE_S = 1.0  # longer than an upload of a marker or a lease takes
 TEMPORARY = ".tmp"  # how names of files end that are not put in place yet
 
 

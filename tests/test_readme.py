@@ -39,7 +39,11 @@ def test_every_page_that_it_links_is_there() -> None:
 def test_the_demo_ends_with_the_report() -> None:
     """A user who has seen the table wants the pictures next; `osr report` prints where they are."""
     dry = subprocess.run(
-        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     *_, run, said, report = dry.stdout.splitlines()
     assert run.endswith("osr run digits")

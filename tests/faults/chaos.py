@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from osr_core.tensors import from_bytes
+from sweeps.home import prepare_environment
 from sweeps.store import Store
 from tests.faults.harness import Sweep, check_invariants, family, free_port, title, workers
 from tests.faults.test_tracking import MlflowServer
@@ -134,6 +135,7 @@ class Chaos:
 
 def main() -> None:
     """CHAOS_KILLS (50) and CHAOS_SEED (1) come from the environment."""
+    prepare_environment()  # also of the tracking servers
     kills, seed = int(os.environ.get("CHAOS_KILLS", "50")), int(os.environ.get("CHAOS_SEED", "1"))
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -85,8 +85,9 @@ def test_of_attempts_that_end_together_the_result_is_whole(store: Store):
     assert content == content[:1] * 100
 
 
-def test_of_drivers_that_begin_together_one_runs(store: Store):
-    """The others see who was faster."""
+def test_of_drivers_that_begin_together_one_runs(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """The others see who was faster; a busy machine may need seconds for an upload."""
+    monkeypatch.setattr(files, "SETTLE_S", 6.0)
     start, won, refused = threading.Barrier(4), [], []
     over = threading.Event()
 
@@ -95,7 +96,7 @@ def test_of_drivers_that_begin_together_one_runs(store: Store):
         try:
             with Lease(store, "digits", take_over=False) as lease:
                 won.append(lease.number)
-                over.wait(10)
+                over.wait(60)
         except LeaseHeldError as error:
             refused.append(str(error))
             if len(refused) == 3:
