@@ -1,9 +1,9 @@
 """The store in a bucket: the same promises, on a file system that has neither links nor renames.
 
-The bucket here is one in memory, which all threads of this process share.
+The bucket here is one in memory.
 """
 
-import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -11,11 +11,10 @@ import pytest
 
 from osr_core.errors import ConfigError
 from sweeps import files
-from sweeps.lease import Lease, LeaseHeldError
 from sweeps.options import at
 from sweeps.runner import plan_with_data
 from sweeps.spec import parse_spec
-from sweeps.store import DamagedError, Store, StoreError
+from sweeps.store import DamagedError, Fence, FencedError, Store, StoreError
 from sweeps.work import Workplace, make
 
 ID = "3f" + "0" * 30
@@ -68,46 +67,37 @@ def test_the_first_commit_stays_and_damage_is_seen(store: Store):
     assert store.committed([ID]) == set()
 
 
-def test_of_attempts_that_end_together_the_result_is_whole(store: Store):
+def test_of_two_that_make_an_object_at_once_the_later_has_made_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    """Both see that it is not there, and upload; after a while both find the later one's."""
+    other = {"pid": 2, "host": "there"}
+
+    def upload_of_the_other(seconds: float) -> None:
+        store.write_lease("digits", 1, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", upload_of_the_other)
+        assert not store.create_lease("digits", 1, {"pid": 1, "host": "here"})
+    assert store.latest_lease("digits") == (1, other)
+    assert not store.create_lease("digits", 1, {"pid": 3, "host": "elsewhere"})
+    assert store.create_lease("digits", 2, {"pid": 3, "host": "elsewhere"})
+    with pytest.raises(FencedError, match="process 3 on elsewhere"):
+        store.check_fence(Fence("digits", 1))
+
+
+def test_an_attempt_that_ends_second_leaves_the_first_ones_artifacts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
     """Whichever marker stays, the artifacts that it names are there."""
-    start = threading.Barrier(8)
 
-    def attempt(number: int) -> None:
-        start.wait()
-        leave(store, bytes([number]) * 100)
+    def commit_of_the_other(seconds: float) -> None:
+        monkeypatch.undo()
+        leave(store, b"other")
 
-    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    content = store.read(ID, "a.bin")
-    assert content == content[:1] * 100
-
-
-def test_of_drivers_that_begin_together_one_runs(store: Store, monkeypatch: pytest.MonkeyPatch):
-    """The others see who was faster; a busy machine may need seconds for an upload."""
-    monkeypatch.setattr(files, "SETTLE_S", 6.0)
-    start, won, refused = threading.Barrier(4), [], []
-    over = threading.Event()
-
-    def drive() -> None:
-        start.wait()
-        try:
-            with Lease(store, "digits", take_over=False) as lease:
-                won.append(lease.number)
-                over.wait(60)
-        except LeaseHeldError as error:
-            refused.append(str(error))
-            if len(refused) == 3:
-                over.set()
-
-    threads = [threading.Thread(target=drive) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (won, len(refused)) == ([1], 3)
+    monkeypatch.setattr(time, "sleep", commit_of_the_other)
+    leave(store)
+    assert store.read(ID, "a.bin") == b"weights"
 
 
 def test_an_upload_that_arrives_otherwise_is_no_result(
