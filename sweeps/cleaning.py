@@ -41,7 +41,7 @@ def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:
     for top, depth in DEPTHS.items():
         for file in store.files(top):
             parts = file.name.split("/")
-            stage_id = parts[depth - 1].removeprefix(".")[:32]
+            stage_id = stage_of(file.name)
             is_needed = stage_id in needed and (top != "damaged" or stage_id in awaited)
             if is_needed and not file.is_temporary:
                 continue
@@ -52,3 +52,9 @@ def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:
                 results.add(name)
     latest = time.time() - DAY_S
     return {n: size for n, size in sizes.items() if n in results or written[n] < latest}
+
+
+def stage_of(name: str) -> str:
+    """The id of the stage to which a file or folder of the store belongs."""
+    parts = name.split("/")
+    return parts[DEPTHS[parts[0]] - 1].removeprefix(".")[:32]

@@ -23,7 +23,11 @@ def export(
     home: HomeOption = DEFAULT_HOME,
     since: Annotated[
         datetime | None,
-        typer.Option(help="Read only what reached MLflow then or later; keep the others' rows."),
+        typer.Option(
+            metavar="DATE",
+            help="Read only what reached MLflow then or later (2026-01-31, 2026-01-31T15:00:00); "
+            "keep the others' rows.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -97,14 +97,16 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Delete results that none of the named sweeps needs, after showing what goes."""
-    from sweeps.cleaning import check_idle
+    from sweeps.cleaning import check_idle, stage_of
     from sweeps.lease import Lease
 
     store = open_store(at(home))
     check_idle(store)
     shown = unneeded_by(store, keep)
+    labels = stage_labels(store)
     for name in sorted(shown):
-        typer.echo(f"{shown[name]:>12} bytes  {name}")
+        label = labels.get(stage_of(name), "of no sweep's plan")
+        typer.echo(f"{shown[name] / 1e6:>9.1f} MB  {name}  {label}")
     size = sum(shown.values()) / 1e6
     typer.echo(f"{len(shown)} folders and files, {size:.1f} MB, needed by no sweep kept")
     if shown and (yes or typer.confirm("Delete them?")):
@@ -113,6 +115,15 @@ def gc(
                 leases.enter_context(Lease(store, name, take_over=False))
             store.delete(shown.keys() & unneeded_by(store, keep).keys())
         typer.echo("deleted")
+
+
+def stage_labels(store: "Store") -> dict[str, str]:
+    """By stage id, what people call the stage and a sweep that has it."""
+    return {
+        stage["stage_id"]: f"{stage['label']} ({name})"
+        for name in store.sweeps()
+        for stage in sweep_record(store, name)["stages"]
+    }
 
 
 def unneeded_by(store: "Store", keep: list[str] | None) -> dict[str, int]:

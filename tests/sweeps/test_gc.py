@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Store:
     for stage_id in (NEEDED, OTHER):
         made.commit(stage_id, {}, {"a.bin": b"weights"}, {}, started_at=1.0, host="here")
     for name in ("small", "running"):
-        made.save_sweep(name, {"trials": [], "stages": [{"stage_id": NEEDED}]})
+        made.save_sweep(name, {"trials": [], "stages": [{"stage_id": NEEDED, "label": "needed"}]})
     return made
 
 
@@ -56,6 +56,20 @@ def test_a_result_that_no_sweep_needs_goes(store: Store) -> None:
     assert store.committed([NEEDED, OTHER]) == {NEEDED}
     assert store.read(NEEDED, "a.bin") == b"weights"
     assert unneeded(store, {NEEDED}) == {}
+
+
+def test_what_goes_is_called_by_its_name(store: Store) -> None:
+    """A hash tells nobody what would be lost; a temporary file's stage is known, too."""
+    stage = {"stage_id": OTHER, "label": "fit cac digits/3 seed 0"}
+    store.save_sweep("old", {"trials": [], "stages": [stage]})
+    place(store, f"work/.{OTHER}.checkpoint.6c3d.tmp", days=2)
+    place(store, f"work/{YOUNG}.checkpoint", days=2)
+    lines = gc(store, "small", answer="n\n").stdout.splitlines()
+    assert dict(line.split(maxsplit=3)[2:] for line in lines[:3]) == {
+        f"stages/4a/{OTHER}": "fit cac digits/3 seed 0 (old)",
+        f"work/.{OTHER}.checkpoint.6c3d.tmp": "fit cac digits/3 seed 0 (old)",
+        f"work/{YOUNG}.checkpoint": "of no sweep's plan",
+    }
 
 
 def test_without_a_yes_nothing_goes(store: Store) -> None:
@@ -115,7 +129,7 @@ def test_a_sweep_that_begins_at_the_question_is_safe(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that has claimed what was shown, or is running, when the answer comes."""
-    record = {"trials": [], "stages": [{"stage_id": OTHER}]}
+    record = {"trials": [], "stages": [{"stage_id": OTHER, "label": "other"}]}
 
     def claim(*_: object) -> bool:
         store.save_sweep("new", record)
