@@ -132,7 +132,7 @@ def empty_launch(folder: Path) -> dict[str, float]:
     spec, home = spec_of("done", FINISHED), Home(folder / "done")
     plan, store = plan_with_data(spec, None), Store(home.store)
     for stage in plan.stages.values():
-        store.commit(stage.id, stage.identity, {}, {}, started_at=0.0, host="bench")
+        store.commit(stage.id, stage.identity, {}, {}, started_at=0.0, wall_s=1.0, host="bench")
     record = plan_record(plan, code_version())
     store.save_sweep(spec.name, record)
     store.mark_tracked(spec.name, tracking_state(home, record))

@@ -2,7 +2,8 @@
 
     FORMAT                         the version of this layout
     stages/3f/3f9a.../NAME         artifacts; each carries its checksum in its name
-    stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there
+    stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there; it
+                                   holds the checksum of its other entries
     work/3f9a....checkpoint        the state of an unfinished fit
     work/3f9a....progress          how many epochs it has behind it, for people
     retries/3f9a....json           attempts at a stage that came to nothing and were repeated
@@ -27,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from osr_core.errors import OsrError
-from osr_core.identity import canonical_json
+from osr_core.identity import canonical_json, digest
 from sweeps.files import File, files_at
 
-FORMAT = "osr-sweeps store 1"
+FORMAT = "osr-sweeps store 2"
 
 
 class StoreError(OsrError):
@@ -61,14 +62,14 @@ class Commit:
     artifacts: Mapping[str, Mapping[str, Any]]  # name -> {"bytes": ..., "blake2b": ...}
     metrics: Mapping[str, float]
     started_at: float  # seconds since 1970; metric points in MLflow carry these times
-    finished_at: float
+    wall_s: float  # how long the attempt took that finished the stage, whatever clocks were set
     host: str
     code: str = ""  # the version of the code that made it
 
     @property
-    def wall_s(self) -> float:
-        """How long the attempt that finished the stage took."""
-        return self.finished_at - self.started_at
+    def finished_at(self) -> float:
+        """Seconds since 1970."""
+        return self.started_at + self.wall_s
 
 
 class Store:
@@ -113,6 +114,7 @@ class Store:
         metrics: Mapping[str, float],
         *,
         started_at: float,
+        wall_s: float,
         host: str,
         code: str = "",
         fence: Fence | None = None,
@@ -135,12 +137,12 @@ class Store:
             },
             metrics=metrics,
             started_at=started_at,
-            finished_at=time.time(),
+            wall_s=wall_s,
             host=host,
             code=code,
         )
         self.check_fence(fence)
-        if not self._mark(stage_id, canonical_json(asdict(commit)).encode()):
+        if not self._mark(stage_id, _marker_content(commit)):
             commit = self.read_commit(stage_id)
         self._tidy(stage_id, commit)
         return commit
@@ -174,8 +176,11 @@ class Store:
         if content is None:
             raise StoreError(f"stage {stage_id} is not in store {self.uri}; run its sweep first")
         try:
-            return Commit(**json.loads(content))
-        except (ValueError, TypeError) as error:
+            fields = json.loads(content)
+            if fields.pop("checksum") != digest(fields):
+                raise ValueError("it does not match its checksum")
+            return Commit(**fields)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             path = self._files.path(_marker(stage_id))
             raise DamagedError(f"{path} is damaged: {error}") from error
 
@@ -380,6 +385,11 @@ def _folder(stage_id: str) -> str:
 
 def _marker(stage_id: str) -> str:
     return f"{_folder(stage_id)}/commit.json"
+
+
+def _marker_content(commit: Commit) -> bytes:
+    fields = asdict(commit)
+    return canonical_json({**fields, "checksum": digest(fields)}).encode()
 
 
 def _artifact(stage_id: str, name: str, checksum: str) -> str:

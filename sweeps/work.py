@@ -141,7 +141,7 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
     """See to it that a stage is committed; an input found damaged is made again first."""
     if store.committed([stage_id]):
         return
-    identity, started_at = identities[stage_id], time.time()
+    identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
     inputs = {}
     for role, upstream in identity["inputs"].items():
         try:
@@ -168,6 +168,7 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
         {**result.artifacts, **samples.artifacts()},
         result.metrics,
         started_at=started_at,
+        wall_s=time.monotonic() - began,
         host=f"{socket.gethostname()}:{os.getpid()}",
         code=place.code,
         fence=place.fence,

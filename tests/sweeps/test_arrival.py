@@ -46,7 +46,13 @@ def finished(home: Home) -> tuple[Plan, Store]:
     metrics = {f"test/{name}": 0.5 for name in METRICS}
     for stage in plan.stages.values():
         store.commit(
-            stage.id, stage.identity, left[stage.kind], metrics, started_at=1.0, host="here"
+            stage.id,
+            stage.identity,
+            left[stage.kind],
+            metrics,
+            started_at=1.0,
+            wall_s=1.0,
+            host="here",
         )
     return plan, store
 
@@ -135,7 +141,9 @@ def test_a_run_that_is_refused_holds_up_no_other(tmp_path: Path):
     plan, store = finished(home)
     first, *others = plan.stages.values()
     store.delete([f"stages/{first.id[:2]}/{first.id}"])
-    store.commit(first.id, first.identity, {}, {"what?!": 1.0}, started_at=1.0, host="here")
+    store.commit(
+        first.id, first.identity, {}, {"what?!": 1.0}, started_at=1.0, wall_s=1.0, host="here"
+    )
     with pytest.raises(TrackingError, match=r"what\?!"):
         synchronise(plan, store, home, "abc")
     tracker = make_tracker(plan, store, home, "abc")

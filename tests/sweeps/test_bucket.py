@@ -36,7 +36,7 @@ def store() -> Store:
 
 def leave(store: Store, content: bytes = b"weights") -> None:
     """Commit a small stage."""
-    store.commit(ID, {}, {"a.bin": content}, {"x": 0.5}, started_at=1.0, host="here")
+    store.commit(ID, {}, {"a.bin": content}, {"x": 0.5}, started_at=1.0, wall_s=1.0, host="here")
 
 
 def test_a_sweeps_stages_go_from_the_bucket_to_the_bucket(store: Store):

@@ -26,7 +26,9 @@ def store(tmp_path: Path) -> Store:
     """One sweep, which needs one of two results."""
     made = Store(tmp_path / "home" / "store")
     for stage_id in (NEEDED, OTHER):
-        made.commit(stage_id, {}, {"a.bin": b"weights"}, {}, started_at=1.0, host="here")
+        made.commit(
+            stage_id, {}, {"a.bin": b"weights"}, {}, started_at=1.0, wall_s=1.0, host="here"
+        )
     for name in ("small", "running"):
         made.save_sweep(name, {"trials": [], "stages": [{"stage_id": NEEDED, "label": "needed"}]})
     return made
@@ -154,6 +156,6 @@ def test_a_damaged_result_that_awaits_its_remaking_stays(store: Store) -> None:
     store.set_aside(NEEDED)
     gc(store, "--yes")
     assert store.to_make_again([NEEDED]) == {NEEDED}
-    store.commit(NEEDED, {}, {"a.bin": b"weights"}, {}, started_at=1.0, host="here")
+    store.commit(NEEDED, {}, {"a.bin": b"weights"}, {}, started_at=1.0, wall_s=1.0, host="here")
     gc(store, "--yes")
     assert list((Path(store.uri) / "damaged").iterdir()) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.lease import Lease
-from sweeps.store import FORMAT, Store, StoreError
+from sweeps.store import FORMAT, DamagedError, Store, StoreError
 
 ID = "3f" + "0" * 30
 IDENTITY = {"kind": "score", "config": {}, "inputs": {}, "version": 1}
@@ -17,7 +17,7 @@ IDENTITY = {"kind": "score", "config": {}, "inputs": {}, "version": 1}
 def leave(store: Store, content: bytes = b"weights") -> None:
     """Commit a small stage."""
     artifacts = {"a.bin": content, "b.bin": b"more"}
-    store.commit(ID, IDENTITY, artifacts, {"x": 0.5}, started_at=1.0, host="here")
+    store.commit(ID, IDENTITY, artifacts, {"x": 0.5}, started_at=1.0, wall_s=1.0, host="here")
 
 
 def test_a_committed_stage_reads_back_as_it_was_left(tmp_path: Path):
@@ -48,7 +48,9 @@ def test_attempts_that_end_at_the_same_time_leave_one_whole_result(tmp_path: Pat
         for stage_id in rounds:
             start.wait()
             artifacts = {"a.bin": bytes([number]) * 1000}
-            store.commit(stage_id, IDENTITY, artifacts, {}, started_at=1.0, host=str(number))
+            store.commit(
+                stage_id, IDENTITY, artifacts, {}, started_at=1.0, wall_s=1.0, host=str(number)
+            )
 
     threads = [threading.Thread(target=attempt, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -109,13 +111,22 @@ def test_a_damaged_artifact_is_refused_by_name(tmp_path: Path, damage: bytes | N
         store.read(ID, "a.bin")
 
 
-def test_a_damaged_marker_names_its_file(tmp_path: Path):
-    """The message says which folder to delete."""
+@pytest.mark.parametrize(
+    ("healthy", "damaged"),
+    [(b'{"', b'"{'), (b'"x":0.5', b'"x":0.7'), (b'"checksum":', b'"Checksum":')],
+    ids=["no JSON", "another number", "no checksum"],
+)
+def test_a_damaged_marker_is_refused_by_name(tmp_path: Path, healthy: bytes, damaged: bytes):
+    """Metrics stand nowhere else: one flipped digit would reach the table."""
     store = Store(tmp_path)
     leave(store)
-    (tmp_path / "stages" / "3f" / ID / "commit.json").write_text("{")
-    with pytest.raises(StoreError, match=r"commit\.json is damaged"):
+    path = tmp_path / "stages" / "3f" / ID / "commit.json"
+    assert healthy in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(healthy, damaged, 1))
+    with pytest.raises(DamagedError, match=r"commit\.json is damaged"):
         store.read_commit(ID)
+    store.set_aside(ID)
+    assert store.to_make_again([ID]) == {ID}
 
 
 def test_a_store_of_another_version_is_refused(tmp_path: Path):
