@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
+from osr_core.backbones import BACKBONES
 from osr_core.config import build
 from osr_core.context import EMBEDDINGS, HISTORY, SCORES, WEIGHTS, Context, Result, ScoreContext
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
+from osr_core.errors import ConfigError
 from osr_core.identity import generator_for, seed_for
-from osr_core.methods import Method
+from osr_core.methods import Method, method_named
 from osr_core.methods.pmal.stage import mine
 from osr_core.metrics import evaluate
 from osr_core.recipes import Training
@@ -34,6 +36,7 @@ __all__ = [
     "Result",
     "ScoreContext",
     "StageFunction",
+    "check_code",
     "run_stage",
 ]
 
@@ -133,6 +136,31 @@ KINDS: dict[str, StageFunction] = {
     "noop": noop,
 }
 assert KINDS.keys() == VERSIONS.keys()
+
+
+def check_code(identity: Mapping[str, Any]) -> None:
+    """Refuse a stage whose id stands for other code than this process has.
+
+    Raises:
+        ConfigError: this machine has another version installed, or got one since the plan was made.
+    """
+    config = identity["config"]
+    kind, method, backbone = identity["kind"], config.get("method", {}), config.get("backbone", {})
+    versions = [(f"stage {kind}", identity["version"], VERSIONS[kind])]
+    if "version" in method:
+        name = method["name"]
+        versions.append((f"method {name}", method["version"], method_named(name).version))
+    if "version" in backbone:
+        name = backbone["name"]
+        versions.append((f"backbone {name}", backbone["version"], BACKBONES[name].version))
+    problems = [
+        f"{what} has version {here} here, and the sweep was planned with version {planned}. "
+        "Install the same code on every machine, then run the sweep again."
+        for what, planned, here in versions
+        if planned != here
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:

@@ -140,16 +140,17 @@ def run(
 
 def tell(launch: "Launch") -> None:
     """Say how a launch ended: counts, missing trials, the table, where everything lies."""
-    sweep, missing, trials = launch.plan.spec.name, launch.missing, len(launch.plan.trials)
+    sweep, trials = launch.plan.spec.name, len(launch.plan.trials)
     console = launch.console
     console.print(
         f"sweep {sweep}: {len(launch.started)} of {len(launch.plan.stages)} stages started, "
-        f"{trials - len(missing)} of {trials} trials done"
+        f"{launch.num_done} of {trials} trials done"
         + (f", {launch.retried} attempts repeated" if launch.retried else "")
     )
     if launch.stopped:
         typer.echo("stopped; what was done is saved. Run the same command to go on.")
         return
+    missing = launch.missing
     for trial, reason in missing:
         about = launch.plan.describe(trial.score).removeprefix("score ")
         console.print(f"missing {about}: {reason}", markup=False, style="red", soft_wrap=True)

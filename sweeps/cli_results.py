@@ -98,6 +98,8 @@ def figure(
     """Draw a figure from an export and print where it lies."""
     from analysis.figures import draw
 
+    if sweep:
+        at(home).export(sweep)  # refuses what can be no name, which would leave the home
     images = image_loader(data_root)
     exports = at(home).root / "exports"
     drawn = draw(name, exports, sweep=sweep, trial=trial, format=format, images=images)

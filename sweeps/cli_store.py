@@ -57,7 +57,7 @@ def status(
             if progress := store.progress(stage_id):
                 begun.append({**about, **progress})
             if failure := store.failure(stage_id):
-                failures.append({**about, "reason": failure["reason"]})
+                failures.append({**about, **failure})
                 failed += 1
         sweeps.append({**row, "stages_done": len(done), "stages": len(labels), "failed": failed})
     if as_json:
@@ -68,7 +68,10 @@ def status(
     if begun:
         show(begun, False, title="begun fits")
     if failures:
-        show(failures, False, title="failed stages")
+        reasons = [{key: row[key] for key in ("sweep", "stage", "reason")} for row in failures]
+        show(reasons, False, title="failed stages")
+    for row in failures if sweep else ():
+        typer.echo(f"\n{row['stage']}\n{row['traceback']}")
 
 
 def sync(
@@ -78,14 +81,16 @@ def sync(
     """Bring MLflow up to date with the store; fills an empty server, doubles nothing."""
     from sweeps.lease import Lease
     from sweeps.record import plan_of
+    from sweeps.store import Fence
     from sweeps.tracking import synchronise
 
     place = at(home)
     store = open_store(place)
     record = sweep_record(store, sweep)
     plan = plan_of(record)
-    with Lease(store, sweep, take_over=False):
-        count = synchronise(plan, store, place, record["commit"], draw_pictures)
+    with Lease(store, sweep, take_over=False) as lease:
+        fence = Fence(sweep, lease.number)
+        count = synchronise(plan, store, place, record["commit"], draw_pictures, fence)
     typer.echo(f"{count} of {len(plan.stages)} stages are in {place.tracking_uri}")
 
 

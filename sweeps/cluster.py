@@ -16,12 +16,16 @@ prepare_environment()
 import ray  # noqa: E402  (reads its environment at import)
 from ray import tune  # noqa: E402
 
-from osr_core.errors import ConfigError  # noqa: E402
+from osr_core.errors import ConfigError, OsrError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
 from sweeps.searcher import Deaths, Ended, Retried, StageSearcher, Started  # noqa: E402
 from sweeps.spec import Resources  # noqa: E402
 from sweeps.trainable import StageTrainable  # noqa: E402
 from sweeps.work import Identities, Workplace  # noqa: E402
+
+
+class ClusterError(OsrError):
+    """Ray or Tune broke."""
 
 
 def connect(address: str | None = None) -> None:
@@ -109,6 +113,7 @@ def execute(
 
     Raises:
         OsrError: what `retried` or `ended` raised; what ran was waited for.
+        ClusterError: Ray gave up; what ran is lost but for its checkpoints.
     """
     gpus = gpus_per_stage(resources)
 
@@ -138,6 +143,12 @@ def execute(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # stages keep theirs
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except Exception as error:
+        raise ClusterError(
+            f"Ray ended the sweep: {type(error).__name__}: {error}. Nothing that is committed is "
+            "lost; run the same command to go on."
+        ) from error
     if searcher.problem is not None:
         raise searcher.problem

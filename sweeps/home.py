@@ -35,6 +35,9 @@ PROMISED = {
     # repeat (sweeps/background.py).
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",  # a queue in memory dies with its process
+    # Ray's own killer of big processes gives Tune an error that ends the whole sweep; the kernel's
+    # is a worker that died, and counts against its stage.
+    "RAY_memory_monitor_refresh_ms": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth, Tune's snapshots are not used
 }
 
@@ -55,12 +58,17 @@ class Home:
     bucket: str | None = None  # URI of a store that several machines reach; None: a folder of this
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.tracking or "")
-        if parts.password is not None or PASSWORDS & parse_qs(parts.query).keys():
+        if holds_password(self.tracking):
             raise ConfigError(
                 "OSR_TRACKING_URI holds a password, and this URI is printed and kept in logs. Take "
                 "it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead "
                 "(for a database: its own file of passwords, such as ~/.pgpass)."
+            )
+        if holds_password(self.bucket):
+            raise ConfigError(
+                "OSR_STORE holds a secret key, and this URI is printed and kept in logs. Take it "
+                "out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY on every machine instead "
+                "(for gs://: GOOGLE_APPLICATION_CREDENTIALS)."
             )
 
     @property
@@ -105,3 +113,9 @@ class Home:
                 "beginning with a letter or digit."
             )
         return self.root / "exports" / sweep
+
+
+def holds_password(uri: str | None) -> bool:
+    """Whether a URI has a secret in it."""
+    parts = urlsplit(uri or "")
+    return parts.password is not None or bool(PASSWORDS & parse_qs(parts.query).keys())

@@ -59,6 +59,7 @@ class Lease:
             self.number = number + 1
             self.record: dict[str, Any] = {
                 "host": socket.gethostname(),
+                "boot": boot_id(),
                 "pid": os.getpid(),
                 "process_started": started_at(os.getpid()),
                 "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
@@ -95,17 +96,25 @@ def held(sweep: str, holder: Mapping[str, Any]) -> str:
     )
 
 
+def boot_id() -> str:
+    """Tells this machine from others of the same name, and from itself before a restart."""
+    file = Path("/proc/sys/kernel/random/boot_id")
+    return file.read_text().strip() if file.exists() else ""
+
+
 def started_at(pid: int) -> str | None:
     """What tells a process from all others that had or will have its number; None: it is gone.
 
     Seconds since 1970 would move when the clock is set; on Linux, ticks since boot do not.
     """
-    stat, boot = Path(f"/proc/{pid}/stat"), Path("/proc/sys/kernel/random/boot_id")
     try:
-        if not boot.exists():
-            return str(psutil.Process(pid).create_time())
-        ticks = stat.read_text().rpartition(")")[2].split()[19]  # field 22; a name may hold spaces
-        return f"{boot.read_text().strip()} {ticks}"
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:  # dead, and nobody has asked how
+            return None
+        if not boot_id():
+            return str(process.create_time())
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[19]  # field 22; a name may hold spaces
     except (psutil.NoSuchProcess, OSError):
         return None
 
@@ -114,7 +123,7 @@ def lives(store: Store, sweep: str, number: int, holder: Mapping[str, Any]) -> b
     """Whether a holder's process still runs, as far as this machine can tell."""
     if holder["released"]:
         return False
-    if holder["host"] == socket.gethostname():
+    if (holder["host"], holder["boot"]) == (socket.gethostname(), boot_id()):
         return bool(started_at(holder["pid"]) == holder["process_started"])
     deadline = time.monotonic() + WATCH_S
     while time.monotonic() < deadline:

@@ -58,15 +58,6 @@ class Plan:
     stages: Mapping[str, Stage] = field(default_factory=dict)  # by id, inputs before users
 
     @cached_property
-    def users(self) -> dict[str, list[str]]:
-        """Ids of the stages that read each stage."""
-        users: dict[str, list[str]] = {stage_id: [] for stage_id in self.stages}
-        for stage in self.stages.values():
-            for upstream in stage.inputs.values():
-                users[upstream.id].append(stage.id)
-        return users
-
-    @cached_property
     def trials_of(self) -> dict[str, list[PlannedTrial]]:
         """The trials that need each stage."""
         needed: dict[str, list[PlannedTrial]] = {stage_id: [] for stage_id in self.stages}

@@ -60,8 +60,8 @@ class SweepProgress:
     @property
     def failed(self) -> list[Outcome]:
         """Stages that were given up in this launch."""
-        causes = (None, retries.INTERRUPTED)
-        return [outcome for outcome in self.ended.values() if outcome.cause not in causes]
+        fine = (None, *retries.OF_LAUNCH)
+        return [outcome for outcome in self.ended.values() if outcome.cause not in fine]
 
     def started(self, stage: Stage) -> None:
         """A stage was handed to the cluster."""
@@ -82,7 +82,7 @@ class SweepProgress:
         self.skipped += skipped
         label = self.plan.describe(self.todo[outcome.stage_id])
         if outcome.cause == retries.INTERRUPTED:
-            self.console.print(f"saved {label}", markup=False)
+            self.console.print(f"stopped {label}", markup=False)
         elif outcome.cause is not None:
             self.console.print(f"[red]failed[/] {label}: ", end="")
             self.console.print(outcome.reason, markup=False, soft_wrap=True)

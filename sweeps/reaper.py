@@ -46,18 +46,26 @@ def descendants(process: psutil.Process) -> set[psutil.Process]:
         return set()
 
 
+def runs(process: psutil.Process) -> bool:
+    """Whether a process is more than an entry that nobody has asked for."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 def watch(driver: psutil.Process) -> set[psutil.Process]:
     """Note the driver's descendants until standard input closes."""
     known: set[psutil.Process] = set()
     while not select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
-        known = {process for process in known if process.is_running()} | descendants(driver)
+        known = {process for process in known if runs(process)} | descendants(driver)
     return known | descendants(driver)
 
 
 def reap(left: set[psutil.Process]) -> None:
     """Kill processes and what they have started since, until none is left."""
     for _ in range(ROUNDS):
-        left = {process for process in left if process.is_running()}
+        left = {process for process in left if runs(process)}
         left |= {below for process in left for below in descendants(process)}
         if not left:
             return

@@ -11,6 +11,8 @@ WORKER_DIED = "worker process died"
 NODE_LOST = "node lost"
 PREEMPTED = "preempted"  # SIGTERM: the state was saved
 INTERRUPTED = "interrupted"  # the driver asked its workers to stop
+TAKEN_OVER = "taken over"  # another driver runs the sweep now
+OF_LAUNCH = (INTERRUPTED, TAKEN_OVER)  # these end the launch; the stage is as it was
 
 RETRIES = {
     REFUSED: 0,

@@ -22,7 +22,7 @@ from sweeps.reaper import Reaper
 from sweeps.record import claim_name, code_version, plan_record
 from sweeps.shutdown import Shutdown
 from sweeps.spec import SweepSpec
-from sweeps.store import Fence, Store
+from sweeps.store import Fence, FencedError, Store
 from sweeps.work import Outcome, Workplace
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Launch:
     stopped: bool = False  # by Ctrl-C, SIGTERM or another driver
     tracking_problem: str | None = None  # why MLflow is not up to date, if so
     up_to_date: bool = False  # nothing was to be done, not even in MLflow
+
+    @property
+    def num_done(self) -> int:
+        """Trials that have their result."""
+        return len(self.store.committed(trial.id for trial in self.plan.trials))
 
     @property
     def unmade(self) -> list[str]:
@@ -118,9 +123,11 @@ def run_sweep(
         for _ in range(PASSES):
             again = store.to_make_again(plan.stages)
             run_pass(launch, again, BackgroundTracking(make_tracker))
+            if launch.stopped:
+                return launch  # within seconds, and a bucket is slow
             if is_complete(launch) and not launch.tracking_problem:
                 store.mark_tracked(spec.name, state)
-            if launch.stopped or not store.to_make_again(plan.stages) - again:
+            if not store.to_make_again(plan.stages) - again:
                 break
         store.tidy(plan.stages)
     return launch
@@ -147,16 +154,15 @@ def tracking_state(home: Home, record: Mapping[str, Any]) -> str:
 
 def is_complete(launch: Launch) -> bool:
     """Whether every trial has its result, and nothing that was damaged is still to be made."""
-    done = launch.store.committed(trial.id for trial in launch.plan.trials)
-    all_done = len(done) == len(launch.plan.trials)
+    all_done = launch.num_done == len(launch.plan.trials)
     return all_done and not launch.store.to_make_again(launch.plan.stages)
 
 
 def status_of(launch: Launch) -> str:
     """MLflow's word for how a sweep ended."""
-    if is_complete(launch):
-        return "FINISHED"
-    return "KILLED" if launch.stopped else "FAILED"
+    if launch.stopped:
+        return "KILLED"
+    return "FINISHED" if is_complete(launch) else "FAILED"
 
 
 def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) -> None:
@@ -197,11 +203,10 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
                 progress.retried(outcome)
 
             def ended(outcome: Outcome, skipped: list[str]) -> None:
-                if outcome.cause == retries.INTERRUPTED:
-                    if not launch.stopped:  # another driver has taken over
-                        launch.console.print(outcome.reason, markup=False)
-                        stop()
-                elif outcome.cause is not None:
+                if outcome.cause == retries.TAKEN_OVER:
+                    stop()
+                    raise FencedError(str(outcome.reason))
+                if outcome.cause not in (None, retries.INTERRUPTED):
                     store.check_fence(launch.fence)
                     reason = outcome.reason or outcome.cause
                     store.save_failure(outcome.stage_id, reason, outcome.traceback or "")
@@ -232,6 +237,7 @@ def workplace(launch: Launch) -> Workplace:
     return Workplace(
         store=store.uri,
         data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
+        use_gpu=resources.gpus != 0,
         fence=launch.fence,
         code=code_version(),
         cpus=resources.cpus,

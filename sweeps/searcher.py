@@ -108,7 +108,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         skipped: list[str] = []
         if outcome.cause is None:
             self.frontier.finish(stage_id)
-        elif outcome.cause != retries.INTERRUPTED:
+        elif outcome.cause not in retries.OF_LAUNCH:
             delay = self.retries.delay(stage_id, outcome.cause)
             if delay is not None:
                 if outcome.cause == retries.OUT_OF_MEMORY:
@@ -149,6 +149,8 @@ class Doubts:
 
     def add(self, outcome: Outcome, now: float) -> None:
         """A process died, and its node may have."""
+        if self._nodes_lost is not None and not self._open:
+            self._before = self._nodes_lost()  # those that died earlier tell nothing of this one
         self._open.append((now, outcome))
 
     def settled(self, now: float) -> list[Outcome]:
@@ -187,10 +189,20 @@ class Deaths(tune.Callback):  # type: ignore[misc]
         """Called after Tune gave the trial up; it has just written why into a local file."""
         written = Path(trial.error_file) if trial.error_file else None
         message = written.read_text() if written and written.exists() else ""
-        if trial.pickled_error_file:  # Tune would read it back at the end
-            Path(trial.pickled_error_file).unlink(missing_ok=True)
+        remove_pickled_error(trial)
         self.searcher.on_death(trial.trial_id, message)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Called before Tune reads the errors back, one of which it may have written twice."""
+        for trial in trials:
+            remove_pickled_error(trial)
 
     def __getstate__(self) -> dict[str, Any]:
         """As the searcher's."""
         return {}
+
+
+def remove_pickled_error(trial: Any) -> None:
+    """Leave no pickle that Tune would read back."""
+    if trial.pickled_error_file:
+        Path(trial.pickled_error_file).unlink(missing_ok=True)

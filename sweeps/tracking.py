@@ -65,10 +65,12 @@ class Tracker:
     finished: set[str] = field(default_factory=set)  # ids of stages whose runs are complete
     failed: set[str] = field(default_factory=set)  # ids of stages whose runs give a reason
     refused: dict[str, str] = field(default_factory=dict)  # by stage id, why
+    orphans: set[str] = field(default_factory=set)  # unended runs of stages that left the plan
     parent_id: str = ""
 
     def open(self) -> None:
         """Find or make the experiment, the parent run and the map of what is there already."""
+        self.store.check_fence(self.fence)
         make_database(self.uri)
         self.client = mlflow.MlflowClient(self.uri)
         self.experiment_id = self._open_experiment()
@@ -92,8 +94,11 @@ class Tracker:
             else:
                 is_twin = self.run_ids.setdefault(stage_id, run_id) != run_id
             if is_twin:
+                self.store.check_fence(self.fence)
                 self.client.delete_run(run_id)
                 continue
+            if stage_id and stage_id not in self.plan.stages and run.info.status == "RUNNING":
+                self.orphans.add(run_id)
             if stage_id and is_complete(run):
                 self.finished.add(stage_id)
             if "reason" in tags:
@@ -135,6 +140,8 @@ class Tracker:
             self.record(stage)
         self._look()  # a request that was given up may have come through since
         self.store.check_fence(self.fence)
+        for run_id in self.orphans:
+            self.client.set_terminated(run_id, "KILLED")
         self.client.set_terminated(self.parent_id, status)
 
     def _record_commit(self, stage: Stage, commit: Commit) -> None:
@@ -312,7 +319,12 @@ def make_tracker(
 
 
 def synchronise(
-    plan: Plan, store: Store, home: Home, commit: str, pictures: Pictures | None = None
+    plan: Plan,
+    store: Store,
+    home: Home,
+    commit: str,
+    pictures: Pictures | None = None,
+    fence: Fence | None = None,
 ) -> int:
     """Write all that MLflow lacks of a sweep; the number of stages that it then holds.
 
@@ -321,7 +333,7 @@ def synchronise(
     """
     done = store.committed(trial.id for trial in plan.trials)
     try:
-        tracker = make_tracker(plan, store, home, commit, pictures)
+        tracker = make_tracker(plan, store, home, commit, pictures, fence)
         tracker.close("FINISHED" if len(done) == len(plan.trials) else "FAILED")
         if tracker.refused:
             raise MlflowException("; ".join(tracker.refused.values()))

@@ -14,7 +14,7 @@ import torch
 
 from osr_core.context import Context
 from osr_core.errors import OsrError
-from osr_core.execution import run_stage
+from osr_core.execution import check_code, run_stage
 from sweeps import retries
 from sweeps.machine import sampled
 from sweeps.store import DamagedError, Fence, FencedError, Store, StoreError
@@ -39,6 +39,7 @@ class Workplace:
 
     store: str
     data_root: str | None
+    use_gpu: bool = True  # where there is one
     fence: Fence | None = None
     code: str = ""  # the version of the code, kept with every result
     cpus: int = 1
@@ -54,7 +55,10 @@ class Stopped(Exception):  # noqa: N818  (not an error: the state is saved)
 
 
 class Terminations:
-    """Notices SIGTERM, which machines that will be taken away send in advance."""
+    """Notices SIGTERM, which machines that will be taken away send in advance.
+
+    It ends one attempt: this one, or the next if it came between two.
+    """
 
     received = False
 
@@ -89,7 +93,14 @@ class StoreCheckpoint:
         self.store.check_fence(self.place.fence)
         self.store.save_checkpoint(self.stage_id, content)
         self.saved_at = time.monotonic()
-        if (cause := self._stop()) is not None:
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """End the attempt, with nothing left to save, if someone has asked for it."""
+        cause = self._stop()
+        if cause == retries.PREEMPTED:
+            Terminations.received = False
+        if cause is not None:
             raise Stopped(cause)
 
     def _stop(self) -> str | None:
@@ -116,7 +127,6 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
             traceback=traceback.format_exc() if error else None,
         )
 
-    Terminations.received = False
     torch.set_num_threads(place.cpus)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()  # of what an attempt that ran out of memory has left
@@ -125,16 +135,25 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
     except Stopped as stopped:
         return outcome(stopped.cause)
     except FencedError as error:
-        return outcome(retries.INTERRUPTED, error)
-    except torch.cuda.OutOfMemoryError as error:
-        return outcome(retries.OUT_OF_MEMORY, error)
+        return outcome(retries.TAKEN_OVER, error)
     except StoreError as error:
         return outcome(retries.ERROR, error)
     except OsrError as error:
         return outcome(retries.REFUSED, error)
     except Exception as error:  # a stage may fail in any way; the others go on
+        if is_out_of_memory(error):
+            return outcome(retries.OUT_OF_MEMORY, error)
+        if isinstance(error, torch.AcceleratorError):
+            raise  # CUDA is broken for this whole process: it must not get another stage
         return outcome(retries.ERROR, error)
     return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a GPU is full; torch, CUDA and its libraries each say it in their own way."""
+    words = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    is_type = isinstance(error, torch.cuda.OutOfMemoryError)
+    return is_type or any(word in str(error) for word in words)
 
 
 def make(stage_id: str, identities: Identities, place: Workplace, store: Store) -> None:
@@ -142,6 +161,9 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
     if store.committed([stage_id]):
         return
     identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
+    checkpoint = StoreCheckpoint(store, stage_id, place)
+    checkpoint.stop_if_asked()
+    check_code(identity)
     inputs = {}
     for role, upstream in identity["inputs"].items():
         try:
@@ -156,8 +178,8 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
     context = Context(
         inputs=inputs,
         data_root=None if place.data_root is None else Path(place.data_root),
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        checkpoint=StoreCheckpoint(store, stage_id, place),
+        device=torch.device("cuda" if place.use_gpu and torch.cuda.is_available() else "cpu"),
+        checkpoint=checkpoint,
         report=lambda epoch, row: store.save_progress(stage_id, epoch, num_epochs),
     )
     with sampled() as samples:

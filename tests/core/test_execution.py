@@ -1,6 +1,7 @@
 """What a stage may reach, and what it leaves."""
 
 import io
+import json
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,7 +13,8 @@ from osr_core.data import UNKNOWN, benchmark
 from osr_core.data.digits import Digits
 from osr_core.data.splits import class_split
 from osr_core.data.tasks import fingerprints
-from osr_core.execution import KINDS, Context, ScoreContext, run_stage
+from osr_core.errors import ConfigError
+from osr_core.execution import KINDS, Context, ScoreContext, check_code, run_stage
 from osr_core.methods import METHODS, Softmax
 from osr_core.recipes import Training
 from osr_core.stage import VERSIONS, Stage
@@ -158,3 +160,15 @@ def test_a_broken_classifier_is_noticed(fitted: tuple[Stage, dict[str, bytes]]) 
             trial().score.config,
             context({"model": {"weights.safetensors": to_bytes(weights)}}),
         )
+
+
+@pytest.mark.parametrize("part", ["stage fit", "method softmax", "backbone osrci"])
+def test_code_of_another_version_is_refused(part: str):
+    """A machine with another version installed would leave its result under the plan's id."""
+    fit_stage = trial().score.inputs["model"]
+    identity = json.loads(json.dumps(fit_stage.identity))
+    check_code(identity)
+    changed = identity if part == "stage fit" else identity["config"][part.split()[0]]
+    changed["version"] += 1
+    with pytest.raises(ConfigError, match=f"{part} has version 1 here.*planned with version 2"):
+        check_code(identity)

@@ -30,3 +30,12 @@ def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str):
         Home(Path("home"), uri)
     assert "secret" not in str(refused.value)
     assert Home(Path("home"), "http://me@mlflow:5000").tracking_uri == "http://me@mlflow:5000"
+
+
+def test_a_key_in_the_stores_uri_is_refused_and_not_repeated():
+    """Arrow would take it; `osr doctor` and every error about the store would print it."""
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY") as refused:
+        Home(Path("home"), None, "s3://key:secret@results/osr")
+    assert "secret@" not in str(refused.value)
+    plain = "s3://results/osr?region=eu-central-1"
+    assert Home(Path("home"), None, plain).store == plain

@@ -1,6 +1,8 @@
 """Who holds a sweep is judged without comparing clocks."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps import lease
-from sweeps.lease import Lease, LeaseHeldError, started_at
+from sweeps import lease, reaper
+from sweeps.lease import Lease, LeaseHeldError, boot_id, started_at
 from sweeps.store import Fence, FencedError, Store
 
 
@@ -25,7 +27,7 @@ def test_a_clock_that_is_set_does_not_change_when_a_process_began(monkeypatch: p
 def test_a_process_with_a_dead_ones_number_is_not_it(tmp_path: Path):
     """Numbers of processes come again."""
     store = Store(tmp_path)
-    record = {**holder(), "process_started": "another boot 17"}
+    record = {**holder(), "process_started": "17"}
     store.create_lease("digits", 1, record)
     with Lease(store, "digits", take_over=False) as taken:
         assert taken.number == 2
@@ -34,19 +36,30 @@ def test_a_process_with_a_dead_ones_number_is_not_it(tmp_path: Path):
             store.check_fence(Fence("digits", 1))
 
 
+def test_a_driver_that_died_unnoticed_holds_nothing(tmp_path: Path):
+    """In a container nobody may ask how it ended, and its number stays in the list."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # ended, and still in the list
+    assert psutil.Process(dead.pid).status() == psutil.STATUS_ZOMBIE
+    assert started_at(dead.pid) is None
+    assert not reaper.runs(psutil.Process(dead.pid))
+    dead.wait()
+
+
 @pytest.mark.parametrize("beats", [True, False], ids=["beating", "silent"])
+@pytest.mark.parametrize("where", ["host", "boot"])
 def test_a_driver_on_another_machine_lives_while_it_beats(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats: bool, where: str
 ):
-    """Its process cannot be seen from here."""
+    """Its process cannot be seen from here, also where both machines have one name."""
     monkeypatch.setattr(lease, "WATCH_S", 1.0)
     store = Store(tmp_path)
-    other = {**holder(), "host": "elsewhere"}
+    other = {**holder(), where: "elsewhere", "process_started": "17"}
     store.create_lease("digits", 1, other)
     monkeypatch.setattr(time, "sleep", lambda seconds: beat(store, other) if beats else None)
     if beats:
         with (
-            pytest.raises(LeaseHeldError, match="on elsewhere since"),
+            pytest.raises(LeaseHeldError, match="is being run by process"),
             Lease(store, "digits", take_over=False),
         ):
             raise AssertionError("it must not be entered")
@@ -58,6 +71,7 @@ def test_a_driver_on_another_machine_lives_while_it_beats(
 def holder() -> dict[str, Any]:
     """The record of a driver that is this process."""
     about = {"host": os.uname().nodename, "pid": os.getpid(), "since": "2026-01-01 00:00:00 UTC"}
+    about |= {"boot": boot_id()}
     return {**about, "process_started": started_at(os.getpid()), "beats": 0, "released": False}
 
 

@@ -14,7 +14,7 @@ from sweeps import retries, work
 from sweeps.cluster import occupied
 from sweeps.retries import RETRIES
 from sweeps.searcher import DOUBT_S, Doubts, StageSearcher
-from sweeps.store import Store, StoreError
+from sweeps.store import Fence, Store, StoreError
 
 STAGE = Stage(kind="noop", config={"method": {"name": "noop"}, "task": {}})
 USER = Stage(kind="noop", config={"method": {"name": "user"}, "task": {}}, inputs={"x": STAGE})
@@ -83,6 +83,67 @@ def test_out_of_memory_is_retried_once_with_a_gpu_of_its_own(
     assert sweep.store.committed([STAGE.id, USER.id]) == {STAGE.id, USER.id}
     (outcome,) = sweep.retried
     assert (outcome.cause, "2.00 GiB" in str(outcome.reason)) == (retries.OUT_OF_MEMORY, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+    ],
+    ids=["context", "library"],
+)
+def test_a_full_gpu_is_known_by_whoever_finds_it_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    """Not only torch's allocator can find no room."""
+    failing(monkeypatch, error, times=1)
+    sweep = Sweep(tmp_path)
+    sweep.run()
+    assert [outcome.cause for outcome in sweep.retried] == [retries.OUT_OF_MEMORY]
+
+
+def test_a_process_whose_cuda_broke_gets_no_other_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What is raised out of `work` ends Tune's actor; the next stage would fail for this one."""
+    failing(monkeypatch, torch.AcceleratorError("CUDA error: device-side assert"), times=1)
+    place = work.Workplace(store=str(tmp_path), data_root=None)
+    with pytest.raises(torch.AcceleratorError, match="device-side"):
+        work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+
+
+def test_a_notice_between_two_stages_ends_the_next_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It may go to another machine, and costs no epoch; given back here, it runs."""
+    monkeypatch.setattr(work.Terminations, "received", True)
+    sweep = Sweep(tmp_path)
+    sweep.run()
+    assert [outcome.cause for outcome in sweep.retried] == [retries.PREEMPTED]
+    assert sweep.store.committed([STAGE.id, USER.id]) == {STAGE.id, USER.id}
+
+
+def test_once_asked_to_stop_no_stage_begins(tmp_path: Path):
+    """Tune hands a worker one more when the one before was saved."""
+    store, fence = Store(tmp_path), Fence("digits", 1)
+    store.create_lease("digits", 1, {})
+    store.ask_to_stop(fence)
+    place = work.Workplace(store=str(tmp_path), data_root=None, fence=fence)
+    outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+    assert outcome.cause == retries.INTERRUPTED
+    assert store.committed([STAGE.id]) == set()
+
+
+def test_what_a_driver_that_was_taken_over_made_is_not_committed(tmp_path: Path):
+    """Its worker finds another lease when it comes to commit; nothing is the stage's fault."""
+    store = Store(tmp_path)
+    for number in (1, 2):
+        store.create_lease("digits", number, {"pid": number, "host": "here"})
+    place = work.Workplace(store=str(tmp_path), data_root=None, fence=Fence("digits", 1))
+    outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+    assert (outcome.cause, store.committed([STAGE.id])) == (retries.TAKEN_OVER, set())
+    assert "taken over by process 2 on here" in str(outcome.reason)
 
 
 def test_a_stage_alone_gets_a_whole_gpu():
@@ -158,10 +219,11 @@ def test_whose_fault_a_lost_connection_is_is_known_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node_dies: bool
 ):
     """The stage waits until Ray misses the node, or has had time to."""
-    now, lost = [1000.0], [2]
+    now, lost = [1000.0], [1]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     sweep = Sweep(tmp_path)
     sweep.searcher.doubts = Doubts(lambda: lost[0])
+    lost[0] += 1  # long before, and nothing of ours ran there
     sweep.searcher.suggest("0")
     sweep.searcher.on_death("0", "The actor 17 is unavailable: Socket closed")
     now[0] += DOUBT_S / 2
