@@ -22,29 +22,13 @@ import sys
 import torch
 from osr_core.data.tasks import fingerprints
 from osr_core.data import benchmark
-from osr_core.execution import Context, run_stage
 from sweeps.plan import make_plan
 from sweeps.spec import load_spec
-
-class NoCheckpoint:
-    def load(self):
-        return None
-    def due(self):
-        return False
+from tests.plain import results
 
 torch.set_num_threads(1)
 plan = make_plan(load_spec(sys.argv[1]), fingerprints(None, benchmark("digits")))
-left = {}
-for stage in plan.stages.values():
-    context = Context(
-        inputs={role: left[upstream.id] for role, upstream in stage.inputs.items()},
-        data_root=None,
-        device=torch.device("cpu"),
-        checkpoint=NoCheckpoint(),
-        report=lambda epoch, row: None,
-    )
-    result = run_stage(stage.kind, stage.config, context)
-    left[stage.id] = result.artifacts
+for stage, result in results(plan.stages.values()):
     if stage.kind == "score":
         print(plan.describe(stage), result.metrics["test/auroc"])
 """

@@ -6,7 +6,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from osr_core.backbones import OSRCI, resolve_backbone
 from osr_core.data import UNKNOWN, benchmark
@@ -20,21 +19,9 @@ from osr_core.recipes import Training
 from osr_core.stage import VERSIONS, Stage
 from osr_core.tensors import from_bytes, to_bytes
 from osr_core.trial import Trial
+from tests.plain import context
 
 SPLIT = class_split("digits", "random", 0)
-
-
-class NoCheckpoint:
-    """Nothing to go on from, nothing to save to."""
-
-    def load(self) -> bytes | None:
-        return None
-
-    def due(self) -> bool:
-        return False
-
-    def save(self, content: bytes) -> None:
-        raise AssertionError
 
 
 def trial(**changes: Any) -> Trial:
@@ -50,17 +37,6 @@ def trial(**changes: Any) -> Trial:
         "seed": 0,
     }
     return Trial(**settings | changes)
-
-
-def context(inputs: dict[str, dict[str, bytes]]) -> Context:
-    """A plain process on the CPU."""
-    return Context(
-        inputs=inputs,
-        data_root=None,
-        device=torch.device("cpu"),
-        checkpoint=NoCheckpoint(),
-        report=lambda epoch, row: None,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 from importlib.abc import MetaPathFinder
@@ -18,16 +20,10 @@ from osr_core.backbones import resolve_backbone
 from osr_core.data import benchmark
 from osr_core.data.splits import class_split
 from osr_core.data.tasks import fingerprints
-from osr_core.execution import Context, run_stage
 from osr_core.methods import METHODS
 from osr_core.recipes import Training
 from osr_core.trial import Trial
-
-class NoCheckpoint:
-    def load(self):
-        return None
-    def due(self):
-        return False
+from tests.plain import results
 
 torch.set_num_threads(1)
 method = METHODS["softmax"]
@@ -40,17 +36,7 @@ trial = Trial(
     training=Training(epochs=1),
     seed=0,
 )
-results = {}
-for stage in trial.score.walk():
-    context = Context(
-        inputs={role: results[upstream.id] for role, upstream in stage.inputs.items()},
-        data_root=None,
-        device=torch.device("cpu"),
-        checkpoint=NoCheckpoint(),
-        report=lambda epoch, row: None,
-    )
-    result = run_stage(stage.kind, stage.config, context)
-    results[stage.id] = result.artifacts
+*_, (score, result) = results(trial.score.walk())
 assert 0 <= result.metrics["test/auroc"] <= 1
 print("done", *sorted(result.artifacts))
 """
@@ -58,6 +44,6 @@ print("done", *sorted(result.artifacts))
 
 def test_one_epoch_on_digits_needs_no_orchestration() -> None:
     """A plain process with these imports closed trains, scores and measures."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, cwd=ROOT)
     assert done.stderr == ""
     assert done.stdout.split() == ["done", "scores.parquet"]

@@ -14,19 +14,7 @@ from osr_core.errors import TrainingError
 from osr_core.methods.softmax import Softmax
 from osr_core.recipes import Training
 from osr_core.training import Fit, drop_epochs, lr_factor, seeded, validate
-
-
-class NoCheckpoint:
-    """A fit that starts afresh and saves nothing."""
-
-    def load(self) -> bytes | None:
-        return None
-
-    def due(self) -> bool:
-        return False
-
-    def save(self, content: bytes) -> None:
-        raise AssertionError
+from tests.plain import NoCheckpoint
 
 
 def images(num: int, seed: int = 0) -> ImageSet:

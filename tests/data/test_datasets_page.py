@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 from data_files import noise, png
 from typer.testing import CliRunner
 
@@ -13,23 +12,13 @@ from osr_core.data import BENCHMARKS, READERS
 from osr_core.data.fetch import downloads
 from osr_core.data.splits import protocols
 from osr_core.errors import DataError
-from osr_core.execution import Context, run_stage
 from sweeps.cli import app
 from sweeps.runner import plan_with_data
 from sweeps.spec import load_spec
+from tests.plain import results
 
 PAGE = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (`.*) \| (.*) \| (.*) \| (.*) \| (.*) \|$", PAGE, re.MULTILINE)
-
-
-class NoCheckpoint:
-    """Nothing to go on from, nothing to save to."""
-
-    def load(self):
-        return None
-
-    def due(self):
-        return False
 
 
 def example(language):
@@ -66,18 +55,11 @@ def test_the_example_trains_and_scores(flowers):
     """From folders of images to numbers, with one epoch in place of the page's many."""
     spec = load_spec("flowers.yaml")
     plan = plan_with_data(spec.model_copy(update={"training": {"epochs": 1}}), flowers)
-    left, scored = {}, []
-    for stage in plan.stages.values():
-        context = Context(
-            inputs={role: left[upstream.id] for role, upstream in stage.inputs.items()},
-            data_root=flowers,
-            device=torch.device("cpu"),
-            checkpoint=NoCheckpoint(),
-            report=lambda epoch, row: None,
-        )
-        result = run_stage(stage.kind, stage.config, context)
-        left[stage.id] = result.artifacts
-        scored += [result.metrics["test/auroc"]] if stage.kind == "score" else []
+    scored = [
+        result.metrics["test/auroc"]
+        for stage, result in results(plan.stages.values(), flowers)
+        if stage.kind == "score"
+    ]
     assert len(scored) == 3
     assert all(0 <= value <= 1 for value in scored)
 

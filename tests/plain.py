@@ -1,0 +1,45 @@
+"""Stages in a plain process: on the CPU, with no store, no cluster and no checkpoint."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+
+from osr_core.execution import Context, Result, run_stage
+from osr_core.stage import Stage
+
+
+class NoCheckpoint:
+    """Nothing to go on from, nothing to save to."""
+
+    def load(self) -> bytes | None:
+        return None
+
+    def due(self) -> bool:
+        return False
+
+    def save(self, content: bytes) -> None:
+        raise AssertionError
+
+
+def context(inputs: Mapping[str, Mapping[str, bytes]], data_root: Path | None = None) -> Context:
+    """What a stage may touch."""
+    return Context(
+        inputs=inputs,
+        data_root=data_root,
+        device=torch.device("cpu"),
+        checkpoint=NoCheckpoint(),
+        report=lambda epoch, row: None,
+    )
+
+
+def results(
+    stages: Iterable[Stage], data_root: Path | None = None
+) -> Iterator[tuple[Stage, Result]]:
+    """Each stage with what it leaves; inputs come before the stages that read them."""
+    left: dict[str, Mapping[str, bytes]] = {}
+    for stage in stages:
+        inputs = {role: left[upstream.id] for role, upstream in stage.inputs.items()}
+        result = run_stage(stage.kind, stage.config, context(inputs, data_root))
+        left[stage.id] = result.artifacts
+        yield stage, result
