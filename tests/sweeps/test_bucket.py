@@ -5,6 +5,7 @@ The bucket here is one in memory.
 
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from sweeps.runner import plan_with_data
 from sweeps.spec import parse_spec
 from sweeps.store import DamagedError, Fence, FencedError, Store, StoreError
 from sweeps.work import Workplace, make
+from tests.sweeps.small import ID, leave
 
-ID = "3f" + "0" * 30
 SPEC = {
     "name": "bucket",
     "datasets": ["digits"],
@@ -34,9 +35,15 @@ def store() -> Store:
     return Store(f"fsspec+memory://{uuid.uuid4().hex}/store")
 
 
-def leave(store: Store, content: bytes = b"weights") -> None:
-    """Commit a small stage."""
-    store.commit(ID, {}, {"a.bin": content}, {"x": 0.5}, started_at=1.0, wall_s=1.0, host="here")
+class Unaware(Store):
+    """A worker that saw no marker, and uploads its own without looking again."""
+
+    def committed(self, ids: Iterable[str]) -> set[str]:
+        return set()
+
+    def _create(self, name: str, content: bytes) -> bool:
+        self._write(name, content)
+        return True
 
 
 def test_a_sweeps_stages_go_from_the_bucket_to_the_bucket(store: Store):
@@ -86,18 +93,27 @@ def test_of_two_that_make_an_object_at_once_the_later_has_made_it(
         store.check_fence(Fence("digits", 1))
 
 
-def test_an_attempt_that_ends_second_leaves_the_first_ones_artifacts(
+def test_of_two_attempts_that_end_at_once_the_later_one_gives_the_result(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
-    """Whichever marker stays, the artifacts that it names are there."""
+    """The earlier one looks again after a while, and goes by the marker that it finds."""
+    other = Unaware(store.uri)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", lambda seconds: leave(other, b"other"))
+        commit = leave(store)
+    assert store.read(ID, "a.bin") == b"other"
+    assert commit == store.read_commit(ID)
 
-    def commit_of_the_other(seconds: float) -> None:
-        monkeypatch.undo()
-        leave(store, b"other")
 
-    monkeypatch.setattr(time, "sleep", commit_of_the_other)
-    leave(store)
-    assert store.read(ID, "a.bin") == b"weights"
+def test_a_marker_that_replaces_another_names_artifacts_that_are_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    """An attempt that was sure to be the first must not have removed them as another's."""
+    late = Unaware(store.uri)
+    monkeypatch.setattr(files, "SETTLE_S", 0)
+    monkeypatch.setattr(late, "check_fence", lambda fence: leave(store))  # before the late marker
+    leave(late, b"other")
+    assert store.read_all(ID) == {"a.bin": b"other", "b.bin": b"more"}
 
 
 def test_an_upload_that_arrives_otherwise_is_no_result(

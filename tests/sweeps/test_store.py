@@ -9,15 +9,7 @@ import pytest
 
 from sweeps.lease import Lease
 from sweeps.store import FORMAT, DamagedError, Store, StoreError
-
-ID = "3f" + "0" * 30
-IDENTITY = {"kind": "score", "config": {}, "inputs": {}, "version": 1}
-
-
-def leave(store: Store, content: bytes = b"weights") -> None:
-    """Commit a small stage."""
-    artifacts = {"a.bin": content, "b.bin": b"more"}
-    store.commit(ID, IDENTITY, artifacts, {"x": 0.5}, started_at=1.0, wall_s=1.0, host="here")
+from tests.sweeps.small import ID, IDENTITY, leave
 
 
 def test_a_committed_stage_reads_back_as_it_was_left(tmp_path: Path):

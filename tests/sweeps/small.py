@@ -1,0 +1,14 @@
+"""A stage of a few bytes, for tests of the store."""
+
+from sweeps.store import Commit, Store
+
+ID = "3f" + "0" * 30
+IDENTITY = {"kind": "score", "config": {}, "inputs": {}, "version": 1}
+
+
+def leave(store: Store, content: bytes = b"weights") -> Commit:
+    """Commit it."""
+    artifacts = {"a.bin": content, "b.bin": b"more"}
+    return store.commit(
+        ID, IDENTITY, artifacts, {"x": 0.5}, started_at=1.0, wall_s=1.0, host="here"
+    )
