@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from select import select
@@ -36,11 +36,20 @@ COLUMN = """(heading) => {
   const place = [...table.tHead.rows[0].cells].findIndex((cell) => cell.textContent === heading);
   return [...table.tBodies[0].rows].map((row) => row.cells[place].textContent);
 }"""
+LEFT = (  # what it answers about a page that is left for another one meanwhile
+    "Execution context was destroyed",
+    "Cannot find default execution context",
+    "Inspected target navigated or closed",
+)
 COMPLAINTS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
 )
+
+
+class PageLeftError(Exception):
+    """The page was left while it was asked something."""
 
 
 @dataclass
@@ -73,14 +82,19 @@ class Page:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """The first value of an expression that is true; an assertion shows the page's text."""
+        """The first value of an expression that is true; an assertion shows the page's text.
+
+        A page that is left meanwhile gives no value, and the next one is asked.
+        """
         deadline = time.monotonic() + WAIT_S
-        while not (found := self.value(expression)):
+        while True:
+            with suppress(PageLeftError):
+                if found := self.value(expression):
+                    return found
             if time.monotonic() > deadline:
                 text = self.value("document.body.innerText")
                 raise AssertionError(f"waited {WAIT_S} s for {expression} in:\n{text}")
             time.sleep(0.1)
-        return found
 
     def wait_for_text(self, text: str) -> None:
         """Until the page shows a text."""
@@ -103,9 +117,10 @@ class Page:
         return found
 
     def all_pictures_are_shown(self) -> bool:
-        """Whether there is a picture and each of them is loaded."""
+        """Once the page has all that it asked for: is there a picture, and is none broken?"""
+        self.wait_for("document.readyState === 'complete'")
         shown = "document.images.length > 0 && [...document.images]"
-        return bool(self.value(f"{shown}.every((one) => one.complete && one.naturalWidth > 0)"))
+        return bool(self.value(f"{shown}.every((one) => one.naturalWidth > 0)"))
 
     def picture(self) -> bytes:
         """The window as PNG."""
@@ -124,7 +139,10 @@ class Page:
         os.write(self.write_end, json.dumps(message).encode() + b"\0")
         while (answer := self._next()).get("id") != self.number:
             self._note(answer)
-        assert "error" not in answer, answer["error"]
+        error = answer.get("error")
+        if error and error["message"].startswith(LEFT):
+            raise PageLeftError(error["message"])
+        assert error is None, error
         result: dict[str, Any] = answer["result"]
         return result
 
