@@ -2,12 +2,16 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from itertools import product
 from pathlib import Path
 
+import mlflow
 import pyarrow.parquet as pq
+import pytest
 
+from sweeps.store import Store
 from tests.sweeps.command import GOLDEN, TINY, run_osr
 
 # Another CPU's instruction set rounds differently, and six short epochs amplify it.
@@ -112,14 +116,24 @@ def test_the_export_has_what_the_papers_figures_show(tiny: tuple[Path, str]):
         assert Path(drawn.stdout.strip()).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 def test_losing_mlflow_loses_nothing(tiny: tuple[Path, str], tmp_path: Path):
     """Its database is a picture of the store: the next launch draws it again, and no run twice."""
-    home, _ = tiny
-    (home / "mlflow" / "mlflow.db").rename(tmp_path / "old.db")
+    home, database = tmp_path / "home", tmp_path / "home" / "mlflow" / "mlflow.db"
+    shutil.copytree(tiny[0] / "store", home / "store")
+    assert run_osr("run", TINY, home=home).returncode == 0  # the store notes what MLflow holds
     before = (home / "exports" / "tiny" / "runs.parquet").read_bytes()
+    database.unlink()
+    shutil.rmtree(home / "exports")
     again = run_osr("run", TINY, home=home)
+    assert again.returncode == 0, again.stdout + again.stderr
     assert "0 of 22 stages started" in again.stdout
     assert (home / "exports" / "tiny" / "runs.parquet").read_bytes() == before
+    client = mlflow.MlflowClient(f"sqlite:///{database}")
+    runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    stage_ids = [stage["stage_id"] for stage in Store(home / "store").sweep("tiny")["stages"]]
+    drawn = Counter(run.data.tags.get("stage_id") for run in runs)
+    assert drawn == dict.fromkeys([*stage_ids, None], 1)  # without one: the sweep's own
 
 
 def test_status_tells_what_is_done(tiny: tuple[Path, str]):
