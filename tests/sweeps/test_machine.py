@@ -11,16 +11,20 @@ from sweeps import machine
 from sweeps.machine import MACHINE, MOST_ROWS, Samples, sampled
 
 
+def seen_busy(rows: list[dict[str, float]]) -> bool:
+    """Whether there are some rows, and one has a good part of a core."""
+    return len(rows) >= 5 and max(row["process_cpu_utilization_percentage"] for row in rows) > 30
+
+
 def test_a_busy_stage_is_seen_busy(monkeypatch):
     """One core at work, the memory that this process has, times in order."""
     monkeypatch.setattr(machine, "EVERY_S", 0.1)
+    begun = time.time()
     with sampled() as samples:
-        begun = time.time()
-        while time.time() < begun + 1:
+        while not seen_busy(samples.rows) and time.time() < begun + 60:
             pass
     rows = pq.read_table(pa.BufferReader(samples.artifacts()[MACHINE])).to_pylist()
-    assert len(rows) >= 5
-    assert max(row["process_cpu_utilization_percentage"] for row in rows) > 30
+    assert seen_busy(rows)
     assert all(0 <= row["cpu_utilization_percentage"] <= 100 for row in rows)
     resident = psutil.Process().memory_info().rss / 1e6
     assert abs(rows[-1]["process_memory_usage_megabytes"] - resident) < 0.2 * resident
@@ -29,13 +33,14 @@ def test_a_busy_stage_is_seen_busy(monkeypatch):
     assert begun <= times[0] <= times[-1] <= time.time()
 
 
-def test_a_stage_shorter_than_the_first_sample_keeps_nothing_and_does_not_wait():
+def test_a_stage_shorter_than_the_first_sample_keeps_nothing_and_does_not_wait(monkeypatch):
     """Thousands of short stages must stay short."""
+    monkeypatch.setattr(machine, "EVERY_S", 60)
     begun = time.monotonic()
     with sampled() as samples:
         pass
     assert samples.artifacts() == {}
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 30
 
 
 def test_a_long_stage_keeps_few_rows_evenly_spread():
