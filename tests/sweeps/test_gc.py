@@ -76,7 +76,10 @@ def test_what_goes_is_called_by_its_name(store: Store) -> None:
 
 def test_without_a_yes_nothing_goes(store: Store) -> None:
     """It is shown and asked for."""
-    gc(store, answer="n\n")
+    asked = gc(store, answer="n\n")
+    assert asked.exit_code == 0
+    assert f"stages/4a/{OTHER}" in asked.stdout
+    assert "Delete them? [y/N]" in asked.stdout
     assert store.committed([OTHER]) == {OTHER}
 
 
@@ -138,7 +141,8 @@ def test_a_sweep_that_begins_at_the_question_is_safe(
         return True
 
     monkeypatch.setattr("typer.confirm", claim)
-    gc(store)
+    assert gc(store).exit_code == 0
+    assert "new" in store.sweeps()
     assert store.committed([OTHER]) == {OTHER}
 
     held = Lease(store, "running", take_over=False)
