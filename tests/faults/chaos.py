@@ -17,8 +17,7 @@ import psutil
 
 from osr_core.tensors import from_bytes
 from sweeps.home import prepare_environment
-from sweeps.store import Store
-from tests.faults.harness import Sweep, check_invariants, family, free_port, title, workers
+from tests.faults.harness import Sweep, check_invariants, family, title, workers
 from tests.faults.test_tracking import MlflowServer
 
 SPEC = """\
@@ -48,7 +47,8 @@ class Chaos:
     retries: int = 0
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
+        self.random = random.Random(self.seed)  # when, and what kind
+        self.chance = random.Random(self.seed)  # which of them; how many there are depends on time
 
     @property
     def num_made(self) -> int:
@@ -70,53 +70,60 @@ class Chaos:
         """Kill and launch again until the sweep has ended; then compare."""
         folder = self.folder / f"{sweep.home.name}-mlflow"
         folder.mkdir()
-        port = free_port()
-        sweep.environment = {"OSR_TRACKING_URI": f"http://127.0.0.1:{port}"}
-        server = self.server(folder, port)
-        ended = False
-        while not ended:
-            driver, made_before = sweep.start(), self.num_made
-            self.launches += 1
-            pause = self.random.uniform(*PAUSE_S)
-            while driver.poll() is None:
-                time.sleep(0.1)
-                pause -= 0.1
-                if pause > 0 or self.num_made >= self.kills:
-                    continue
+        with MlflowServer(f"sqlite:///{folder}/server.db", folder) as server:
+            sweep.environment = {"OSR_TRACKING_URI": server.uri}
+            ended = False
+            while not ended:
+                ended, printed = self.launch(sweep, server)
+            if "MLflow is not up to date" in printed:
+                assert sweep.osr("sync", "faults").returncode == 0
+                assert sweep.osr("export", "faults").returncode == 0
+            self.retries += len(sweep.retries)
+            check_invariants(sweep, self.reference)
+
+    def launch(self, sweep: Sweep, server: MlflowServer) -> tuple[bool, str]:
+        """One driver, disturbed until it ends: whether the sweep has, and what was printed."""
+        made_before, driver = self.num_made, sweep.start()
+        printed_before = len(sweep.log)
+        self.launches += 1
+        pause = self.random.uniform(*PAUSE_S)
+        while driver.poll() is None:
+            time.sleep(0.1)
+            pause -= 0.1
+            if pause <= 0 and self.num_made < self.kills:
                 pause = self.random.uniform(*PAUSE_S)
-                victim = self.random.choice(VICTIMS)
-                if victim == "tracking server":
-                    server.kill()
-                    server = self.server(folder, port)
-                    self.count(victim)
-                elif target := self.find(victim, driver.pid):
-                    self.epochs_lost += self.unsaved_epochs(sweep)
-                    target.kill()
-                    self.count(victim)
-            ended = driver.returncode == 0
-            assert ended or self.num_made > made_before, f"undisturbed, but:\n{sweep.log[-3000:]}"
-        sweep.osr("sync", "faults")
-        sweep.osr("export", "faults")
-        self.retries += len(sweep.retries)
-        check_invariants(sweep, self.reference)
-        server.kill()
+                self.disturb(self.random.choice(VICTIMS), sweep, server, driver.pid)
+        printed = sweep.log[printed_before:]
+        if driver.returncode == 0:
+            return True, printed
+        assert self.num_made > made_before, f"undisturbed, but:\n{printed[-3000:]}"
+        assert driver.returncode != 2 or "Ray ended the sweep" in printed, printed[-3000:]
+        return False, printed
 
-    def server(self, folder: Path, port: int) -> MlflowServer:
-        """The tracking server, on the same port and database each time."""
-        return MlflowServer(f"sqlite:///{folder}/server.db", folder, port).__enter__()
-
-    def find(self, victim: str, driver: int) -> psutil.Process | None:
-        """A process of that kind, if there is one now."""
-        if victim == "driver":
-            return psutil.Process(driver)
-        candidates = workers(driver)
-        if victim == "raylet":
-            candidates = [p for p in family(driver) if "raylet/raylet" in title(p)]
-        return self.random.choice(candidates) if candidates else None
-
-    def count(self, victim: str) -> None:
-        """One more."""
+    def disturb(self, victim: str, sweep: Sweep, server: MlflowServer, driver: int) -> None:
+        """Kill a process of that kind, if there is one now."""
+        if victim == "tracking server":
+            server.kill()
+            server.start()
+        else:
+            lost = self.unsaved_epochs(sweep)
+            targets = self.candidates(victim, driver)
+            if not targets:
+                return
+            try:
+                self.chance.choice(targets).kill()
+            except psutil.NoSuchProcess:
+                return
+            self.epochs_lost += lost
         self.made[victim] = self.made.get(victim, 0) + 1
+
+    def candidates(self, victim: str, driver: int) -> list[psutil.Process]:
+        """The processes of that kind."""
+        if victim == "worker":
+            return workers(driver)
+        if victim == "raylet":
+            return [p for p in family(driver) if "raylet/raylet" in title(p)]
+        return family(driver)[:1]
 
     def unsaved_epochs(self, sweep: Sweep) -> int:
         """Epochs that running fits have behind them but not in a checkpoint."""
@@ -124,7 +131,7 @@ class Chaos:
         for file in (sweep.home / "store" / "work").glob("*.progress"):
             try:
                 epochs = int(file.read_text().split('"epochs_done": ')[1].split(",")[0])
-                saved = Store(sweep.home / "store").load_checkpoint(file.stem)
+                saved = sweep.store.load_checkpoint(file.stem)
                 if saved is not None:
                     epochs -= from_bytes(saved)[1]["progress"]["epoch"]
             except (OSError, IndexError):

@@ -2,10 +2,10 @@
 
 import contextlib
 import http.client
-import random
 import socket
 import threading
 import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,14 +13,17 @@ from typing import Any
 class Proxy:
     """Forwards to a server on this machine.
 
-    mode: "ok"; "error" (500s); "slow" (a second each); "drop" (forwarded, and every third answer
-    lost on the way back); "down" (the connection is closed at once).
+    mode: "ok"; "down" (the connection is closed at once); "error" (a 500); "slow" (a second);
+    "hold" (no answer until the mode is another); "lose" (what makes a run or sends a history's
+    points reaches the server, but its answer is lost the first time).
     """
 
     def __init__(self, target: int) -> None:
         self.target, self.mode = target, "ok"
-        self.dropped = 0
-        self._random = random.Random(7)
+        self.script: list[str] = []  # modes of the next requests, before `mode` holds
+        self.seen: Counter[str] = Counter()  # requests by mode
+        self.lost: list[bytes] = []  # requests whose answer was lost
+        self._lock = threading.Lock()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,8 +53,13 @@ class Proxy:
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request in the way of the day."""
-        mode = self.mode
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        with self._lock:
+            mode = self.script.pop(0) if self.script else self.mode
+            self.seen[mode] += 1
+        while mode == "hold":
+            time.sleep(0.05)
+            mode = self.mode
         if mode == "down":
             self._hang_up(request)
             return
@@ -68,8 +76,11 @@ class Proxy:
             connection.request(request.command, request.path, body, headers)
             answer = connection.getresponse()
             content = answer.read()
-        if mode == "drop" and request.command != "GET" and self._random.random() < 1 / 3:
-            self.dropped += 1
+        makes = request.path.endswith("runs/create") or (
+            request.path.endswith("runs/log-batch") and b'"train/' in body
+        )
+        if mode == "lose" and makes and body not in self.lost:
+            self.lost.append(body)
             self._hang_up(request)
             return
         request.send_response(answer.status)

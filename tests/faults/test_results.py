@@ -1,24 +1,27 @@
 """Damaged files, full disks, wrong clocks, changed code: committed results never change."""
 
-import json
-import os
+import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.faults.harness import SPEC, Sweep, check_invariants, wait_until
+from osr_core.stage import VERSIONS
+from tests.faults.harness import (
+    NUM_FITS,
+    NUM_STAGES,
+    SPEC,
+    WAIT_S,
+    Sweep,
+    check_invariants,
+    mlflow_runs,
+)
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
-
-
-def stage_folder(sweep: Sweep, label: str) -> Path:
-    """Where a stage's result lies."""
-    record = json.loads((sweep.home / "store" / "sweeps" / "faults.json").read_text())
-    (stage_id,) = [s["stage_id"] for s in record["stages"] if s["label"].startswith(label)]
-    return sweep.home / "store" / "stages" / stage_id[:2] / stage_id
 
 
 def remove(folder: Path) -> None:
@@ -32,12 +35,12 @@ def remove(folder: Path) -> None:
 def test_a_damaged_input_is_made_again(sweep: Sweep, reference: Sweep, name: str):
     """A flipped bit in a file that a later stage reads: refused, set aside, done again."""
     assert sweep.finish().returncode == 0
-    (damaged,) = stage_folder(sweep, "fit softmax digits/0 seed 0 member 1").glob(name)
+    (damaged,) = sweep.folder("fit softmax digits/0 seed 0 member 1").glob(name)
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 0xFF
     damaged.write_bytes(content)
     for label in ("score pmal", "fit pmal", "pmal.mine"):
-        remove(stage_folder(sweep, label))
+        remove(sweep.folder(label))
     done = sweep.finish()
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list((sweep.home / "store" / "damaged").iterdir())) == 1
@@ -49,7 +52,7 @@ def test_damage_found_on_the_way_to_mlflow_is_made_again(sweep: Sweep, reference
     assert sweep.finish().returncode == 0
     (sweep.home / "mlflow" / "mlflow.db").unlink()
     for label, name in (("score cac", "scores-*"), ("fit cac", "history-*")):
-        (damaged,) = stage_folder(sweep, label).glob(name)
+        (damaged,) = sweep.folder(label).glob(name)
         damaged.write_bytes(b"PAR1")
     done = sweep.finish()
     assert done.returncode == 0, done.stdout + done.stderr
@@ -58,88 +61,113 @@ def test_damage_found_on_the_way_to_mlflow_is_made_again(sweep: Sweep, reference
 
 
 def test_a_lost_loss_takes_no_other_trial_with_it(sweep: Sweep, reference: Sweep):
-    """One of the trials explodes; the scores of the others are the same to the bit."""
+    """One of the trials explodes and says so; the scores of the others are the same to the bit."""
     explodes = "softmax: [{}, {training: {lr: 1.0e+30}}]"
     sweep.text = SPEC.replace("softmax: {}", explodes)
-    assert sweep.finish().returncode == 1
+    done = sweep.finish()
+    assert done.returncode == 1
+    assert "5 of 6 trials done" in done.stdout
     ours = pq.read_table(sweep.home / "exports" / "faults" / "scores.parquet")
     theirs = pq.read_table(reference.home / "exports" / "faults" / "scores.parquet")
     assert ours.equals(theirs)
+    (failed,) = [run for run in mlflow_runs(sweep) if "stage_id" in run.data.tags
+                 and run.info.status == "FAILED"]  # fmt: skip
+    assert failed.data.tags["stage_id"] not in sweep.commits
+    assert "not a finite number" in failed.data.tags["reason"]
+    lost = sweep.stages.keys() - sweep.commits.keys()
+    assert sorted(sweep.stages[stage_id]["kind"] for stage_id in lost) == ["fit", "score"]
+    status = sweep.osr("status", "faults").stdout
+    assert "Traceback (most recent call last)" in status
+
+
+@dataclass
+class SmallDisk:
+    """A file system in memory whose size can be set."""
+
+    place: Path
+
+    def resize(self, num_bytes: int) -> None:
+        """Not below what is used."""
+        options = f"remount,size={num_bytes}"
+        subprocess.run(["mount", "-o", options, str(self.place)], check=True)
+
+    @property
+    def used(self) -> int:
+        """Bytes."""
+        return shutil.disk_usage(self.place).used
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 kilobytes; needs the right to mount one."""
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """400 kilobytes at first; needs the right to mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
+    command = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount a small file system")
-    yield place
+    yield SmallDisk(place)
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_stops_cleanly_and_goes_on(small_disk: Path, reference: Sweep):
-    """It is said what to do; with room again, nothing that was committed is done again."""
-    sweep = Sweep(small_disk / "home")
-    full = sweep.finish()
-    assert full.returncode in (1, 2)
-    assert "No space left on device" in full.stdout + full.stderr
-    assert "Traceback" not in full.stderr
+def test_a_full_disk_stops_cleanly_and_goes_on(small_disk: SmallDisk, reference: Sweep):
+    """Full from the start, then in the middle: it is said what to do, and with room it goes on."""
+    sweep = Sweep(small_disk.place / "home")
+    check_full(sweep.finish())
+    small_disk.resize(200_000_000)
+    sweep.started_and_killed()
     committed = sweep.commits
-    subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
+    small_disk.resize(small_disk.used + 100_000)
+    check_full(sweep.finish())
+    assert committed.items() <= sweep.commits.items(), "a commit changed"
+    assert len(sweep.commits) < NUM_STAGES
+    small_disk.resize(200_000_000)
     done = sweep.finish()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert committed.items() <= sweep.commits.items()
+    assert committed.items() <= sweep.commits.items(), "a commit changed"
     check_invariants(sweep, reference)
 
 
-def started_and_killed(sweep: Sweep) -> None:
-    """A driver that dies in the middle."""
-    driver = sweep.start()
-    wait_until(lambda: len(sweep.commits) >= 2, "two commits")
-    driver.kill()
-    driver.wait()
+def check_full(done: subprocess.CompletedProcess[str]) -> None:
+    """It ended by itself and says why."""
+    assert done.returncode in (1, 2)
+    assert "No space left on device" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def with_code(sweep: Sweep, folder: Path, code: str) -> None:
-    """Run `code` at the start of every Python process of the sweep."""
-    (folder / "sitecustomize.py").write_text(code)
-    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    sweep.environment = {"PYTHONPATH": path}
-
-
-def test_a_clock_set_back_an_hour_changes_nothing(sweep: Sweep, reference: Sweep, tmp_path: Path):
+@pytest.mark.parametrize("jump_s", [3600, -3600], ids=["ahead", "back"])
+def test_a_clock_that_is_set_by_an_hour_changes_nothing(
+    sweep: Sweep, reference: Sweep, jump_s: int
+):
     """Summer time or a bad battery: leases and checkpoints do not compare clocks."""
-    started_and_killed(sweep)
-    with_code(
-        sweep,
-        tmp_path,
-        "import time\nreal = time.time\ntime.time = lambda: real() - 3600\n",
+    sweep.started_and_killed()
+    before = sweep.commits
+    sweep.with_code(
+        "import time\nreal, start = time.time, time.monotonic()\n"
+        f"time.time = lambda: real() + {jump_s} * (time.monotonic() - start > 4)\n"
     )
     done = sweep.finish()
     assert done.returncode == 0, done.stdout + done.stderr
+    made = [commit for stage_id, commit in sweep.commits.items() if stage_id not in before]
+    shifts = [commit["started_at"] - time.time() for commit in made]
+    assert any(abs(shift - jump_s) < WAIT_S for shift in shifts), "the clock was never set"
+    assert all(0 < commit["wall_s"] < WAIT_S for commit in made)
     check_invariants(sweep, reference, clock=False)
 
 
-def test_changed_code_is_never_mixed_with_old_results(
-    sweep: Sweep, reference: Sweep, tmp_path: Path
-):
+def test_changed_code_is_never_mixed_with_old_results(sweep: Sweep):
     """A raised version gives other ids: refused under the old name, and re-keyed if insisted on."""
-    started_and_killed(sweep)
+    sweep.started_and_killed()
     before = sweep.commits
-    with_code(sweep, tmp_path, "from osr_core import stage\nstage.VERSIONS['fit'] += 1\n")
+    sweep.with_code("from osr_core import stage\nstage.VERSIONS['fit'] += 1\n")
     refused = sweep.finish()
     assert refused.returncode == 2
     assert "stands for another sweep" in refused.stderr
     done = sweep.finish("--replace")
     assert done.returncode == 0, done.stdout + done.stderr
     assert before.items() <= sweep.commits.items()
-    record = json.loads((sweep.home / "store" / "sweeps" / "faults.json").read_text())
-    fits = [s["stage_id"] for s in record["stages"] if s["kind"] == "fit"]
-    assert all(sweep.commits[stage_id]["stage"]["version"] == 2 for stage_id in fits)
+    fits = [i for i, stage in sweep.stages.items() if stage["kind"] == "fit"]
+    assert len(fits) == NUM_FITS
+    versions = {sweep.commits[stage_id]["stage"]["version"] for stage_id in fits}
+    assert versions == {VERSIONS["fit"] + 1}
     assert set(fits).isdisjoint(before)
+    assert "RUNNING" not in {run.info.status for run in mlflow_runs(sweep)}

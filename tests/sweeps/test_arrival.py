@@ -130,9 +130,24 @@ def test_a_driver_that_was_taken_over_writes_nothing(tmp_path: Path):
     store.create_lease("late", 2, {"pid": 2, "host": "there"})
     with pytest.raises(FencedError, match="process 2 on there"):
         tracker.close("KILLED")
+    with pytest.raises(FencedError, match="process 2 on there"):
+        tracker.open()  # it would overwrite the plan that an export goes by
     runs = tracker._all_runs()
     assert len(runs) == 2
     assert {run.info.status for run in runs if "stage_id" not in run.data.tags} == {"RUNNING"}
+
+
+def test_a_run_whose_stage_left_the_plan_does_not_run_on(tmp_path: Path):
+    """Its driver died on the way to MLflow, and the code changed before the next one."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    tracker = make_tracker(plan, store, home, "abc")
+    tags = {"stage_id": "3f" * 16, "kind": "fit"}
+    orphan = tracker.client.create_run(tracker.experiment_id, tags=tags).info.run_id
+    synchronise(plan, store, home, "abc")
+    status = {run.info.run_id: run.info.status for run in tracker._all_runs()}
+    assert status.pop(orphan) == "KILLED"
+    assert set(status.values()) == {"FINISHED"}
 
 
 def test_a_run_that_is_refused_holds_up_no_other(tmp_path: Path):
