@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ class BackgroundTracking:
         self._unsent: list[Stage] = []
         self._status = ""
         self._closing_at: float | None = None
+        self._warned = False
         self._well_at = 0.0  # when MLflow took something last
         self.problem: str | None = None  # why MLflow is not up to date at the end, if so
         self._thread = threading.Thread(target=self._loop, name="tracking", daemon=True)
@@ -66,9 +68,9 @@ class BackgroundTracking:
                 return
             except Exception as error:  # whatever a server does, results are safe on the store
                 tracker = None  # what it knew of the server may be wrong: look again
-                log.info("MLflow: %s", error)
+                self._warn(error)
                 if self._gave_up():
-                    self.problem = (str(error).strip() or type(error).__name__).splitlines()[0]
+                    self.problem = reason_of(error)
                     return
                 self._take(timeout=wait)
                 wait = min(2 * wait, LONGEST_WAIT_S, PATIENCE_S / 3 if self._closing_at else 60)
@@ -88,7 +90,20 @@ class BackgroundTracking:
         if stage is not None:
             self._unsent.append(stage)
 
+    def _warn(self, error: Exception) -> None:
+        """Once, so that a wrong address is seen while there is time to mend it."""
+        if not self._warned:
+            log.warning("MLflow does not answer (%s); the sweep goes on", reason_of(error))
+        self._warned = True
+
     def _gave_up(self) -> bool:
         if self._closing_at is None:
             return False
         return time.monotonic() - max(self._closing_at, self._well_at) > PATIENCE_S
+
+
+def reason_of(error: Exception) -> str:
+    """One line; of the many that a network library says, the system's own."""
+    text = str(error).strip() or type(error).__name__
+    found = re.search(r"\[Errno \d+\] [\w ]+", text)
+    return found[0] if found else text.splitlines()[0]

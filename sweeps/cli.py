@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 some stages failed, 2 the request is wrong, 130 stopped by
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -148,7 +149,7 @@ def tell(launch: "Launch") -> None:
         + (f", {launch.retried} attempts repeated" if launch.retried else "")
     )
     if launch.stopped:
-        typer.echo("stopped; what was done is saved. Run the same command to go on.")
+        typer.echo("stopped; what is saved stays. Run the same command to go on.")
         return
     missing = launch.missing
     for trial, reason in missing:
@@ -158,7 +159,8 @@ def tell(launch: "Launch") -> None:
         console.print(f"damaged and not made again: {label}", style="red", soft_wrap=True)
     if launch.tracking_problem:
         typer.echo(f"MLflow is not up to date: {launch.tracking_problem}", err=True)
-        typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)
+        then = f"osr sync {sweep} && osr export {sweep} && osr table {sweep}"
+        typer.echo(f"Results are safe. When it is back, for the table: {then}", err=True)
     elif len(missing) < trials:
         print_table(launch)
     typer.echo(f"MLflow data: {launch.home.tracking_uri}")
@@ -209,6 +211,9 @@ def ui(
         raise ConfigError(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
         )
+    with socket.socket() as probe:
+        if probe.connect_ex((host, port)) == 0:
+            raise ConfigError(f"port {port} is taken. Choose another: osr ui --port {port + 1}")
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += [] if server else ["--workers", "1"]  # one user; four take long to start
@@ -218,8 +223,10 @@ def ui(
         "MLFLOW_ARTIFACTS_DESTINATION" if server else "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts,
     }
     try:
-        with Reaper():  # the server has processes of its own
-            done = subprocess.run(command, env={**os.environ, **environment}, check=False)
+        with Reaper():  # the server has processes of its own, in a session that hears no Ctrl-C
+            done = subprocess.run(
+                command, env={**os.environ, **environment}, start_new_session=True, check=False
+            )
     except KeyboardInterrupt:
         return
     raise typer.Exit(done.returncode)

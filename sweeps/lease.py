@@ -54,7 +54,7 @@ class Lease:
             ):
                 raise LeaseHeldError(
                     f"{held(self.sweep, holder)}. Wait for it, stop it, or let this one go on in "
-                    "its place with --take-over."
+                    "its place: osr run ... --take-over."
                 )
             self.number = number + 1
             self.record: dict[str, Any] = {

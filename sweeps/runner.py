@@ -170,9 +170,13 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
     from sweeps import cluster  # Ray takes seconds to import, and a finished sweep needs none
 
     plan, store, place = launch.plan, launch.store, workplace(launch)
+    done = len(plan.stages) - len(todo)
+    launch.console.print(f"{done} of {len(plan.stages)} stages are done; starting Ray")
     searchers: list[StageSearcher] = []
 
     def stop() -> None:
+        if not launch.stopped:
+            launch.console.print("stopping: running epochs end and are saved; Ctrl-C: at once")
         launch.stopped = True
         store.ask_to_stop(launch.fence)
         for searcher in searchers:

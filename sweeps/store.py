@@ -86,8 +86,8 @@ class Store:
             self._files = files_at(uri)
             found = self._files.read("FORMAT")
             if found is None:
-                self._write("FORMAT", FORMAT.encode())
-        except (OSError, StoreError) as error:
+                self._files.write("FORMAT", FORMAT.encode())
+        except OSError as error:
             raise StoreError(
                 f"store {self.uri} cannot be used: {error}. "
                 "Choose a folder that you can write to with --home or OSR_HOME."

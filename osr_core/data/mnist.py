@@ -25,7 +25,7 @@ class MNIST(Reader):
     how_to_get = (
         "Get the four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
         "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz from "
-        "https://ossci-datasets.s3.amazonaws.com/mnist/, or let torchvision.datasets.MNIST do it."
+        "https://ossci-datasets.s3.amazonaws.com/mnist/, or run: osr datasets fetch mnist."
     )
     classes = tuple("0123456789")
     channels = 1

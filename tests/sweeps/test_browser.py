@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -49,6 +50,15 @@ def answers(url: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def test_a_port_that_is_taken_is_said(tiny: tuple[Path, str]):
+    """With the next one to try."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = run_osr("ui", "--port", str(port), home=tiny[0])
+    assert refused.returncode == 2
+    assert f"port {port} is taken. Choose another: osr ui --port {port + 1}" in refused.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
