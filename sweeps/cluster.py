@@ -143,6 +143,13 @@ def execute(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # stages keep theirs
         ),
     )
+    fit(tuner)
+    if searcher.problem is not None:
+        raise searcher.problem
+
+
+def fit(tuner: tune.Tuner) -> None:
+    """Let Tune ask the searcher until it has nothing more; what Ray cannot bear is an OsrError."""
     try:
         tuner.fit()
     except Exception as error:
@@ -150,5 +157,3 @@ def execute(
             f"Ray ended the sweep: {type(error).__name__}: {error}. Nothing that is committed is "
             "lost; run the same command to go on."
         ) from error
-    if searcher.problem is not None:
-        raise searcher.problem

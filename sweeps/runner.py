@@ -169,70 +169,86 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
     """Run stages on a Ray cluster until none is left or the user stops it."""
     from sweeps import cluster  # Ray takes seconds to import, and a finished sweep needs none
 
-    plan, store, place = launch.plan, launch.store, workplace(launch)
+    plan = launch.plan
     done = len(plan.stages) - len(todo)
     launch.console.print(f"{done} of {len(plan.stages)} stages are done; starting Ray")
-    searchers: list[StageSearcher] = []
-
-    def stop() -> None:
-        if not launch.stopped:
-            launch.console.print("stopping: running epochs end and are saved; Ctrl-C: at once")
-        launch.stopped = True
-        store.ask_to_stop(launch.fence)
-        for searcher in searchers:
-            searcher.stop()
-
-    def begin(searcher: "StageSearcher") -> None:
-        searchers.append(searcher)
-        if launch.stopped:
-            searcher.stop()
-
-    with (
-        Reaper(),
-        Shutdown(stop) as shutdown,
-        SweepProgress(plan, todo, launch.console) as progress,
-    ):
+    progress = SweepProgress(plan, todo, launch.console)
+    conduct = Conduct(launch, progress, tracking)
+    with Reaper(), Shutdown(conduct.stop) as shutdown, progress:
         try:
             cluster.connect(launch.address)
             shutdown.take_signals()  # Ray has put its own handlers there
-
-            def started(stage: Stage) -> None:
-                launch.started.add(stage.id)
-                progress.started(stage)
-
-            def retried(outcome: Outcome) -> None:
-                store.check_fence(launch.fence)
-                launch.retried += 1
-                store.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
-                progress.retried(outcome)
-
-            def ended(outcome: Outcome, skipped: list[str]) -> None:
-                if outcome.cause == retries.TAKEN_OVER:
-                    stop()
-                    raise FencedError(str(outcome.reason))
-                if outcome.cause not in (None, retries.INTERRUPTED):
-                    store.check_fence(launch.fence)
-                    reason = outcome.reason or outcome.cause
-                    store.save_failure(outcome.stage_id, reason, outcome.traceback or "")
-                progress.finished(outcome, skipped)
-                tracking.add(plan.stages[outcome.stage_id])
-
             cluster.execute(
                 todo,
                 {stage.id: stage.identity for stage in plan.stages.values()},
-                place,
+                workplace(launch),
                 plan.spec.resources,
                 launch.home.ray,
-                started=started,
-                retried=retried,
-                ended=ended,
-                on_start=begin,
+                started=conduct.started,
+                retried=conduct.retried,
+                ended=conduct.ended,
+                on_start=conduct.begin,
             )
         except (KeyboardInterrupt, SystemExit):  # the latter is Ray's answer to a SIGTERM
             launch.stopped = True
         finally:
             shutdown.disarm()
             cluster.disconnect()
+
+
+@dataclass
+class Conduct:
+    """What a launch does when its stages begin and end, and when it is to stop."""
+
+    launch: Launch
+    progress: SweepProgress
+    tracking: BackgroundTracking
+    searcher: "StageSearcher | None" = None  # once Ray is there
+
+    def begin(self, searcher: "StageSearcher") -> None:
+        """Stages are handed out from now on, unless a stop was asked for while Ray started."""
+        self.searcher = searcher
+        if self.launch.stopped:
+            searcher.stop()
+
+    def stop(self) -> None:
+        """Hand out no more; workers save at the end of their epoch."""
+        if not self.launch.stopped:
+            self.launch.console.print("stopping: running epochs end and are saved; Ctrl-C: at once")
+        self.launch.stopped = True
+        self.launch.store.ask_to_stop(self.launch.fence)
+        if self.searcher is not None:
+            self.searcher.stop()
+
+    def started(self, stage: Stage) -> None:
+        """A stage was handed out."""
+        self.launch.started.add(stage.id)
+        self.progress.started(stage)
+
+    def retried(self, outcome: Outcome) -> None:
+        """An attempt came to nothing; there will be another."""
+        store = self.launch.store
+        store.check_fence(self.launch.fence)
+        self.launch.retried += 1
+        store.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
+        self.progress.retried(outcome)
+
+    def ended(self, outcome: Outcome, skipped: list[str]) -> None:
+        """A stage is done, stopped or given up, and with it those `skipped`.
+
+        Raises:
+            FencedError: another driver has taken over.
+        """
+        store = self.launch.store
+        if outcome.cause == retries.TAKEN_OVER:
+            self.stop()
+            raise FencedError(str(outcome.reason))
+        if outcome.cause not in (None, retries.INTERRUPTED):
+            store.check_fence(self.launch.fence)
+            reason = outcome.reason or outcome.cause
+            store.save_failure(outcome.stage_id, reason, outcome.traceback or "")
+        self.progress.finished(outcome, skipped)
+        self.tracking.add(self.launch.plan.stages[outcome.stage_id])
 
 
 def workplace(launch: Launch) -> Workplace:

@@ -23,12 +23,12 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from osr_core.errors import OsrError
-from osr_core.identity import canonical_json, digest
+from sweeps.commit import Commit
 from sweeps.files import File, files_at
 
 FORMAT = "osr-sweeps store 2"
@@ -52,24 +52,6 @@ class Fence:
 
     sweep: str
     number: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Commit:
-    """The marker of a finished stage."""
-
-    stage: Mapping[str, Any]  # the identity that the id is the hash of
-    artifacts: Mapping[str, Mapping[str, Any]]  # name -> {"bytes": ..., "blake2b": ...}
-    metrics: Mapping[str, float]
-    started_at: float  # seconds since 1970; metric points in MLflow carry these times
-    wall_s: float  # how long the attempt took that finished the stage, whatever clocks were set
-    host: str
-    code: str = ""  # the version of the code that made it
-
-    @property
-    def finished_at(self) -> float:
-        """Seconds since 1970."""
-        return self.started_at + self.wall_s
 
 
 class Store:
@@ -142,7 +124,7 @@ class Store:
             code=code,
         )
         self.check_fence(fence)
-        if not self._mark(stage_id, _marker_content(commit)):
+        if not self._mark(stage_id, commit.encode()):
             commit = self.read_commit(stage_id)
         self._tidy(stage_id, commit)
         return commit
@@ -176,11 +158,8 @@ class Store:
         if content is None:
             raise StoreError(f"stage {stage_id} is not in store {self.uri}; run its sweep first")
         try:
-            fields = json.loads(content)
-            if fields.pop("checksum") != digest(fields):
-                raise ValueError("it does not match its checksum")
-            return Commit(**fields)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return Commit.decode(content)
+        except ValueError as error:
             path = self._files.path(_marker(stage_id))
             raise DamagedError(f"{path} is damaged: {error}") from error
 
@@ -385,11 +364,6 @@ def _folder(stage_id: str) -> str:
 
 def _marker(stage_id: str) -> str:
     return f"{_folder(stage_id)}/commit.json"
-
-
-def _marker_content(commit: Commit) -> bytes:
-    fields = asdict(commit)
-    return canonical_json({**fields, "checksum": digest(fields)}).encode()
 
 
 def _artifact(stage_id: str, name: str, checksum: str) -> str:

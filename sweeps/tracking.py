@@ -29,10 +29,11 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from osr_core.errors import OsrError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
 from sweeps import described  # noqa: E402
+from sweeps.commit import Commit  # noqa: E402
 from sweeps.machine import MACHINE  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.record import plan_record  # noqa: E402
-from sweeps.store import Commit, DamagedError, Fence, Store  # noqa: E402
+from sweeps.store import DamagedError, Fence, Store  # noqa: E402
 from sweeps.views import NOTE, experiment_tags  # noqa: E402
 
 
