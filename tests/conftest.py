@@ -1,6 +1,7 @@
 """What all tests share: where the big files lie, and a quiet Ray and MLflow."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torch
 from sweeps.home import prepare_environment
 
 prepare_environment()
+# A shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
