@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from mlflow.entities import ViewType
 
 from osr_core.tensors import from_bytes
+from sweeps.reaper import runs
 from sweeps.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -200,11 +201,7 @@ def title(process: psutil.Process) -> str:
 
 def alive(processes: list[psutil.Process]) -> list[str]:
     """Those that still run."""
-    return [
-        title(process)
-        for process in processes
-        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [title(process) for process in processes if runs(process)]
 
 
 def walls_of(history: list[dict[str, Any]]) -> list[float]:
