@@ -9,12 +9,13 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from osr_core.errors import ConfigError, DataError, OsrError
+from osr_core.errors import ConfigError, OsrError
 from sweeps import cli_results, cli_store
 from sweeps.home import Home, prepare_environment
 from sweeps.listing import show
@@ -37,6 +38,22 @@ SpecArgument = Annotated[
 ]
 
 
+def print_version(wanted: bool) -> None:
+    """What `osr --version` does."""
+    if wanted:
+        typer.echo(f"osr-sweeps {version('osr-sweeps')}")
+        raise typer.Exit
+
+
+@app.callback()
+def osr(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Stands before every command."""
+
+
 @app.command()
 def plan(
     spec: SpecArgument,
@@ -45,59 +62,26 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a sweep costs and what of it is done; starts nothing."""
-    from sweeps.plan import make_plan, remaining
-    from sweeps.runner import plan_with_data
+    from sweeps.outlook import MEANINGS, outlook
     from sweeps.spec import load_spec
-    from sweeps.store import Store
 
     loaded = load_spec(spec)
-    missing_data = None
-    try:
-        planned = plan_with_data(loaded, data_root)
-    except DataError as error:  # the counts are exact without data; what is done is not known
-        missing_data = str(error)
-        planned = make_plan(loaded, placeholders(loaded.datasets))
-    done: set[str] = set()
-    again: set[str] = set()
-    if missing_data is None and at(home).has_store:
-        store = Store(at(home).store)
-        done, again = store.committed(planned.stages), store.to_make_again(planned.stages)
-    todo = remaining(planned, done, again)
-    counts = planned.counts()
+    ahead = outlook(loaded, at(home), data_root)
     if as_json:
-        facts = {"sweep": loaded.name, **counts, "kinds": planned.kinds()}
-        facts |= {"done": len(done), "to_run": len(todo), "missing_data": missing_data}
-        facts["missing"] = [vars(left_out) for left_out in loaded.missing]
-        typer.echo(json.dumps(facts, indent=2))
+        typer.echo(json.dumps(ahead.facts(), indent=2))
         return
-    meanings = {
-        "trials": "results in the table's cells",
-        "stages": "distinct pieces of work",
-        "fits": "of them training a network",
-        "shared": "stages that more than one trial uses",
-        "fits_saved": "fits that running trial by trial would repeat",
-        "epochs": "of all fits together",
-    }
     rows = [
-        {"": key.replace("_", " "), "count": counts[key], "meaning": meanings[key]}
-        for key in meanings
+        {"": name.replace("_", " "), "count": ahead.counts[name], "meaning": meaning}
+        for name, meaning in MEANINGS.items()
     ]
-    rows.append({"": "done", "count": len(done), "meaning": "stages found in the store"})
-    rows.append({"": "to run", "count": len(todo), "meaning": "stages that `osr run` would start"})
     show(rows, False, title=f"sweep {loaded.name}")
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
-    if missing_data:
-        typer.echo(f"note: what is done is not known without the data.\n{missing_data}", err=True)
-
-
-def placeholders(datasets: list[str]) -> dict[str, str]:
-    """Fingerprints that stand for data which is not here, to count a plan without it."""
-    from osr_core.data import BENCHMARKS
-
-    made_of = [BENCHMARKS[name] for name in datasets]
-    readers = {reader.name for b in made_of for reader in (b.known, b.unknown)}
-    return {f"{name}/{subset}": "missing" for name in readers for subset in ("train", "test")}
+    if ahead.missing_data:
+        typer.echo("note: what is done is not known without the data.", err=True)
+        typer.echo(ahead.missing_data, err=True)
+    if ahead.name_taken:
+        typer.echo(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
 
 
 @app.command()

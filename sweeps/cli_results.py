@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osr_core.errors import ConfigError
+from osr_core.errors import ConfigError, unknown_name
 from sweeps.listing import show
 from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 
@@ -76,9 +76,9 @@ def table(
     else:
         folder = at(home).export(name)
         if not folder.exists():
+            known = [*exported_sweeps(exports), *LAYOUTS, "compare"]
             raise ConfigError(
-                f"sweep '{name}' is not exported to {folder}. Run: osr export {name}\n"
-                f"Tables of the papers: {', '.join(LAYOUTS)}."
+                f"{unknown_name('table', name, known)} A sweep's needs its export: osr export NAME"
             )
         shown = tables.table(folder, dataset or (), metric or tables.DEFAULT_METRICS)
         typer.echo(tables.render(shown, format))

@@ -40,9 +40,10 @@ def status(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what of each sweep is done, what is begun, what failed and why."""
+    """Say what of each sweep is done, who runs it, what is begun, what failed and why."""
     store = open_store(at(home))
     sweeps: Rows = []
+    drivers: list[str] = []
     begun: Rows = []
     failures: Rows = []
     for name in [sweep] if sweep else store.sweeps():
@@ -60,11 +61,18 @@ def status(
                 failures.append({**about, **failure})
                 failed += 1
         sweeps.append({**row, "stages_done": len(done), "stages": len(labels), "failed": failed})
+        if driver := driver_of(store, name):
+            drivers.append(driver)
     if as_json:
-        facts = {"sweeps": sweeps, "begun": begun, "failures": failures}
+        facts = {"sweeps": sweeps, "drivers": drivers, "begun": begun, "failures": failures}
         typer.echo(json.dumps(facts, indent=2))
         return
+    if not sweeps:
+        typer.echo(f"no sweep has been run in {home}. Run one first: osr run digits")
+        return
     show(sweeps, False)
+    for driver in drivers:
+        typer.echo(driver)
     if begun:
         show(begun, False, title="begun fits")
     if failures:
@@ -72,6 +80,18 @@ def status(
         show(reasons, False, title="failed stages")
     for row in failures if sweep else ():
         typer.echo(f"\n{row['stage']}\n{row['traceback']}")
+
+
+def driver_of(store: "Store", sweep: str) -> str | None:
+    """Who runs a sweep, for people; None: nobody. Does not wait for another machine's heartbeat."""
+    from sweeps.lease import held, is_of_this_machine, lives
+
+    number, holder = store.latest_lease(sweep)
+    if holder is None or holder["released"]:
+        return None
+    if is_of_this_machine(holder):
+        return held(sweep, holder) if lives(store, sweep, number, holder) else None
+    return f"{held(sweep, holder)}, unless that machine has died"
 
 
 def sync(

@@ -115,19 +115,13 @@ def execute(
         OsrError: what `retried` or `ended` raised; what ran was waited for.
         ClusterError: Ray gave up; what ran is lost but for its checkpoints.
     """
-    gpus = gpus_per_stage(resources)
-
-    def bundle(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([occupied(resources.cpus, gpus, config["alone"])])
-
-    trainable = tune.with_parameters(StageTrainable, identities=identities, place=place)
     at_once = slots(resources)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     several = sum(node["Alive"] for node in ray.nodes()) > 1
     searcher = StageSearcher(list(stages), started, retried, ended, nodes_lost if several else None)
     on_start(searcher)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, bundle),
+        trainable(identities, place, resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
@@ -146,6 +140,17 @@ def execute(
     fit(tuner)
     if searcher.problem is not None:
         raise searcher.problem
+
+
+def trainable(identities: Identities, place: Workplace, resources: Resources) -> Any:
+    """What Tune starts for each stage, and what of a machine it takes for it."""
+    gpus = gpus_per_stage(resources)
+
+    def bundle(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([occupied(resources.cpus, gpus, config["alone"])])
+
+    told = tune.with_parameters(StageTrainable, identities=identities, place=place)
+    return tune.with_resources(told, bundle)
 
 
 def fit(tuner: tune.Tuner) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from osr_core.data import READERS
 from osr_core.errors import OsrError
 from sweeps.home import Home
+from sweeps.record import code_version
 from sweeps.store import Store
 
 LOW_DISK_GB = 2
@@ -28,6 +29,7 @@ class Finding:
 
 def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
     """Look at everything, one finding each."""
+    yield Finding("osr-sweeps", "ok", f"{version('osr-sweeps')}, code {code_version()}")
     yield Finding(
         "python", "ok" if sys.version_info >= (3, 11) else "fault", sys.version.split()[0]
     )

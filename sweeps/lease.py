@@ -119,11 +119,16 @@ def started_at(pid: int) -> str | None:
         return None
 
 
+def is_of_this_machine(holder: Mapping[str, Any]) -> bool:
+    """Whether a holder's process can be looked at."""
+    return (holder["host"], holder["boot"]) == (socket.gethostname(), boot_id())
+
+
 def lives(store: Store, sweep: str, number: int, holder: Mapping[str, Any]) -> bool:
     """Whether a holder's process still runs, as far as this machine can tell."""
     if holder["released"]:
         return False
-    if (holder["host"], holder["boot"]) == (socket.gethostname(), boot_id()):
+    if is_of_this_machine(holder):
         return bool(started_at(holder["pid"]) == holder["process_started"])
     deadline = time.monotonic() + WATCH_S
     while time.monotonic() < deadline:

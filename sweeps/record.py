@@ -1,7 +1,7 @@
 """What the store and MLflow keep of a plan: enough to tell what is done without spec or data."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,19 +71,24 @@ def claim_name(store: Store, record: Mapping[str, Any], replace: bool) -> None:
     Raises:
         ConfigError: the name stands for trials that this plan does not have.
     """
-    name = record["sweep"]
+    trial_ids = {trial["trial_id"] for trial in record["trials"]}
+    if not replace and (why := name_taken(store, record["sweep"], trial_ids)):
+        raise ConfigError(why)
+    store.save_sweep(record["sweep"], record)
+
+
+def name_taken(store: Store, name: str, trial_ids: Collection[str]) -> str | None:
+    """Why a name cannot stand for a plan of these trials; None: it can."""
     before = store.sweep(name)
-    if before is not None and not replace:
-        now = {trial["trial_id"] for trial in record["trials"]}
-        gone = [trial for trial in before["trials"] if trial["trial_id"] not in now]
-        if gone:
-            raise ConfigError(
-                f"the name '{name}' stands for another sweep in store {store.uri}: {len(gone)} of "
-                f"its {len(before['trials'])} trials are not in this spec, such as "
-                f"{trial_label(gone[0])}. Give this spec another name, or let it take over the "
-                "name with --replace (no result is deleted)."
-            )
-    store.save_sweep(name, record)
+    trials = [] if before is None else before["trials"]
+    gone = [trial for trial in trials if trial["trial_id"] not in trial_ids]
+    if not gone:
+        return None
+    return (
+        f"the name '{name}' stands for another sweep in store {store.uri}: {len(gone)} of its "
+        f"{len(trials)} trials are not in this spec, such as {trial_label(gone[0])}. Give this "
+        "spec another name, or let it take over the name with --replace (no result is deleted)."
+    )
 
 
 def trial_label(trial: Mapping[str, Any]) -> str:

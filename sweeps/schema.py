@@ -35,36 +35,10 @@ def json_schema() -> dict[str, Any]:
     for name in ("splits", "seeds"):
         plain[name] |= {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
     plain["recipe"] |= {"enum": ["common", "published"]}
-    training = _settings_schema(Training)
-    backbone = {
-        "type": "object",
-        "properties": {
-            "name": {"enum": sorted(BACKBONES)},
-            **{
-                key: value
-                for cls in BACKBONES.values()
-                for key, value in _settings_schema(cls.Config)["properties"].items()
-            },
-        },
-        "additionalProperties": False,
-    }
-    plain["training"] |= training
-    plain["backbone"] |= backbone
+    plain["training"] |= _settings_schema(Training)
+    plain["backbone"] |= _backbone_schema()
     plain["resources"] |= Resources.model_json_schema()
-    methods: dict[str, Any] = {
-        name: {"description": f"left out: {why}"} for name, why in PLANNED["methods"].items()
-    }
-    for name, method in METHODS.items():
-        settings = _settings_schema(method.Config, grids=True)
-        settings["properties"] |= {"training": training, "backbone": backbone}
-        entry = {"anyOf": [settings, {"type": "array", "items": settings}, {"type": "null"}]}
-        methods[name] = {"description": f"{method.title}: {method.source}", **entry}
-    plain["methods"] |= {
-        "type": "object",
-        "properties": methods,
-        "additionalProperties": False,
-        "minProperties": 1,
-    }
+    plain["methods"] |= _methods_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "osr-sweeps spec",
@@ -72,6 +46,33 @@ def json_schema() -> dict[str, Any]:
         "properties": plain,
         "required": ["name", "datasets", "splits", "methods"],
         "additionalProperties": False,
+    }
+
+
+def _backbone_schema() -> dict[str, Any]:
+    """The name of a network, and the settings of any."""
+    properties: dict[str, Any] = {"name": {"enum": sorted(BACKBONES)}}
+    for backbone in BACKBONES.values():
+        properties |= _settings_schema(backbone.Config)["properties"]
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _methods_schema() -> dict[str, Any]:
+    """Each method's settings, or a list of them, one row of the table each."""
+    methods: dict[str, Any] = {
+        name: {"description": f"left out: {why}"} for name, why in PLANNED["methods"].items()
+    }
+    of_all = {"training": _settings_schema(Training), "backbone": _backbone_schema()}
+    for name, method in METHODS.items():
+        settings = _settings_schema(method.Config, grids=True)
+        settings["properties"] |= of_all
+        entry = {"anyOf": [settings, {"type": "array", "items": settings}, {"type": "null"}]}
+        methods[name] = {"description": f"{method.title}: {method.source}", **entry}
+    return {
+        "type": "object",
+        "properties": methods,
+        "additionalProperties": False,
+        "minProperties": 1,
     }
 
 

@@ -155,6 +155,7 @@ def test_a_second_driver_is_refused_and_may_take_over(sweep: Sweep, reference: S
     assert refused.returncode == 2
     assert f"is being run by process {first.pid}" in refused.stderr
     assert "--take-over" in refused.stderr
+    assert f"is being run by process {first.pid}" in sweep.osr("status").stdout
 
     before = sweep.commits
     second = sweep.start("--take-over")

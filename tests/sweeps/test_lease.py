@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from sweeps import lease, reaper
+from sweeps.cli_store import driver_of
 from sweeps.lease import Lease, LeaseHeldError, boot_id, started_at
 from sweeps.store import Fence, FencedError, Store
 
@@ -66,6 +67,21 @@ def test_a_driver_on_another_machine_lives_while_it_beats(
     else:
         with Lease(store, "digits", take_over=False) as taken:
             assert taken.number == 2
+
+
+def test_osr_status_names_a_sweeps_driver(tmp_path: Path):
+    """A living one; of another machine's it cannot be sure, and it must not wait to find out."""
+    store, here = Store(tmp_path), holder()
+    assert driver_of(store, "digits") is None
+    words = f"sweep 'digits' is being run by process {os.getpid()} on {here['host']} since"
+    store.create_lease("digits", 1, here)
+    assert driver_of(store, "digits") == f"{words} {here['since']}"
+    store.create_lease("digits", 2, {**here, "boot": "elsewhere"})
+    assert driver_of(store, "digits") == f"{words} {here['since']}, unless that machine has died"
+    store.create_lease("digits", 3, {**here, "process_started": "17"})  # it has died
+    assert driver_of(store, "digits") is None
+    store.create_lease("digits", 4, {**here, "boot": "elsewhere", "released": True})
+    assert driver_of(store, "digits") is None
 
 
 def holder() -> dict[str, Any]:

@@ -142,7 +142,21 @@ def test_status_tells_what_is_done(tiny: tuple[Path, str]):
     status = json.loads(run_osr("status", "--json", home=home).stdout)
     (sweep,) = status["sweeps"]
     assert (sweep["sweep"], sweep["trials_done"], sweep["stages_done"]) == ("tiny", 10, 22)
-    assert status["failures"] == []
+    assert status["drivers"] == status["begun"] == status["failures"] == []
+
+
+def test_a_home_without_sweeps_says_so(tmp_path: Path):
+    """As `osr doctor` leaves one."""
+    Store(tmp_path / "store")
+    assert "no sweep has been run" in run_osr("status", home=tmp_path).stdout
+
+
+def test_a_table_that_is_not_there_is_answered_with_those_that_are(tiny: tuple[Path, str]):
+    """A slip of the pen in a sweep's name."""
+    refused = run_osr("table", "tony", home=tiny[0])
+    assert refused.returncode == 2
+    assert "Did you mean 'tiny'?" in refused.stderr
+    assert "osr export" in refused.stderr
 
 
 def test_a_failed_stage_leaves_the_others_running(tmp_path: Path):
@@ -173,6 +187,9 @@ def test_two_specs_with_one_name_are_told_apart(tiny: tuple[Path, str], tmp_path
     assert refused.returncode == 2
     assert "the name 'tiny' stands for another sweep" in refused.stderr
     assert "--replace" in refused.stderr
+    foreseen = run_osr("plan", other, home=home)
+    assert "the name 'tiny' stands for another sweep" in foreseen.stderr
+    assert run_osr("plan", TINY, home=home).stderr == ""
 
 
 def test_a_bad_spec_exits_with_two_and_starts_nothing(tmp_path: Path):

@@ -1,0 +1,76 @@
+"""What a sweep would cost and how far it is, before anything starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osr_core.data import BENCHMARKS
+from osr_core.errors import DataError
+from osr_core.stage import Stage
+from sweeps.home import Home
+from sweeps.plan import Plan, make_plan, remaining
+from sweeps.record import name_taken
+from sweeps.runner import plan_with_data
+from sweeps.spec import SweepSpec
+from sweeps.store import Store
+
+MEANINGS = {
+    "trials": "results in the table's cells",
+    "stages": "distinct pieces of work",
+    "fits": "of them training a network",
+    "shared": "stages that more than one trial uses",
+    "fits_saved": "fits that running trial by trial would repeat",
+    "epochs": "of all fits together",
+    "done": "stages found in the store",
+    "to_run": "stages that `osr run` would start",
+}
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A plan, and what of it `osr run` would still do."""
+
+    plan: Plan
+    done: set[str]  # ids of stages
+    todo: list[Stage]
+    missing_data: str | None = None  # without it the counts are exact, but nothing counts as done
+    name_taken: str | None = None  # why `osr run` would refuse the spec under its name
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """A number for each of MEANINGS."""
+        return {**self.plan.counts(), "done": len(self.done), "to_run": len(self.todo)}
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, as plain JSON."""
+        return {
+            "sweep": self.plan.spec.name,
+            **self.counts,
+            "kinds": self.plan.kinds(),
+            "missing_data": self.missing_data,
+            "name_taken": self.name_taken,
+            "missing": [vars(left_out) for left_out in self.plan.spec.missing],
+        }
+
+
+def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
+    """Plan a sweep and look at what of it the store has; makes nothing."""
+    try:
+        plan = plan_with_data(spec, data_root)
+    except DataError as error:
+        plan = make_plan(spec, placeholders(spec.datasets))
+        return Outlook(plan, set(), remaining(plan, set(), set()), missing_data=str(error))
+    if not home.has_store:
+        return Outlook(plan, set(), remaining(plan, set(), set()))
+    store = Store(home.store)
+    done = store.committed(plan.stages)
+    todo = remaining(plan, done, store.to_make_again(plan.stages))
+    taken = name_taken(store, spec.name, {trial.id for trial in plan.trials})
+    return Outlook(plan, done, todo, name_taken=taken)
+
+
+def placeholders(datasets: list[str]) -> dict[str, str]:
+    """Fingerprints that stand for data which is not here, to count a plan without it."""
+    made_of = [BENCHMARKS[name] for name in datasets]
+    readers = {reader.name for b in made_of for reader in (b.known, b.unknown)}
+    return {f"{name}/{subset}": "missing" for name in readers for subset in ("train", "test")}
