@@ -42,10 +42,13 @@ def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
 
 
 def is_complete_export(folder: Path, trial_ids: Sequence[str]) -> bool:
-    """Whether an export holds just these trials, all of them finished."""
+    """Whether an export holds just these trials, all of them finished, and can be read."""
     if not (folder / RUNS).exists():
         return False
-    runs, _ = read_runs(folder)
+    try:
+        runs, _ = read_runs(folder)
+    except (DataError, pa.ArrowInvalid):
+        return False
     return sorted(runs["trial_id"].to_pylist()) == sorted(trial_ids)
 
 

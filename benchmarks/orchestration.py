@@ -20,13 +20,16 @@ from rich.console import Console
 
 from osr_core.stage import Stage
 from sweeps.background import BackgroundTracking
+from sweeps.fence import Fence
+from sweeps.held import HELD
 from sweeps.home import Home
+from sweeps.lease import Lease
 from sweeps.plan import Plan, make_plan
-from sweeps.record import code_version, plan_record
-from sweeps.runner import is_complete, run_sweep, tracking_state
-from sweeps.spec import Resources, SweepSpec, parse_spec
+from sweeps.progress import SweepProgress
+from sweeps.record import code_version, is_complete
+from sweeps.runner import Conduct, Launch, run_sweep, tracker_of
+from sweeps.spec import SweepSpec, parse_spec
 from sweeps.store import Store
-from sweeps.work import Outcome, Workplace
 
 FEW, MANY, TUNE_TRIALS = 500, 4000, 20
 PLANNED, FINISHED = 100_000, 10_000
@@ -56,29 +59,17 @@ def idle_plan(count: int) -> Plan:
 
 def through_us(count: int, folder: Path) -> float:
     """Milliseconds per stage, tracking included, from the first suggestion to the last run."""
-    from sweeps import cluster
-    from sweeps.tracking import make_tracker
-
     home, plan = Home(folder / str(count)), idle_plan(count)
-    store = Store(home.store)
+    store, quiet = Store(home.store), Console(quiet=True)
     start = time.perf_counter()
-    tracking = BackgroundTracking(partial(make_tracker, plan, store, home, "bench"))
-
-    def ended(outcome: Outcome, skipped: list[str]) -> None:
-        tracking.add(plan.stages[outcome.stage_id])
-
-    cluster.execute(
-        list(plan.stages.values()),
-        {stage.id: stage.identity for stage in plan.stages.values()},
-        Workplace(store=home.store, data_root=None),
-        Resources(),
-        home.ray,
-        started=lambda stage: None,
-        retried=lambda outcome: None,
-        ended=ended,
-        on_start=lambda searcher: None,
-    )
-    tracking.close("FINISHED", hurry=False)
+    with Lease(store, plan.spec.name, take_over=False) as lease:
+        fence = Fence(plan.spec.name, lease.number)
+        launch = Launch(plan, store, home, None, quiet, fence, None)
+        tracking = BackgroundTracking(partial(tracker_of, launch, "bench", None))
+        todo = list(plan.stages.values())
+        with SweepProgress(plan, todo, quiet) as progress:
+            Conduct(launch, progress, tracking).execute(todo)
+        tracking.close("FINISHED", hurry=False)
     if tracking.problem or len(store.committed(plan.stages)) != count:
         raise RuntimeError(f"not all of {count} stages were run and tracked: {tracking.problem}")
     return 1000 * (time.perf_counter() - start) / count
@@ -128,20 +119,18 @@ def planning() -> dict[str, float]:
 def empty_launch(folder: Path) -> dict[str, float]:
     """Seconds of a launch over a store where everything is done and tracked."""
     from sweeps.runner import plan_with_data
+    from sweeps.tracking import make_tracker
 
     spec, home = spec_of("done", FINISHED), Home(folder / "done")
     plan, store = plan_with_data(spec, None), Store(home.store)
     for stage in plan.stages.values():
         store.commit(stage.id, stage.identity, {}, {}, started_at=0.0, wall_s=1.0, host="bench")
-    record = plan_record(plan, code_version())
-    store.save_sweep(spec.name, record)
-    store.mark_tracked(spec.name, tracking_state(home, record))
-    (home.root / "mlflow").mkdir()
-    (home.root / "mlflow" / "mlflow.db").touch()
+    tracker = make_tracker(plan, store, home, code_version())
+    tracker.client.set_experiment_tag(tracker.experiment_id, HELD, tracker.state)
     start = time.perf_counter()
     launch = run_sweep(spec, home, None, Console(quiet=True))
     seconds = time.perf_counter() - start
-    if launch.started or not is_complete(launch):
+    if launch.started or not is_complete(plan, store):
         raise RuntimeError("the launch was not empty")
     return {"stages": len(plan.stages), "launch_s": round(seconds, 2)}
 

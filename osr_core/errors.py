@@ -3,7 +3,8 @@
 OsrError
 ├── ConfigError     a value, name or key that is not allowed; carries all problems found
 ├── DataError       a data file that is missing, unreadable, truncated or changed
-└── TrainingError   a stage that cannot go on, such as a loss that is not a number
+├── TrainingError   a stage that cannot go on, such as a loss that is not a number
+└── VersionError    code of another version than the plan was made with
 
 Each message says what, the value, what is allowed and what to do.
 """
@@ -33,6 +34,10 @@ class DataError(OsrError):
 
 class TrainingError(OsrError):
     """A stage cannot go on; the message says at which epoch and why."""
+
+
+class VersionError(OsrError):
+    """This machine's code is of another version than the plan was made with."""
 
 
 def unknown_name(what: str, name: str, allowed: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ A stage function takes a `Context` and gives a `Result` (see `osr_core.context`)
 a `ScoreContext`, through which the test images can be reached.
 """
 
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from osr_core.context import EMBEDDINGS, HISTORY, SCORES, WEIGHTS, Context, Resu
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
-from osr_core.errors import ConfigError
+from osr_core.errors import VersionError
 from osr_core.identity import generator_for, seed_for
 from osr_core.methods import Method, method_named
 from osr_core.methods.pmal.stage import mine
@@ -142,25 +143,29 @@ def check_code(identity: Mapping[str, Any]) -> None:
     """Refuse a stage whose id stands for other code than this process has.
 
     Raises:
-        ConfigError: this machine has another version installed, or got one since the plan was made.
+        VersionError: this machine has another version installed, or got one since the plan was
+            made; says which parts.
     """
     config = identity["config"]
     kind, method, backbone = identity["kind"], config.get("method", {}), config.get("backbone", {})
-    versions = [(f"stage {kind}", identity["version"], VERSIONS[kind])]
+    versions = [(f"stage {kind}", identity["version"], VERSIONS.get(kind))]
     if "version" in method:
         name = method["name"]
         versions.append((f"method {name}", method["version"], method_named(name).version))
     if "version" in backbone:
         name = backbone["name"]
-        versions.append((f"backbone {name}", backbone["version"], BACKBONES[name].version))
+        there = BACKBONES[name].version if name in BACKBONES else None
+        versions.append((f"backbone {name}", backbone["version"], there))
     problems = [
-        f"{what} has version {here} here, and the sweep was planned with version {planned}. "
-        "Install the same code on every machine, then run the sweep again."
+        f"{what} has version {here or 'none'} here and {planned} in the plan"
         for what, planned, here in versions
         if planned != here
     ]
     if problems:
-        raise ConfigError(problems)
+        raise VersionError(
+            f"on {socket.gethostname()} {', '.join(problems)}. Install the same code on every "
+            "machine, then run the sweep again."
+        )
 
 
 def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:

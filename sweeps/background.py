@@ -1,15 +1,15 @@
 """Tracking in a thread of its own: MLflow slow, broken or away never holds up a stage."""
 
 import logging
-import queue
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from osr_core.stage import Stage
-from sweeps.store import FencedError
+from sweeps.fence import FencedError
 
 if TYPE_CHECKING:
     from sweeps.tracking import Tracker
@@ -26,27 +26,29 @@ class BackgroundTracking:
     def __init__(self, make_tracker: Callable[[], "Tracker"]) -> None:
         """`make_tracker` finds the sweep's runs in MLflow; it is called again after each fault."""
         self._make_tracker = make_tracker
-        self._queue: queue.SimpleQueue[Stage | None] = queue.SimpleQueue()
-        self._unsent: list[Stage] = []
-        self._status = ""
-        self._closing_at: float | None = None
+        self._unsent: deque[Stage] = deque()
+        self._news = threading.Event()  # a stage was added, or the end has come
+        self._closing = threading.Event()
+        self._status, self._hurry = "", False
         self._warned = False
-        self._well_at = 0.0  # when MLflow took something last
+        self._well_at = 0.0  # when MLflow took something last, or the end came
         self.problem: str | None = None  # why MLflow is not up to date at the end, if so
         self._thread = threading.Thread(target=self._loop, name="tracking", daemon=True)
         self._thread.start()
 
     def add(self, stage: Stage) -> None:
         """A stage ended; its run is written soon."""
-        self._queue.put(stage)
+        self._unsent.append(stage)
+        self._news.set()
 
     def close(self, status: str, *, hurry: bool) -> None:
         """Write what is left, give the sweep's run its status, and wait for it; see `problem`.
 
         In a `hurry`, what the server does not take at once is left to the next launch.
         """
-        self._status, self._closing_at = status, time.monotonic()
-        self._queue.put(None)
+        self._status, self._hurry, self._well_at = status, hurry, time.monotonic()
+        self._closing.set()
+        self._news.set()
         self._thread.join(HURRY_S if hurry else None)
         if self._thread.is_alive():
             self.problem = "there was no time to write all of it"
@@ -56,13 +58,14 @@ class BackgroundTracking:
         while True:
             try:
                 tracker = tracker or self._make_tracker()
-                self._send(tracker)
-                if self._closing_at is not None and self._queue.empty():
-                    tracker.close(self._status)
-                    self.problem = "; ".join(tracker.refused.values()) or None
+                self._news.clear()
+                if self._closing.is_set():
+                    self._end(tracker)
                     return
-                self._take(timeout=None)
+                while self._unsent and not self._closing.is_set():
+                    self._send(tracker)
                 wait = FIRST_WAIT_S
+                self._news.wait()
             except FencedError as error:
                 self.problem = str(error)  # the other driver tells MLflow
                 return
@@ -72,23 +75,30 @@ class BackgroundTracking:
                 if self._gave_up():
                     self.problem = reason_of(error)
                     return
-                self._take(timeout=wait)
-                wait = min(2 * wait, LONGEST_WAIT_S, PATIENCE_S / 3 if self._closing_at else 60)
+                self._pause(wait)
+                wait = min(2 * wait, LONGEST_WAIT_S)
 
     def _send(self, tracker: "Tracker") -> None:
-        while self._unsent:
-            tracker.record(self._unsent[0])
-            self._unsent.pop(0)
-            self._well_at = time.monotonic()
+        tracker.record(self._unsent[0])
+        self._unsent.popleft()
+        self._well_at = time.monotonic()
 
-    def _take(self, timeout: float | None) -> None:
-        """Wait for a stage, or for the time to pass; None wakes the loop to close."""
-        try:
-            stage = self._queue.get(timeout=timeout)
-        except queue.Empty:
-            return
-        if stage is not None:
-            self._unsent.append(stage)
+    def _end(self, tracker: "Tracker") -> None:
+        """Send everything that MLflow lacks, also of earlier launches, and end the sweep's run."""
+        if self._hurry:
+            tracker.end(self._status)  # there may be no time for more
+        self._unsent = deque(tracker.unrecorded())
+        while self._unsent:
+            self._send(tracker)
+        tracker.close(self._status)
+        self.problem = "; ".join(tracker.refused.values()) or None
+
+    def _pause(self, seconds: float) -> None:
+        """After a fault; the end of the sweep cuts it short, and has less patience."""
+        if self._closing.is_set():
+            time.sleep(min(seconds, PATIENCE_S / 3))
+        else:
+            self._closing.wait(seconds)
 
     def _warn(self, error: Exception) -> None:
         """Once, so that a wrong address is seen while there is time to mend it."""
@@ -97,9 +107,8 @@ class BackgroundTracking:
         self._warned = True
 
     def _gave_up(self) -> bool:
-        if self._closing_at is None:
-            return False
-        return time.monotonic() - max(self._closing_at, self._well_at) > PATIENCE_S
+        """Whether the end of the sweep has waited long enough for a server that takes nothing."""
+        return self._closing.is_set() and time.monotonic() - self._well_at > PATIENCE_S
 
 
 def reason_of(error: Exception) -> str:

@@ -5,11 +5,12 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from sweeps.lease import LeaseHeldError, held, lives
-from sweeps.store import Store
+from sweeps.store import Store, stage_of
 
 DAY_S = 24 * 3600.0
 # How deep in its folder lies what stands for one stage.
 DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "damaged": 2}
+NOTES = ("sweeps", "leases")  # small and few; only what broken writes left there may go
 
 
 def check_idle(store: Store) -> None:
@@ -18,8 +19,8 @@ def check_idle(store: Store) -> None:
     Raises:
         LeaseHeldError: a living driver holds one of the store's sweeps.
     """
-    for sweep in store.leased():
-        number, holder = store.latest_lease(sweep)
+    for sweep in store.leases.sweeps():
+        number, holder = store.leases.latest(sweep)
         if holder is not None and lives(store, sweep, number, holder):
             raise LeaseHeldError(
                 f"{held(sweep, holder)}, and may be using what would be deleted. Wait for it or "
@@ -50,11 +51,9 @@ def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:
             written[name] = max(written[name], file.written_at)
             if parts[-1] == "commit.json":
                 results.add(name)
+    for top in NOTES:
+        for file in store.files(top):
+            if file.is_temporary:
+                sizes[file.name], written[file.name] = file.bytes, file.written_at
     latest = time.time() - DAY_S
     return {n: size for n, size in sizes.items() if n in results or written[n] < latest}
-
-
-def stage_of(name: str) -> str:
-    """The id of the stage to which a file or folder of the store belongs."""
-    parts = name.split("/")
-    return parts[DEPTHS[parts[0]] - 1].removeprefix(".")[:32]

@@ -143,8 +143,9 @@ def tell(launch: "Launch") -> None:
         console.print(f"damaged and not made again: {label}", style="red", soft_wrap=True)
     if launch.tracking_problem:
         typer.echo(f"MLflow is not up to date: {launch.tracking_problem}", err=True)
-        then = f"osr sync {sweep} && osr export {sweep} && osr table {sweep}"
-        typer.echo(f"Results are safe. When it is back, for the table: {then}", err=True)
+        typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)
+    if launch.tracking_problem and not is_exported(launch):
+        typer.echo(f"Then, for the table: osr export {sweep} && osr table {sweep}", err=True)
     elif len(missing) < trials:
         print_table(launch)
     typer.echo(f"MLflow data: {launch.home.tracking_uri}")
@@ -153,16 +154,22 @@ def tell(launch: "Launch") -> None:
         typer.echo(f"Look at every run: osr ui{'' if home == DEFAULT_HOME else f' --home {home}'}")
 
 
-def print_table(launch: "Launch") -> None:
-    """Print a sweep's table, from a new export unless there is one of just this plan."""
-    from analysis.export import export
+def is_exported(launch: "Launch") -> bool:
+    """Whether there is an export of just this plan, with all of its results."""
     from analysis.exported import is_complete_export
+
+    trial_ids = [trial.id for trial in launch.plan.trials]
+    return is_complete_export(launch.home.export(launch.plan.spec.name), trial_ids)
+
+
+def print_table(launch: "Launch") -> None:
+    """Print a sweep's table, from a new export unless nothing can be new in it."""
+    from analysis.export import export
     from analysis.tables import render, table
 
     sweep = launch.plan.spec.name
     folder = launch.home.export(sweep)
-    trial_ids = [trial.id for trial in launch.plan.trials]
-    if not (launch.up_to_date and is_complete_export(folder, trial_ids)):
+    if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
         export(launch.home.tracking_uri, sweep, folder)
     typer.echo(render(table(folder), "markdown"))
 
@@ -191,7 +198,7 @@ def ui(
     if server is None and place.tracking is not None:
         typer.echo(f"MLflow: {place.tracking} (OSR_TRACKING_URI)")
         return
-    if server is None and not (place.root / "mlflow" / "mlflow.db").exists():
+    if server is None and not place.database.exists():
         raise ConfigError(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
         )

@@ -1,6 +1,7 @@
 """The commands that look after the store: `osr status`, `osr sync` and `osr gc`."""
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,15 +53,12 @@ def status(
         done = store.committed(labels)
         trials = [trial["trial_id"] for trial in record["trials"]]
         row = {"sweep": name, "trials_done": len(done.intersection(trials)), "trials": len(trials)}
-        failed = 0
-        for stage_id in labels.keys() - done:
-            about = {"sweep": name, "stage": labels[stage_id]}
-            if progress := store.progress(stage_id):
-                begun.append({**about, **progress})
-            if failure := store.failure(stage_id):
-                failures.append({**about, **failure})
-                failed += 1
-        sweeps.append({**row, "stages_done": len(done), "stages": len(labels), "failed": failed})
+        row |= {"stages_done": len(done), "stages": len(labels)}
+        open_ids = [stage_id for stage_id in labels if stage_id not in done]
+        begun += labelled(name, labels, store.progress(open_ids))
+        failed = labelled(name, labels, store.failures(open_ids))
+        failures += failed
+        sweeps.append({**row, "failed": len(failed)})
         if driver := driver_of(store, name):
             drivers.append(driver)
     if as_json:
@@ -82,11 +80,16 @@ def status(
         typer.echo(f"\n{row['stage']}\n{row['traceback']}")
 
 
+def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any]) -> Rows:
+    """A row for each stage that the store has a note of."""
+    return [{"sweep": sweep, "stage": labels[each], **note} for each, note in notes.items()]
+
+
 def driver_of(store: "Store", sweep: str) -> str | None:
     """Who runs a sweep, for people; None: nobody. Does not wait for another machine's heartbeat."""
     from sweeps.lease import held, is_of_this_machine, lives
 
-    number, holder = store.latest_lease(sweep)
+    number, holder = store.leases.latest(sweep)
     if holder is None or holder["released"]:
         return None
     if is_of_this_machine(holder):
@@ -99,9 +102,9 @@ def sync(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Bring MLflow up to date with the store; fills an empty server, doubles nothing."""
+    from sweeps.fence import Fence
     from sweeps.lease import Lease
     from sweeps.record import plan_of
-    from sweeps.store import Fence
     from sweeps.tracking import synchronise
 
     place = at(home)
@@ -112,6 +115,10 @@ def sync(
         fence = Fence(sweep, lease.number)
         count = synchronise(plan, store, place, record["commit"], draw_pictures, fence)
     typer.echo(f"{count} of {len(plan.stages)} stages are in {place.tracking_uri}")
+    if damaged := store.to_make_again(plan.stages):
+        labels = ", ".join(plan.describe(plan.stages[each]) for each in sorted(damaged))
+        typer.echo(f"damaged, to be made again by `osr run`: {labels}", err=True)
+        raise typer.Exit(1)
 
 
 def gc(
@@ -122,8 +129,9 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Delete results that none of the named sweeps needs, after showing what goes."""
-    from sweeps.cleaning import check_idle, stage_of
+    from sweeps.cleaning import check_idle
     from sweeps.lease import Lease
+    from sweeps.store import stage_of
 
     store = open_store(at(home))
     check_idle(store)
@@ -136,7 +144,7 @@ def gc(
     typer.echo(f"{len(shown)} folders and files, {size:.1f} MB, needed by no sweep kept")
     if shown and (yes or typer.confirm("Delete them?")):
         with ExitStack() as leases:  # no sweep of the store begins meanwhile
-            for name in store.leased():
+            for name in store.leases.sweeps():
                 leases.enter_context(Lease(store, name, take_over=False))
             store.delete(shown.keys() & unneeded_by(store, keep).keys())
         typer.echo("deleted")

@@ -4,8 +4,10 @@ import gc
 import logging
 import math
 import os
+import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +20,63 @@ from ray import tune  # noqa: E402
 
 from osr_core.errors import ConfigError, OsrError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
-from sweeps.searcher import Deaths, Ended, Retried, StageSearcher, Started  # noqa: E402
+from sweeps.searcher import Deaths, Ended, Nodes, Retried, StageSearcher, Started  # noqa: E402
 from sweeps.spec import Resources  # noqa: E402
 from sweeps.trainable import StageTrainable  # noqa: E402
 from sweeps.work import Identities, Workplace  # noqa: E402
+
+ANSWER_S = 5.0
 
 
 class ClusterError(OsrError):
     """Ray or Tune broke."""
 
 
+@contextmanager
+def explained(what: str, then: str) -> Iterator[None]:
+    """Whatever Ray raises is one sentence of ours."""
+    try:
+        yield
+    except OsrError:
+        raise
+    except Exception as error:
+        raise ClusterError(f"{what}: {type(error).__name__}: {error}. {then}") from error
+
+
 def connect(address: str | None = None) -> None:
-    """Join the cluster at `address`, or start one on this machine with all its cores."""
-    ray.init(
-        address=address or "local",  # None would join whatever cluster this machine ran last
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.CRITICAL,
-    )
+    """Join the cluster at `address`, or start one on this machine with all its cores.
+
+    Raises:
+        ClusterError: Ray cannot be joined or started.
+    """
+    what, then = "Ray did not start", "See that /tmp and memory have room, then try again."
+    if address is not None:
+        what = f"the Ray cluster at {address} cannot be joined"
+        then = "See that it runs, with the same versions of Ray and Python as here."
+    with explained(what, then):
+        ray.init(
+            address=address or "local",  # None would join whatever cluster this machine ran last
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
     # Deaths of workers reach users through the searcher, with their stage's name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def check_answers(address: str) -> None:
+    """ConfigError unless somebody listens at HOST:PORT; Ray would go on asking for many minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # "auto", which Ray looks up on this machine
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"no Ray cluster answers at {address} ({why}). Give the address "
+            "that `ray start --head` printed, or leave --address out to start one here."
+        ) from error
 
 
 def disconnect() -> None:
@@ -85,9 +124,10 @@ def gpus_per_stage(resources: Resources) -> float:
     return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def nodes_lost() -> int:
-    """How many of the cluster's nodes have died so far."""
-    return sum(not node["Alive"] for node in ray.nodes())
+def count_nodes() -> Nodes:
+    """The cluster's machines at this moment."""
+    alive = [node["Alive"] for node in ray.nodes()]
+    return Nodes(alive=sum(alive), lost=len(alive) - sum(alive))
 
 
 def occupied(cpus: int, gpus: float, alone: bool) -> dict[str, float]:
@@ -115,29 +155,29 @@ def execute(
         OsrError: what `retried` or `ended` raised; what ran was waited for.
         ClusterError: Ray gave up; what ran is lost but for its checkpoints.
     """
-    at_once = slots(resources)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
-    several = sum(node["Alive"] for node in ray.nodes()) > 1
-    searcher = StageSearcher(list(stages), started, retried, ended, nodes_lost if several else None)
-    on_start(searcher)
-    tuner = tune.Tuner(
-        trainable(identities, place, resources),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            num_samples=-1,
-            max_concurrent_trials=2 * at_once,  # one queued per slot, so no worker waits
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: trial.trial_id,
-        ),
-        run_config=tune.RunConfig(
-            name="stages",
-            storage_path=str(folder.resolve()),
-            verbose=0,
-            callbacks=[Deaths(searcher)],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # stages keep theirs
-        ),
-    )
-    fit(tuner)
+    with explained("Ray ended the sweep", "Run the same command to go on; nothing is lost."):
+        at_once = slots(resources)
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
+        searcher = StageSearcher(list(stages), started, retried, ended, count_nodes)
+        on_start(searcher)
+        tuner = tune.Tuner(
+            trainable(identities, place, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=-1,
+                max_concurrent_trials=2 * at_once,  # one queued per slot, so no worker waits
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="stages",
+                storage_path=str(folder.resolve()),
+                verbose=0,
+                callbacks=[Deaths(searcher)],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # stages have own
+            ),
+        )
+        tuner.fit()
     if searcher.problem is not None:
         raise searcher.problem
 
@@ -151,14 +191,3 @@ def trainable(identities: Identities, place: Workplace, resources: Resources) ->
 
     told = tune.with_parameters(StageTrainable, identities=identities, place=place)
     return tune.with_resources(told, bundle)
-
-
-def fit(tuner: tune.Tuner) -> None:
-    """Let Tune ask the searcher until it has nothing more; what Ray cannot bear is an OsrError."""
-    try:
-        tuner.fit()
-    except Exception as error:
-        raise ClusterError(
-            f"Ray ended the sweep: {type(error).__name__}: {error}. Nothing that is committed is "
-            "lost; run the same command to go on."
-        ) from error

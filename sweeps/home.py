@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from osr_core.errors import ConfigError
 
-PASSWORDS = {"password", "passwd", "pwd", "sslpassword", "token"}  # in a URI's query
+# In the names of what a URI's query holds.
+SECRETS = ("password", "passwd", "passphrase", "pwd", "secret", "token")
 SWEEP_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"  # it becomes part of paths
 # No network at run time: no usage statistics, no telemetry, no version checks.
 QUIET = {
@@ -84,12 +85,12 @@ class Home:
     @property
     def tracking_uri(self) -> str:
         """MLflow's server or database."""
-        return self.tracking or f"sqlite:///{self.root.resolve() / 'mlflow' / 'mlflow.db'}"
+        return self.tracking or f"sqlite:///{self.database}"
 
     @property
-    def has_tracking(self) -> bool:
-        """Whether there is an MLflow to look at; a server is believed to be there."""
-        return self.tracking is not None or (self.root / "mlflow" / "mlflow.db").exists()
+    def database(self) -> Path:
+        """MLflow's own, where no server is named."""
+        return self.root.resolve() / "mlflow" / "mlflow.db"
 
     @property
     def artifact_uri(self) -> str | None:
@@ -118,4 +119,8 @@ class Home:
 def holds_password(uri: str | None) -> bool:
     """Whether a URI has a secret in it."""
     parts = urlsplit(uri or "")
-    return parts.password is not None or bool(PASSWORDS & parse_qs(parts.query).keys())
+    values = parse_qs(parts.query)
+    inner = [word for value in values.get("odbc_connect", []) for word in value.split(";")]
+    names = [*values, *(word.partition("=")[0] for word in inner)]
+    named = any(secret in name.lower() for name in names for secret in SECRETS)
+    return parts.password is not None or named

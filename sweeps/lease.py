@@ -21,7 +21,8 @@ from typing import Any, Self
 import psutil
 
 from osr_core.errors import OsrError
-from sweeps.store import Store, StoreError
+from sweeps.notes import StoreError
+from sweeps.store import Store
 
 BEAT_S = 2.0
 WATCH_S = 12.0  # a holder on another machine that shows no heartbeat for so long is dead
@@ -46,7 +47,7 @@ class Lease:
             LeaseHeldError: a living driver holds it and `take_over` is not set.
         """
         while True:
-            number, holder = self.store.latest_lease(self.sweep)
+            number, holder = self.store.leases.latest(self.sweep)
             if (
                 holder is not None
                 and not self.take_over
@@ -66,7 +67,7 @@ class Lease:
                 "beats": 0,
                 "released": False,
             }
-            if self.store.create_lease(self.sweep, self.number, self.record):
+            if self.store.leases.create(self.sweep, self.number, self.record):
                 self._beater.start()
                 return self
 
@@ -79,13 +80,13 @@ class Lease:
         self._ended.set()
         self._beater.join()
         with contextlib.suppress(StoreError):  # a full disk must not hide why the sweep ended
-            self.store.write_lease(self.sweep, self.number, {**self.record, "released": True})
+            self.store.leases.write(self.sweep, self.number, {**self.record, "released": True})
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
             self.record["beats"] += 1
             with contextlib.suppress(StoreError):  # the next beat may succeed
-                self.store.write_lease(self.sweep, self.number, self.record)
+                self.store.leases.write(self.sweep, self.number, self.record)
 
 
 def held(sweep: str, holder: Mapping[str, Any]) -> str:
@@ -133,7 +134,7 @@ def lives(store: Store, sweep: str, number: int, holder: Mapping[str, Any]) -> b
     deadline = time.monotonic() + WATCH_S
     while time.monotonic() < deadline:
         time.sleep(BEAT_S / 4)
-        latest, now = store.latest_lease(sweep)
+        latest, now = store.leases.latest(sweep)
         if latest != number or (now is not None and now["beats"] != holder["beats"]):
             return True
     return False

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,45 @@ from sweeps.plan import Plan
 from sweeps.work import Outcome
 
 
+@dataclass
+class Group:
+    """Stages of one kind, which take about as long for each unit of effort."""
+
+    spent_s: float = 0.0
+    made: float = 0.0  # effort
+    left: float = 0.0
+
+
+class Pace:
+    """Guesses how long a sweep will take yet: effort left over the rate so far, kind by kind."""
+
+    def __init__(self, todo: Iterable[Stage]) -> None:
+        self.groups: dict[str, Group] = defaultdict(Group)
+        for stage in todo:
+            self.groups[_group(stage)].left += effort(stage)
+
+    def ended(self, stage: Stage, wall_s: float) -> None:
+        """A stage took so long."""
+        group = self.groups[_group(stage)]
+        group.spent_s += wall_s
+        group.made += effort(stage)
+        group.left -= effort(stage)
+
+    def skipped(self, stage: Stage) -> None:
+        """A stage will not run."""
+        self.groups[_group(stage)].left -= effort(stage)
+
+    def eta(self, elapsed_s: float) -> str:
+        """Time left, for people; "?" before any stage ended."""
+        groups = self.groups.values()
+        spent, made = sum(g.spent_s for g in groups), sum(g.made for g in groups)
+        if not made:
+            return "?"
+        left = sum(g.left * (g.spent_s / g.made if g.made else spent / made) for g in groups)
+        at_once = max(1.0, spent / max(elapsed_s, 1e-9))
+        return duration(left / at_once)
+
+
 class SweepProgress:
     """Counts stages and guesses when the sweep ends. Used as a context manager."""
 
@@ -23,11 +63,11 @@ class SweepProgress:
         self.plan, self.console = plan, console
         self.todo = {stage.id: stage for stage in todo}
         self.total = len(plan.stages)
-        self.already = self.total - len(todo)
-        self.started_at = time.monotonic()
+        self.done = self.total - len(todo)  # committed, those from earlier launches included
+        self.failed = 0  # given up in this launch
         self.running: set[str] = set()
-        self.ended: dict[str, Outcome] = {}
-        self.skipped: list[str] = []
+        self.started_at = time.monotonic()
+        self.pace = Pace(todo)
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=30),
@@ -40,7 +80,7 @@ class SweepProgress:
 
     def __enter__(self) -> Self:
         name = self.plan.spec.name
-        self.task = self.bar.add_task(name, total=self.total, completed=self.already, detail="")
+        self.task = self.bar.add_task(name, total=self.total, completed=self.done, detail="")
         self.bar.start()
         return self
 
@@ -51,17 +91,6 @@ class SweepProgress:
         trace: TracebackType | None,
     ) -> None:
         self.bar.stop()
-
-    @property
-    def done(self) -> int:
-        """Stages committed, those from earlier launches included."""
-        return self.already + sum(o.cause is None for o in self.ended.values())
-
-    @property
-    def failed(self) -> list[Outcome]:
-        """Stages that were given up in this launch."""
-        fine = (None, *retries.OF_LAUNCH)
-        return [outcome for outcome in self.ended.values() if outcome.cause not in fine]
 
     def started(self, stage: Stage) -> None:
         """A stage was handed to the cluster."""
@@ -77,10 +106,14 @@ class SweepProgress:
 
     def finished(self, outcome: Outcome, skipped: Iterable[str]) -> None:
         """A stage ended, well or not."""
-        self.running.discard(outcome.stage_id)
-        self.ended[outcome.stage_id] = outcome
-        self.skipped += skipped
-        label = self.plan.describe(self.todo[outcome.stage_id])
+        stage = self.todo[outcome.stage_id]
+        self.running.discard(stage.id)
+        self.done += outcome.cause is None
+        self.failed += outcome.cause not in (None, *retries.OF_LAUNCH)
+        self.pace.ended(stage, outcome.wall_s)
+        for stage_id in skipped:
+            self.pace.skipped(self.todo[stage_id])
+        label = self.plan.describe(stage)
         if outcome.cause == retries.INTERRUPTED:
             self.console.print(f"stopped {label}", markup=False)
         elif outcome.cause is not None:
@@ -96,28 +129,11 @@ class SweepProgress:
         self._refresh()
 
     def eta(self) -> str:
-        """Time left: effort left over the rate so far, kind by kind; "?" before any stage ended."""
-        spent: dict[str, float] = defaultdict(float)
-        made: dict[str, float] = defaultdict(float)
-        for stage_id, outcome in self.ended.items():
-            stage = self.todo[stage_id]
-            spent[_group(stage)] += outcome.wall_s
-            made[_group(stage)] += effort(stage)
-        if not made:
-            return "?"
-        overall = sum(spent.values()) / sum(made.values())
-        left = 0.0
-        for stage_id, stage in self.todo.items():
-            if stage_id not in self.ended and stage_id not in self.skipped:
-                group = _group(stage)
-                rate = spent[group] / made[group] if group in made else overall
-                left += rate * effort(stage)
-        elapsed = time.monotonic() - self.started_at
-        at_once = max(1.0, sum(spent.values()) / max(elapsed, 1e-9))
-        return duration(left / at_once)
+        """Time left, for people."""
+        return self.pace.eta(time.monotonic() - self.started_at)
 
     def _refresh(self) -> None:
-        detail = f"{len(self.running)} running, {len(self.failed)} failed, eta {self.eta()}"
+        detail = f"{len(self.running)} running, {self.failed} failed, eta {self.eta()}"
         self.bar.update(self.task, completed=self.done, detail=detail)
 
 

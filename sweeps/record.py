@@ -91,6 +91,12 @@ def name_taken(store: Store, name: str, trial_ids: Collection[str]) -> str | Non
     )
 
 
+def is_complete(plan: Plan, store: Store) -> bool:
+    """Whether every trial has its result, and nothing that was damaged is still to be made."""
+    trials = [trial.id for trial in plan.trials]
+    return len(store.committed(trials)) == len(trials) and not store.to_make_again(plan.stages)
+
+
 def trial_label(trial: Mapping[str, Any]) -> str:
     """For people: "cac digits/3 seed 0"."""
     return f"{trial['method']} {trial['dataset']}/{trial['split']} seed {trial['seed']}"

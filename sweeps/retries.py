@@ -12,7 +12,8 @@ NODE_LOST = "node lost"
 PREEMPTED = "preempted"  # SIGTERM: the state was saved
 INTERRUPTED = "interrupted"  # the driver asked its workers to stop
 TAKEN_OVER = "taken over"  # another driver runs the sweep now
-OF_LAUNCH = (INTERRUPTED, TAKEN_OVER)  # these end the launch; the stage is as it was
+UNFIT = "unfit machine"  # it has other code than the driver, or does not see its store
+OF_LAUNCH = (INTERRUPTED, TAKEN_OVER, UNFIT)  # these end the launch; the stage is as it was
 
 RETRIES = {
     REFUSED: 0,

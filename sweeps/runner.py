@@ -1,28 +1,33 @@
 """From a spec to committed results: plan, run what is missing, track, tell what is left."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from osr_core.data import BENCHMARKS
 from osr_core.data.tasks import fingerprints
+from osr_core.errors import OsrError
 from osr_core.identity import digest
 from osr_core.stage import Stage
 from sweeps import retries
 from sweeps.background import BackgroundTracking
+from sweeps.fence import Fence
+from sweeps.held import plan_held
 from sweeps.home import Home
 from sweeps.lease import Lease
+from sweeps.notes import StoreError
 from sweeps.plan import Plan, PlannedTrial, make_plan, remaining
 from sweeps.progress import SweepProgress
 from sweeps.reaper import Reaper
-from sweeps.record import claim_name, code_version, plan_record
+from sweeps.record import claim_name, code_version, is_complete, plan_record
 from sweeps.shutdown import Shutdown
 from sweeps.spec import SweepSpec
-from sweeps.store import Fence, FencedError, Store
+from sweeps.store import Store
 from sweeps.work import Outcome, Workplace
 
 if TYPE_CHECKING:
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
 
 PASSES = 2  # the second makes what was found damaged on the way to MLflow
 NOT_RUN = "not run"
+
+
+class LaunchError(OsrError):
+    """A launch cannot go on, through no fault of its stages."""
 
 
 @dataclass
@@ -65,14 +74,15 @@ class Launch:
     def missing(self) -> list[tuple[PlannedTrial, str]]:
         """Planned trials without a result, each with the failed stages to blame."""
         done = self.store.committed(self.plan.stages)
+        failures = self.store.failures(self.plan.stages.keys() - done)
         missing = []
         for trial in self.plan.trials:
             if trial.id in done:
                 continue
             reasons = [
-                f"{self.plan.describe(stage)} failed: {failure['reason']}"
+                f"{self.plan.describe(stage)} failed: {failures[stage.id]['reason']}"
                 for stage in trial.score.walk()
-                if stage.id not in done and (failure := self.store.failure(stage.id)) is not None
+                if stage.id in failures
             ]
             missing.append((trial, "; ".join(reasons) or NOT_RUN))
         return missing
@@ -108,6 +118,10 @@ def run_sweep(
 ) -> Launch:
     """Run every stage of a sweep that is not done yet; `pictures` go to the runs in MLflow."""
     plan = plan_with_data(spec, data_root)
+    if address is not None:
+        from sweeps.cluster import check_answers  # Ray takes seconds to import
+
+        check_answers(address)
     store = Store(home.store)
     commit = code_version()
     with Lease(store, spec.name, take_over=take_over) as lease:
@@ -115,8 +129,7 @@ def run_sweep(
         launch = Launch(plan, store, home, data_root, console, fence, address)
         record = plan_record(plan, commit)
         claim_name(store, record, replace)
-        state = tracking_state(home, record)
-        if is_complete(launch) and home.has_tracking and store.tracked(spec.name) == state:
+        if is_complete(plan, store) and plan_held(home, spec.name) == digest(record):
             launch.up_to_date = True
             return launch
         make_tracker = partial(tracker_of, launch, commit, pictures)
@@ -125,8 +138,6 @@ def run_sweep(
             run_pass(launch, again, BackgroundTracking(make_tracker))
             if launch.stopped:
                 return launch  # within seconds, and a bucket is slow
-            if is_complete(launch) and not launch.tracking_problem:
-                store.mark_tracked(spec.name, state)
             if not store.to_make_again(plan.stages) - again:
                 break
         store.tidy(plan.stages)
@@ -147,27 +158,16 @@ def run_pass(launch: Launch, again: Collection[str], tracking: BackgroundTrackin
     launch.tracking_problem = tracking.problem
 
 
-def tracking_state(home: Home, record: Mapping[str, Any]) -> str:
-    """Stands for a plan and the MLflow that holds it."""
-    return digest([home.tracking_uri, record])
-
-
-def is_complete(launch: Launch) -> bool:
-    """Whether every trial has its result, and nothing that was damaged is still to be made."""
-    all_done = launch.num_done == len(launch.plan.trials)
-    return all_done and not launch.store.to_make_again(launch.plan.stages)
-
-
 def status_of(launch: Launch) -> str:
     """MLflow's word for how a sweep ended."""
     if launch.stopped:
         return "KILLED"
-    return "FINISHED" if is_complete(launch) else "FAILED"
+    return "FINISHED" if is_complete(launch.plan, launch.store) else "FAILED"
 
 
 def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) -> None:
     """Run stages on a Ray cluster until none is left or the user stops it."""
-    from sweeps import cluster  # Ray takes seconds to import, and a finished sweep needs none
+    from sweeps import cluster  # as above; a finished sweep needs none of it
 
     plan = launch.plan
     done = len(plan.stages) - len(todo)
@@ -178,17 +178,7 @@ def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) 
         try:
             cluster.connect(launch.address)
             shutdown.take_signals()  # Ray has put its own handlers there
-            cluster.execute(
-                todo,
-                {stage.id: stage.identity for stage in plan.stages.values()},
-                workplace(launch),
-                plan.spec.resources,
-                launch.home.ray,
-                started=conduct.started,
-                retried=conduct.retried,
-                ended=conduct.ended,
-                on_start=conduct.begin,
-            )
+            conduct.execute(todo)
         except (KeyboardInterrupt, SystemExit):  # the latter is Ray's answer to a SIGTERM
             launch.stopped = True
         finally:
@@ -215,10 +205,32 @@ class Conduct:
         """Hand out no more; workers save at the end of their epoch."""
         if not self.launch.stopped:
             self.launch.console.print("stopping: running epochs end and are saved; Ctrl-C: at once")
+        self.hand_out_no_more()
+
+    def hand_out_no_more(self) -> None:
+        """What runs may end."""
         self.launch.stopped = True
-        self.launch.store.ask_to_stop(self.launch.fence)
         if self.searcher is not None:
             self.searcher.stop()
+        with suppress(StoreError):  # of a full disk, on which nothing could be saved either
+            self.launch.store.leases.ask_to_stop(self.launch.fence)
+
+    def execute(self, todo: Sequence[Stage]) -> None:
+        """Run stages on the cluster that this process has joined."""
+        from sweeps import cluster
+
+        plan = self.launch.plan
+        cluster.execute(
+            todo,
+            {stage.id: stage.identity for stage in plan.stages.values()},
+            workplace(self.launch),
+            plan.spec.resources,
+            self.launch.home.ray,
+            started=self.started,
+            retried=self.retried,
+            ended=self.ended,
+            on_start=self.begin,
+        )
 
     def started(self, stage: Stage) -> None:
         """A stage was handed out."""
@@ -228,7 +240,7 @@ class Conduct:
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing; there will be another."""
         store = self.launch.store
-        store.check_fence(self.launch.fence)
+        store.leases.check(self.launch.fence)
         self.launch.retried += 1
         store.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
@@ -237,14 +249,14 @@ class Conduct:
         """A stage is done, stopped or given up, and with it those `skipped`.
 
         Raises:
-            FencedError: another driver has taken over.
+            LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
         store = self.launch.store
-        if outcome.cause == retries.TAKEN_OVER:
-            self.stop()
-            raise FencedError(str(outcome.reason))
+        if outcome.cause in (retries.TAKEN_OVER, retries.UNFIT):
+            self.hand_out_no_more()
+            raise LaunchError(str(outcome.reason))
         if outcome.cause not in (None, retries.INTERRUPTED):
-            store.check_fence(self.launch.fence)
+            store.leases.check(self.launch.fence)
             reason = outcome.reason or outcome.cause
             store.save_failure(outcome.stage_id, reason, outcome.traceback or "")
         self.progress.finished(outcome, skipped)

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ DOUBT_S = 30.0  # Ray notices a lost node by missing heartbeats, after half of t
 LOOK_EVERY_S = 1.0
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """How many machines of a cluster there are, and how many there were and died."""
+
+    alive: int
+    lost: int
+
+
 class StageSearcher(Searcher):  # type: ignore[misc]
     """Tune asks it for the next trial and tells it how each one ended."""
 
@@ -38,15 +47,14 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         started: Started,
         retried: Retried,
         ended: Ended,
-        nodes_lost: Callable[[], int] | None = None,
+        count_nodes: Callable[[], Nodes],
     ) -> None:
-        """`nodes_lost` counts the dead nodes of a cluster of several; None: there is but one."""
         super().__init__(metric="wall_s", mode="min")
         self.frontier = Frontier(stages)
         self.started, self.retried, self.ended = started, retried, ended
         self.stages = {stage.id: stage for stage in stages}
         self.running: dict[str, str] = {}  # Tune's trial id -> stage id
-        self.doubts = Doubts(nodes_lost)
+        self.doubts = Doubts(count_nodes)
         self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
         self.retries = Retries()
         self.stopping = False
@@ -85,9 +93,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             return
         node = any(word in message for word in NODE_WORDS)
         outcome = death(stage_id, retries.NODE_LOST if node else retries.WORKER_DIED, message)
-        if DOUBT_WORDS in message and self.doubts.are_possible:
+        if DOUBT_WORDS in message and self.doubts.add(outcome, time.monotonic()):
             del self.running[trial_id]
-            self.doubts.add(outcome, time.monotonic())
         else:
             self._settle(trial_id, outcome)
 
@@ -133,43 +140,47 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 class Doubts:
     """Deaths of which it is not known yet whether the whole node died.
 
-    They wait for Ray to miss the node. If it does not within DOUBT_S, the worker died by itself.
+    Ray tells of the lost connection at once and misses the node later; it may also have missed it
+    before a busy driver comes to read of the connection. So a node found lost within DOUBT_S before
+    or after counts; otherwise the worker died by itself.
     """
 
-    def __init__(self, nodes_lost: Callable[[], int] | None) -> None:
-        self._nodes_lost = nodes_lost
-        self._before = nodes_lost() if nodes_lost else 0
-        self._looked_at = -math.inf
+    def __init__(self, count_nodes: Callable[[], Nodes]) -> None:
+        self._count_nodes = count_nodes
+        self._nodes = count_nodes()
+        self._lost_at = self._looked_at = -math.inf
         self._open: list[tuple[float, Outcome]] = []  # since when, what it is if no node is lost
 
-    @property
-    def are_possible(self) -> bool:
-        """Whether the loss of a node leaves somebody to doubt."""
-        return self._nodes_lost is not None
-
-    def add(self, outcome: Outcome, now: float) -> None:
-        """A process died, and its node may have."""
-        if self._nodes_lost is not None and not self._open:
-            self._before = self._nodes_lost()  # those that died earlier tell nothing of this one
-        self._open.append((now, outcome))
+    def add(self, outcome: Outcome, now: float) -> bool:
+        """A process died; whether its node may have, so that the outcome comes by `settled`."""
+        self._look(now)
+        possible = self._nodes.alive > 1 or now <= self._lost_at + DOUBT_S
+        if possible:
+            self._open.append((now, outcome))
+        return possible
 
     def settled(self, now: float) -> list[Outcome]:
         """Outcomes that are certain by now."""
-        if not self._open or self._nodes_lost is None or now < self._looked_at + LOOK_EVERY_S:
+        if now < self._looked_at + LOOK_EVERY_S:
             return []
-        self._looked_at = now
-        lost = self._nodes_lost()
-        if lost > self._before:
-            self._before = lost
-            found = [
-                death(outcome.stage_id, retries.NODE_LOST, outcome.traceback or "")
-                for _, outcome in self._open
-            ]
-            self._open = []
-            return found
-        found = [outcome for since, outcome in self._open if now > since + DOUBT_S]
-        self._open = [each for each in self._open if now <= each[0] + DOUBT_S]
+        self._look(now)
+        found, still = [], []
+        for since, outcome in self._open:
+            if since <= self._lost_at + DOUBT_S:
+                message = outcome.traceback or ""
+                found.append(death(outcome.stage_id, retries.NODE_LOST, message))
+            elif now > since + DOUBT_S:
+                found.append(outcome)
+            else:
+                still.append((since, outcome))
+        self._open = still
         return found
+
+    def _look(self, now: float) -> None:
+        nodes = self._count_nodes()
+        if nodes.lost > self._nodes.lost:
+            self._lost_at = now
+        self._nodes, self._looked_at = nodes, now
 
 
 def death(stage_id: str, cause: str, message: str) -> Outcome:

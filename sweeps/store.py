@@ -10,62 +10,47 @@
     failures/3f9a....json          why a stage was given up
     damaged/3f9a....-XXXX/         a result that did not match its checksum, kept for inspection
     sweeps/NAME.json               the plan that a sweep's name stands for
-    tracked/NAME                   which plan of it MLflow holds in full
-    leases/NAME/N.json             who ran the sweep as its Nth driver (lease.py)
-    leases/NAME/N.stop             the Nth driver asks its workers to save and stop
+    leases/NAME/                   who ran the sweep (fence.py, lease.py)
 
 The first marker stays; attempts that end at the same time cannot touch each other's artifacts.
 """
 
 import hashlib
-import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osr_core.errors import OsrError
 from sweeps.commit import Commit
+from sweeps.fence import Fence, Leases
 from sweeps.files import File, files_at
+from sweeps.notes import Notes, StoreError
 
 FORMAT = "osr-sweeps store 2"
-
-
-class StoreError(OsrError):
-    """The store cannot be used, or a stage's result is not in it."""
 
 
 class DamagedError(StoreError):
     """A result that does not match its checksum; the stage must be done again."""
 
 
-class FencedError(StoreError):
-    """Another driver has taken the sweep over; what this one's workers did is not wanted."""
-
-
-@dataclass(frozen=True)
-class Fence:
-    """The driver that a worker works for; only the latest of a sweep may commit."""
-
-    sweep: str
-    number: int
-
-
 class Store:
     """Reads and writes results. Every method may be called by many processes at once."""
 
-    def __init__(self, uri: str | Path) -> None:
+    def __init__(self, uri: str | Path, *, of: Fence | None = None) -> None:
         """Open the store at a path or URI (s3://, gs://), making it if nothing is there.
 
         Raises:
             StoreError: not writable, not a store, or of a version that this code does not know.
+            ElsewhereError: not the one that the driver `of` a worker uses.
         """
         self.uri = str(uri)
         try:
             self._files = files_at(uri)
+            self._notes = Notes(self._files)
+            self.leases = Leases(self._notes)
+            if of is not None:
+                self.leases.check_is_here(of)
             found = self._files.read("FORMAT")
             if found is None:
                 self._files.write("FORMAT", FORMAT.encode())
@@ -110,7 +95,7 @@ class Store:
             return self.read_commit(stage_id)
         sums = {name: _checksum(content) for name, content in artifacts.items()}
         for name, content in artifacts.items():
-            self._write(_artifact(stage_id, name, sums[name]), content)
+            self._notes.write(_artifact(stage_id, name, sums[name]), content)
         commit = Commit(
             stage=identity,
             artifacts={
@@ -123,7 +108,7 @@ class Store:
             host=host,
             code=code,
         )
-        self.check_fence(fence)
+        self.leases.check(fence)
         if not self._mark(stage_id, commit.encode()):
             commit = self.read_commit(stage_id)
         self._tidy(stage_id, commit)
@@ -134,7 +119,7 @@ class Store:
         marker = _marker(stage_id)
         if self._files.sizes([marker]).get(marker) == 0:
             self._files.delete(marker)  # a power cut left it empty
-        return self._create(marker, content)
+        return self._notes.create(marker, content)
 
     def _tidy(self, stage_id: str, commit: Commit) -> None:
         """Remove what a committed stage no longer needs, artifacts of other attempts included."""
@@ -187,11 +172,14 @@ class Store:
     def set_aside(self, stage_id: str) -> None:
         """Take a damaged result out of the way, so that its stage is done again.
 
-        A result that is whole stays: another worker may have made it again in the meantime.
+        A result that is whole stays: another worker may have made it again in the meantime. So
+        does one without a marker, which another may be writing.
         """
+        if not self.committed([stage_id]):
+            return
         try:
             self.read_all(stage_id)
-        except StoreError:
+        except DamagedError:
             self._files.move(_folder(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
 
     def tidy(self, ids: Iterable[str]) -> None:
@@ -200,15 +188,15 @@ class Store:
         """
         left = [file for top in ("work", "failures") for file in self._files.below(top)]
         names = [file.name for file in left if not file.is_temporary]
-        wanted = set(ids) & {name.split("/")[1][:32] for name in names}
+        wanted = set(ids) & {stage_of(name) for name in names}
         done = self.committed(wanted)
         for name in names:
-            if name.split("/")[1][:32] in done:
+            if stage_of(name) in done:
                 self._files.delete(name)
 
     def to_make_again(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that were set aside and are not done again yet."""
-        aside = {file.name.split("/")[1][:32] for file in self._files.below("damaged")}
+        aside = {stage_of(file.name) for file in self._files.below("damaged")}
         aside &= set(ids)
         return aside - self.committed(aside)
 
@@ -217,23 +205,20 @@ class Store:
     def save_retry(self, stage_id: str, cause: str, reason: str) -> None:
         """Remember an attempt that came to nothing and is repeated; only drivers call this."""
         attempt = {"cause": cause, "reason": reason, "failed_at": time.time()}
-        content = json.dumps([*self.retries(stage_id), attempt]).encode()
-        self._write(f"retries/{stage_id}.json", content)
+        self._notes.save(f"retries/{stage_id}.json", [*self.retries(stage_id), attempt])
 
     def retries(self, stage_id: str) -> list[dict[str, Any]]:
         """The attempts that came to nothing and were repeated, oldest first."""
-        content = self._files.read(f"retries/{stage_id}.json")
-        return [] if content is None else json.loads(content)
+        return self._notes.load(f"retries/{stage_id}.json") or []
 
     def save_failure(self, stage_id: str, reason: str, traceback: str) -> None:
         """Remember why a stage was given up."""
         failure = {"reason": reason, "traceback": traceback, "failed_at": time.time()}
-        self._write(f"failures/{stage_id}.json", json.dumps(failure).encode())
+        self._notes.save(f"failures/{stage_id}.json", failure)
 
-    def failure(self, stage_id: str) -> dict[str, Any] | None:
-        """Why a stage was given up, if it was."""
-        content = self._files.read(f"failures/{stage_id}.json")
-        return None if content is None else json.loads(content)
+    def failures(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Those of `ids` that were given up, and why."""
+        return self._noted("failures", ".json", ids)
 
     def load_checkpoint(self, stage_id: str) -> bytes | None:
         """The state of an unfinished fit, if any; a damaged one is removed, and none."""
@@ -249,42 +234,38 @@ class Store:
 
     def save_checkpoint(self, stage_id: str, content: bytes) -> None:
         """Replace the state of an unfinished fit; its checksum stands before it."""
-        self._write(f"work/{stage_id}.checkpoint", _checksum(content).encode() + content)
+        self._notes.write(f"work/{stage_id}.checkpoint", _checksum(content).encode() + content)
 
     def save_progress(self, stage_id: str, epochs_done: int, num_epochs: int) -> None:
         """Tell how far a fit is."""
         progress = {"epochs_done": epochs_done, "num_epochs": num_epochs}
-        self._write(f"work/{stage_id}.progress", json.dumps(progress).encode())
+        self._notes.save(f"work/{stage_id}.progress", progress)
 
-    def progress(self, stage_id: str) -> dict[str, int] | None:
-        """How far a fit is, if it was begun and is not committed."""
-        content = self._files.read(f"work/{stage_id}.progress")
-        return None if content is None else json.loads(content)
+    def progress(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
+        """Those of `ids` that were begun and are not committed, and how far they are."""
+        return self._noted("work", ".progress", ids)
+
+    def _noted(self, folder: str, suffix: str, ids: Iterable[str]) -> dict[str, Any]:
+        """By stage id, from one listing: few of many stages have a note."""
+        names = {stage_of(name): name for name in self._notes.names(folder, suffix)}
+        notes = {each: self._notes.load(names[each]) for each in ids if each in names}
+        return {stage_id: note for stage_id, note in notes.items() if note is not None}
 
     # -- sweeps ----------------------------------------------------------------------------------
 
     def save_sweep(self, name: str, record: Mapping[str, Any]) -> None:
         """Let a name stand for a plan."""
-        self._write(f"sweeps/{name}.json", json.dumps(record).encode())
+        self._notes.save(f"sweeps/{name}.json", record)
 
     def sweep(self, name: str) -> dict[str, Any] | None:
         """The plan that a name stands for, if any."""
-        content = self._files.read(f"sweeps/{name}.json")
-        return None if content is None else json.loads(content)
-
-    def mark_tracked(self, name: str, state: str) -> None:
-        """Remember that MLflow holds a sweep in full; `state` stands for plan and server."""
-        self._write(f"tracked/{name}", state.encode())
-
-    def tracked(self, name: str) -> str | None:
-        """What `mark_tracked` was told last."""
-        content = self._files.read(f"tracked/{name}")
-        return None if content is None else content.decode()
+        found: dict[str, Any] | None = self._notes.load(f"sweeps/{name}.json")
+        return found
 
     def sweeps(self) -> list[str]:
         """Names of all sweeps that were run."""
-        names = [file.name.removeprefix("sweeps/") for file in self._files.below("sweeps")]
-        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+        names = self._notes.names("sweeps", ".json")
+        return sorted(name.removeprefix("sweeps/").removesuffix(".json") for name in names)
 
     # -- cleaning up -----------------------------------------------------------------------------
 
@@ -298,64 +279,11 @@ class Store:
             self._files.delete(f"{name}/commit.json")
             self._files.delete(name)
 
-    # -- drivers ---------------------------------------------------------------------------------
 
-    def leased(self) -> list[str]:
-        """Names of all sweeps that ever had a driver."""
-        return sorted({file.name.split("/")[1] for file in self._files.below("leases")})
-
-    def latest_lease(self, sweep: str) -> tuple[int, dict[str, Any] | None]:
-        """The highest number given to a driver of a sweep, 0 at first, and its record."""
-        names = [file.name.rpartition("/")[2] for file in self._files.below(f"leases/{sweep}")]
-        numbers = [int(name[:-5]) for name in names if name[:-5].isdigit() and name[-5:] == ".json"]
-        number = max(numbers, default=0)
-        content = self._files.read(f"leases/{sweep}/{number}.json") if number else None
-        return number, None if content is None else json.loads(content)
-
-    def create_lease(self, sweep: str, number: int, record: Mapping[str, Any]) -> bool:
-        """Take a number; False where another driver was faster."""
-        return self._create(f"leases/{sweep}/{number}.json", json.dumps(record).encode())
-
-    def write_lease(self, sweep: str, number: int, record: Mapping[str, Any]) -> None:
-        """Bring one's own lease up to date."""
-        self._write(f"leases/{sweep}/{number}.json", json.dumps(record).encode())
-
-    def check_fence(self, fence: Fence | None) -> None:
-        """FencedError unless `fence` is the latest driver of its sweep."""
-        if fence is None:
-            return
-        latest, holder = self.latest_lease(fence.sweep)
-        if latest != fence.number:
-            by = f"process {holder['pid']} on {holder['host']}" if holder else "another driver"
-            raise FencedError(f"sweep '{fence.sweep}' was taken over by {by}; nothing committed")
-
-    def ask_to_stop(self, fence: Fence) -> None:
-        """Tell the workers of a driver to save and stop."""
-        self._write(f"leases/{fence.sweep}/{fence.number}.stop", b"")
-
-    def asked_to_stop(self, fence: Fence) -> bool:
-        """Whether the driver has asked its workers to stop."""
-        return bool(self._files.sizes([f"leases/{fence.sweep}/{fence.number}.stop"]))
-
-    # -- files -----------------------------------------------------------------------------------
-
-    def _write(self, name: str, content: bytes) -> None:
-        with self._explained(name):
-            self._files.write(name, content)
-
-    def _create(self, name: str, content: bytes) -> bool:
-        with self._explained(name):
-            return self._files.create(name, content)
-
-    @contextmanager
-    def _explained(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(
-                f"{self._files.path(name)} cannot be written: {error}. Make room or give "
-                "permission, then run the sweep again; nothing that is committed is lost."
-            ) from error
+def stage_of(name: str) -> str:
+    """The id of the stage to which a file or folder belongs, be it a result or a note."""
+    parts = name.split("/")
+    return parts[2 if parts[0] == "stages" else 1].removeprefix(".")[:32]
 
 
 def _folder(stage_id: str) -> str:

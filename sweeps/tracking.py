@@ -23,17 +23,20 @@ prepare_environment()
 import mlflow  # noqa: E402  (reads its environment at import)
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 from osr_core.errors import OsrError  # noqa: E402
+from osr_core.identity import digest  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
 from sweeps import described  # noqa: E402
 from sweeps.commit import Commit  # noqa: E402
+from sweeps.fence import Fence  # noqa: E402
+from sweeps.held import HELD  # noqa: E402
 from sweeps.machine import MACHINE  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
-from sweeps.record import plan_record  # noqa: E402
-from sweeps.store import DamagedError, Fence, Store  # noqa: E402
+from sweeps.record import is_complete, plan_record  # noqa: E402
+from sweeps.store import DamagedError, Store  # noqa: E402
 from sweeps.views import NOTE, experiment_tags  # noqa: E402
 
 
@@ -64,53 +67,57 @@ class Tracker:
     fence: Fence | None = None  # of the driver; one that was taken over writes nothing
     run_ids: dict[str, str] = field(default_factory=dict)  # by stage id
     finished: set[str] = field(default_factory=set)  # ids of stages whose runs are complete
-    failed: set[str] = field(default_factory=set)  # ids of stages whose runs give a reason
+    failed: dict[str, int] = field(default_factory=dict)  # by stage id, when it was given up, in ms
     refused: dict[str, str] = field(default_factory=dict)  # by stage id, why
     orphans: set[str] = field(default_factory=set)  # unended runs of stages that left the plan
     parent_id: str = ""
+    state: str = ""  # stands for the plan and the code
 
     def open(self) -> None:
         """Find or make the experiment, the parent run and the map of what is there already."""
-        self.store.check_fence(self.fence)
+        self.store.leases.check(self.fence)
         make_database(self.uri)
         self.client = mlflow.MlflowClient(self.uri)
         self.experiment_id = self._open_experiment()
         self._look()
         self.parent_id = self.parent_id or self._create_parent()
-        record = json.dumps(plan_record(self.plan, self.commit)).encode()
-        self._log_files(self.parent_id, {"plan.json": record})
+        record = plan_record(self.plan, self.commit)
+        self.state = digest(record)
+        self._log_files(self.parent_id, {"plan.json": json.dumps(record).encode()})
 
     def _look(self) -> None:
         """Note the runs that are there. Where an answer was lost one may be there twice: that which
         is known already stays, then that which is complete, then the oldest.
         """
         runs, known = self._all_runs(), {self.parent_id, *self.run_ids.values()}
-        runs.sort(key=lambda run: (run.info.run_id not in known, not is_complete(run)))
+        runs.sort(key=lambda run: (run.info.run_id not in known, not is_whole(run)))
         for run in runs:
             run_id, tags = run.info.run_id, run.data.tags
             stage_id = tags.get("stage_id", "")
             if tags.get("kind") == "sweep":
                 self.parent_id = self.parent_id or run_id
                 is_twin = self.parent_id != run_id
+            elif not stage_id:
+                continue  # a user's own
             else:
                 is_twin = self.run_ids.setdefault(stage_id, run_id) != run_id
             if is_twin:
-                self.store.check_fence(self.fence)
+                self.store.leases.check(self.fence)
                 self.client.delete_run(run_id)
                 continue
             if stage_id and stage_id not in self.plan.stages and run.info.status == "RUNNING":
                 self.orphans.add(run_id)
-            if stage_id and is_complete(run):
+            if stage_id and is_whole(run):
                 self.finished.add(stage_id)
             if "reason" in tags:
-                self.failed.add(stage_id)
+                self.failed[stage_id] = run.info.end_time or 0
 
     def record(self, stage: Stage) -> None:
         """Bring the run of one stage up to date with the store; does nothing the second time.
 
         What MLflow will never take is noted in `refused`; it must not hold up the other stages.
         """
-        if stage.id in self.finished or stage.id in self.refused:
+        if stage.id in self.refused:
             return
         try:
             self._record(stage)
@@ -121,28 +128,62 @@ class Tracker:
 
     def _record(self, stage: Stage) -> None:
         if self.store.committed([stage.id]):
+            if stage.id in self.finished:
+                return
             try:
                 self._record_commit(stage, self.store.read_commit(stage.id))
             except DamagedError:
                 self.store.set_aside(stage.id)  # the runner sees that it is missing, and makes it
                 return
             self.finished.add(stage.id)
-        elif (failure := self.store.failure(stage.id)) is not None:
-            note = described.failure_note(failure["reason"])
-            run_id = self._run_of(stage, failure["failed_at"], "", note)
-            self.client.set_tag(run_id, "reason", failure["reason"][:5000])
-            self.failed.add(stage.id)
-            self._log_files(run_id, {"traceback.txt": failure["traceback"].encode()})
-            self.client.set_terminated(run_id, "FAILED", milliseconds(failure["failed_at"]))
+        elif failure := self.store.failures([stage.id]).get(stage.id):
+            self._record_failure(stage, failure)
+
+    def _record_failure(self, stage: Stage, failure: Mapping[str, Any]) -> None:
+        failed_at = milliseconds(failure["failed_at"])
+        if self.failed.get(stage.id) == failed_at:
+            return
+        note = described.failure_note(failure["reason"])
+        run_id = self._run_of(stage, failure["failed_at"], "", note)
+        self.client.set_tag(run_id, "reason", failure["reason"][:5000])
+        self._log_files(run_id, {"traceback.txt": failure["traceback"].encode()})
+        self.client.set_terminated(run_id, "FAILED", failed_at)
+        self.failed[stage.id] = failed_at
+
+    def unrecorded(self) -> list[Stage]:
+        """Stages of which MLflow lacks what the store has."""
+        stages = self.plan.stages
+        done = self.store.committed(stages)
+        behind = done - self.finished
+        for stage_id, failure in self.store.failures(stages.keys() - done).items():
+            if self.failed.get(stage_id) != milliseconds(failure["failed_at"]):
+                behind.add(stage_id)
+        behind -= self.refused.keys()
+        return [stage for stage in stages.values() if stage.id in behind]
+
+    def record_all(self) -> None:
+        """Bring MLflow up to date with the store."""
+        for stage in self.unrecorded():
+            self.record(stage)
 
     def close(self, status: str) -> None:
-        """Record whatever is still missing, and end the parent run."""
-        for stage in self.plan.stages.values():
-            self.record(stage)
+        """End the sweep's run, and those of stages that left its plan. One with a result that was
+        found damaged on the way has failed after all.
+        """
         self._look()  # a request that was given up may have come through since
-        self.store.check_fence(self.fence)
+        is_held = is_complete(self.plan, self.store) and not self.unrecorded() and not self.refused
+        if status == "FINISHED" and not is_held:
+            status = "FAILED"
+        self.store.leases.check(self.fence)
         for run_id in self.orphans:
             self.client.set_terminated(run_id, "KILLED")
+        self.end(status)
+        if status == "FINISHED":
+            self.client.set_experiment_tag(self.experiment_id, HELD, self.state)
+
+    def end(self, status: str) -> None:
+        """End the sweep's run, whatever else may be missing."""
+        self.store.leases.check(self.fence)
         self.client.set_terminated(self.parent_id, status)
 
     def _record_commit(self, stage: Stage, commit: Commit) -> None:
@@ -185,8 +226,8 @@ class Tracker:
             experiment_id = str(experiment.experiment_id)
             if experiment.lifecycle_stage == "deleted":
                 self.client.restore_experiment(experiment_id)
-        there = experiment.tags if experiment else {}
-        for key, value in experiment_tags(self.plan, experiment_id).items():
+        there = {HELD: ""} | (experiment.tags if experiment else {})
+        for key, value in {**experiment_tags(self.plan, experiment_id), HELD: ""}.items():
             if there.get(key) != value:
                 self.client.set_experiment_tag(experiment_id, key, value)
         return experiment_id
@@ -201,16 +242,17 @@ class Tracker:
 
     def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
         """The run of a stage, made if need be, with its text."""
-        self.store.check_fence(self.fence)
+        self.store.leases.check(self.fence)
         news = {**described.tags_of(self.plan, stage, code or self.commit), NOTE: note}
         if attempts := self.store.retries(stage.id):
             news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
-        if run_id := self.run_ids.get(stage.id):  # of an attempt that failed or was cut off
+        if stage.id in self.finished or stage.id in self.failed:  # that run tells of the past
+            self.client.delete_run(self.run_ids.pop(stage.id))
+            self.finished.discard(stage.id)
+            self.failed.pop(stage.id, None)
+        if run_id := self.run_ids.get(stage.id):  # of an attempt to write it that was cut off
             tags = [RunTag(key, text) for key, text in news.items()]
             self.client.log_batch(run_id, tags=tags)
-            if stage.id in self.failed:
-                self.client.delete_tag(run_id, "reason")
-                self.failed.discard(stage.id)
             return run_id
         run = self.client.create_run(
             self.experiment_id,
@@ -273,7 +315,7 @@ class Tracker:
             self.client.log_artifacts(run_id, folder)
 
 
-def is_complete(run: Run) -> bool:
+def is_whole(run: Run) -> bool:
     """Whether MLflow holds all of a stage's run."""
     return run.info.status == "FINISHED" and ARRIVED in run.data.metrics
 
@@ -287,6 +329,11 @@ def rows_of(content: bytes) -> list[dict[str, Any]]:
 def milliseconds(seconds: float) -> int:
     """MLflow's unit of time."""
     return round(seconds * 1000)
+
+
+def experiment_of(uri: str, sweep: str) -> Experiment | None:
+    """A sweep's experiment in MLflow, if it has one."""
+    return mlflow.MlflowClient(uri).get_experiment_by_name(sweep)
 
 
 def make_database(uri: str) -> None:
@@ -332,10 +379,10 @@ def synchronise(
     Raises:
         TrackingError: MLflow cannot be reached or does not take it.
     """
-    done = store.committed(trial.id for trial in plan.trials)
     try:
         tracker = make_tracker(plan, store, home, commit, pictures, fence)
-        tracker.close("FINISHED" if len(done) == len(plan.trials) else "FAILED")
+        tracker.record_all()
+        tracker.close("FINISHED" if is_complete(plan, store) else "FAILED")
         if tracker.refused:
             raise MlflowException("; ".join(tracker.refused.values()))
     except (MlflowException, OSError) as error:
@@ -343,4 +390,4 @@ def synchronise(
             f"MLflow at {home.tracking_uri} does not take the runs: {error}. Results are safe on "
             "the store; try again when it is back."
         ) from error
-    return len(tracker.finished)
+    return len(tracker.finished & plan.stages.keys())

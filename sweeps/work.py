@@ -13,11 +13,13 @@ from typing import Any
 import torch
 
 from osr_core.context import Context
-from osr_core.errors import OsrError
+from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, run_stage
 from sweeps import retries
+from sweeps.fence import ElsewhereError, Fence, FencedError
 from sweeps.machine import sampled
-from sweeps.store import DamagedError, Fence, FencedError, Store, StoreError
+from sweeps.notes import StoreError
+from sweeps.store import DamagedError, Store
 
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
 
@@ -90,7 +92,7 @@ class StoreCheckpoint:
 
     def save(self, content: bytes) -> None:
         """Replace the state; Stopped if that was the last thing to do."""
-        self.store.check_fence(self.place.fence)
+        self.store.leases.check(self.place.fence)
         self.store.save_checkpoint(self.stage_id, content)
         self.saved_at = time.monotonic()
         self.stop_if_asked()
@@ -107,7 +109,7 @@ class StoreCheckpoint:
         if Terminations.received:
             return retries.PREEMPTED
         fence = self.place.fence
-        if fence is not None and self.store.asked_to_stop(fence):
+        if fence is not None and self.store.leases.asked_to_stop(fence):
             return retries.INTERRUPTED
         return None
 
@@ -131,11 +133,13 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()  # of what an attempt that ran out of memory has left
     try:
-        make(stage_id, identities, place, Store(place.store))
+        make(stage_id, identities, place, Store(place.store, of=place.fence))
     except Stopped as stopped:
         return outcome(stopped.cause)
     except FencedError as error:
         return outcome(retries.TAKEN_OVER, error)
+    except (ElsewhereError, VersionError) as error:
+        return outcome(retries.UNFIT, error)
     except StoreError as error:
         return outcome(retries.ERROR, error)
     except OsrError as error:
@@ -170,7 +174,7 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
             inputs[role] = store.read_all(upstream)
         except StoreError as error:
             if isinstance(error, DamagedError):
-                store.check_fence(place.fence)
+                store.leases.check(place.fence)
                 store.set_aside(upstream)
             make(upstream, identities, place, store)
             inputs[role] = store.read_all(upstream)

@@ -39,7 +39,7 @@ def test_table_command_refuses_what_does_not_belong_together(home):
         osr(home, "table", "cac2", "cac-fig3")
     with pytest.raises(ConfigError, match="takes no --dataset"):
         osr(home, "table", "cac2", "--dataset", "svhn")
-    with pytest.raises(ConfigError, match="Run: osr export nothing"):
+    with pytest.raises(ConfigError, match=r"'nothing' does not exist.*cac-fig3.*needs its export"):
         osr(home, "table", "nothing")
 
 

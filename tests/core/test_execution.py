@@ -12,7 +12,7 @@ from osr_core.data import UNKNOWN, benchmark
 from osr_core.data.digits import Digits
 from osr_core.data.splits import class_split
 from osr_core.data.tasks import fingerprints
-from osr_core.errors import ConfigError
+from osr_core.errors import VersionError
 from osr_core.execution import KINDS, Context, ScoreContext, check_code, run_stage
 from osr_core.methods import METHODS, Softmax
 from osr_core.recipes import Training
@@ -146,5 +146,15 @@ def test_code_of_another_version_is_refused(part: str):
     check_code(identity)
     changed = identity if part == "stage fit" else identity["config"][part.split()[0]]
     changed["version"] += 1
-    with pytest.raises(ConfigError, match=f"{part} has version 1 here.*planned with version 2"):
+    with pytest.raises(VersionError, match=f"{part} has version 1 here and 2 in the plan"):
+        check_code(identity)
+
+
+@pytest.mark.parametrize("part", ["kind", "backbone"])
+def test_code_that_is_not_here_is_refused(part: str):
+    """A machine with an older version installed knows neither the kind of stage nor the network."""
+    identity = json.loads(json.dumps(trial().score.inputs["model"].identity))
+    changed = identity if part == "kind" else identity["config"]["backbone"]
+    changed["kind" if part == "kind" else "name"] = "newer"
+    with pytest.raises(VersionError, match="newer has version none here"):
         check_code(identity)

@@ -304,7 +304,9 @@ def check_mlflow(sweep: Sweep, stage_ids: set[str]) -> None:
     assert Counter(run.info.status for run in runs) == {"FINISHED": len(stage_ids) + 1}
     of_stages = Counter(run.data.tags.get("stage_id") for run in runs)
     assert of_stages == Counter([*stage_ids, None])
-    assert len(mlflow_runs(sweep, ViewType.ALL)) == len(runs), "a run was made twice and deleted"
+    deleted = mlflow_runs(sweep, ViewType.DELETED_ONLY)
+    gone = [run for run in deleted if "reason" not in run.data.tags]
+    assert gone == [], "a run was made twice and deleted"
     fits = [run for run in runs if run.data.tags["kind"] == "fit"]
     assert fits
     assert all("lr" in run.data.metrics for run in fits), "a fit has no history"

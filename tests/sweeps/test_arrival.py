@@ -9,14 +9,19 @@ import mlflow
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from analysis.export import export
 from analysis.schema import METRICS
 from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
+from sweeps.cli import app
+from sweeps.fence import Fence, FencedError
+from sweeps.held import plan_held
 from sweeps.home import Home
 from sweeps.plan import Plan, make_plan
+from sweeps.record import plan_record
 from sweeps.spec import parse_spec
-from sweeps.store import Fence, FencedError, Store
+from sweeps.store import Store
 from sweeps.tracking import ARRIVED, TrackingError, make_tracker, synchronise
 
 # MLflow's own use of SQLAlchemy warns that it is old.
@@ -120,14 +125,43 @@ def test_a_request_that_came_through_late_leaves_no_second_run(tmp_path: Path):
     assert tracker.parent_id in {run.info.run_id for run in runs}
 
 
+def test_runs_that_a_user_made_stay(tmp_path: Path):
+    """Two in the sweep's experiment, by hand."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    synchronise(plan, store, home, "abc")
+    tracker = make_tracker(plan, store, home, "abc")
+    own = {tracker.client.create_run(tracker.experiment_id).info.run_id for _ in range(2)}
+    assert synchronise(plan, store, home, "abc") == len(plan.stages)
+    assert own <= {run.info.run_id for run in tracker._all_runs()}
+
+
+def test_a_finished_run_is_replaced_when_its_stage_fails(tmp_path: Path):
+    """Its result was damaged, and could not be made again."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    synchronise(plan, store, home, "abc")
+    stage = plan.trials[0].score
+    (path,) = (tmp_path / "store/stages" / stage.id[:2] / stage.id).glob("scores-*.parquet")
+    path.unlink()
+    store.set_aside(stage.id)
+    store.save_failure(stage.id, "bad luck", "Traceback ...")
+    tracker = make_tracker(plan, store, home, "abc")
+    assert tracker.unrecorded() == [stage]
+    tracker.record_all()
+    assert tracker.unrecorded() == []
+    (run,) = [run for run in tracker._all_runs() if run.data.tags.get("stage_id") == stage.id]
+    assert (run.info.status, run.data.metrics) == ("FAILED", {})
+
+
 def test_a_driver_that_was_taken_over_writes_nothing(tmp_path: Path):
     """What it does not know of, the other driver has written."""
     home = Home(tmp_path)
     plan, store = finished(home)
-    store.create_lease("late", 1, {"pid": 1, "host": "here"})
+    store.leases.create("late", 1, {"pid": 1, "host": "here"})
     tracker = make_tracker(plan, store, home, "abc", fence=Fence("late", 1))
     tracker.record(next(iter(plan.stages.values())))
-    store.create_lease("late", 2, {"pid": 2, "host": "there"})
+    store.leases.create("late", 2, {"pid": 2, "host": "there"})
     with pytest.raises(FencedError, match="process 2 on there"):
         tracker.close("KILLED")
     with pytest.raises(FencedError, match="process 2 on there"):
@@ -148,6 +182,25 @@ def test_a_run_whose_stage_left_the_plan_does_not_run_on(tmp_path: Path):
     status = {run.info.run_id: run.info.status for run in tracker._all_runs()}
     assert status.pop(orphan) == "KILLED"
     assert set(status.values()) == {"FINISHED"}
+
+
+def test_damage_that_sync_finds_is_said(tmp_path: Path):
+    """The sweep is not finished then, and only `osr run` can mend it."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    store.save_sweep("late", plan_record(plan, "abc"))
+    score = plan.trials[0].score
+    (path,) = (tmp_path / "store/stages" / score.id[:2] / score.id).glob("scores-*.parquet")
+    path.write_bytes(b"PAR1")
+    done = CliRunner().invoke(app, ["sync", "late", "--home", str(tmp_path)])
+    assert done.exit_code == 1
+    assert f"{len(plan.stages) - 1} of {len(plan.stages)} stages are in" in done.output
+    assert f"damaged, to be made again by `osr run`: {plan.describe(score)}" in done.output
+    client = mlflow.MlflowClient(home.tracking_uri)
+    experiment = client.get_experiment_by_name("late")
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    assert parent.info.status == "FAILED"
+    assert not plan_held(home, "late")
 
 
 def test_a_run_that_is_refused_holds_up_no_other(tmp_path: Path):

@@ -1,9 +1,11 @@
 """A tracking server that is not there is told of once, and ends nothing."""
 
 import logging
+import time
 
 import pytest
 
+from osr_core.stage import Stage
 from sweeps import background
 from sweeps.background import BackgroundTracking
 
@@ -33,3 +35,94 @@ def test_a_wrong_address_is_said_at_the_start_and_at_the_end(
     said = [record.getMessage() for record in caplog.records if record.name == background.__name__]
     assert said == ["MLflow does not answer ([Errno 111] Connection refused); the sweep goes on"]
     assert tracking.problem == "[Errno 111] Connection refused"
+
+
+class Server:
+    """Stands for a tracker of a server with moods; notes what reaches it."""
+
+    def __init__(self, left: list[Stage]) -> None:
+        self.left, self.asked, self.taken = left, 0, 0
+        self.ends: list[str] = []
+        self.refused: dict[str, str] = {}
+
+    def __call__(self) -> "Server":
+        return self
+
+    def answer(self) -> None:
+        """Every request."""
+        self.asked += 1
+
+    def record(self, stage: Stage) -> None:
+        self.answer()
+        self.taken += 1
+        self.left = [each for each in self.left if each.id != stage.id]
+
+    def unrecorded(self) -> list[Stage]:
+        return self.left
+
+    def end(self, status: str) -> None:
+        self.ends.append(status)
+
+    def close(self, status: str) -> None:
+        self.ends.append(status)
+
+
+STAGES = [Stage(kind="noop", config={"number": number}) for number in range(50)]
+
+
+def test_a_broken_server_is_left_in_peace_while_stages_end(monkeypatch: pytest.MonkeyPatch):
+    """Fifty stages end, and it is asked a few times, not once for each."""
+    monkeypatch.setattr(background, "FIRST_WAIT_S", 0.2)
+
+    class Broken(Server):
+        def answer(self) -> None:
+            self.asked += 1
+            if time.monotonic() < well_at:
+                raise ConnectionError("500")
+
+    well_at = time.monotonic() + 1.0
+    server = Broken(list(STAGES))
+    tracking = BackgroundTracking(server)  # type: ignore[arg-type]
+    for stage in STAGES:
+        tracking.add(stage)
+        time.sleep(0.01)
+    tracking.close("FINISHED", hurry=False)
+    assert server.asked - server.taken < 6
+    assert (server.taken, server.ends, tracking.problem) == (50, ["FINISHED"], None)
+
+
+def test_one_fault_at_the_end_is_not_the_end(monkeypatch: pytest.MonkeyPatch):
+    """A server that took stage after stage for longer than our patience may answer 500 once."""
+    monkeypatch.setattr(background, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(background, "FIRST_WAIT_S", 0.01)
+
+    class Slow(Server):
+        def answer(self) -> None:
+            time.sleep(0.02)
+            self.asked += 1
+            if self.asked == 40:
+                raise ConnectionError("500")
+
+    server = Slow(list(STAGES))
+    tracking = BackgroundTracking(server)  # type: ignore[arg-type]
+    tracking.close("FINISHED", hurry=False)
+    assert (server.left, server.ends, tracking.problem) == ([], ["FINISHED"], None)
+
+
+def test_in_a_hurry_the_sweeps_run_ends_first():
+    """There may be thousands of stages to send, and a second and a half."""
+
+    class Slow(Server):
+        def answer(self) -> None:
+            self.asked += 1
+            time.sleep(0.5)
+
+    server = Slow(list(STAGES))
+    tracking = BackgroundTracking(server)  # type: ignore[arg-type]
+    for stage in STAGES:
+        tracking.add(stage)
+    while not server.asked:
+        time.sleep(0.01)
+    tracking.close("KILLED", hurry=True)
+    assert server.ends == ["KILLED"]
+    assert tracking.problem == "there was no time to write all of it"

@@ -12,10 +12,12 @@ import pytest
 
 from osr_core.errors import ConfigError
 from sweeps import files
+from sweeps.fence import Fence, FencedError
+from sweeps.notes import Notes, StoreError
 from sweeps.options import at
 from sweeps.runner import plan_with_data
 from sweeps.spec import parse_spec
-from sweeps.store import DamagedError, Fence, FencedError, Store, StoreError
+from sweeps.store import DamagedError, Store
 from sweeps.work import Workplace, make
 from tests.sweeps.small import ID, leave
 
@@ -35,15 +37,23 @@ def store() -> Store:
     return Store(f"fsspec+memory://{uuid.uuid4().hex}/store")
 
 
+class Hasty(Notes):
+    """Makes a file without looking whether there is one."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        self.write(name, content)
+        return True
+
+
 class Unaware(Store):
     """A worker that saw no marker, and uploads its own without looking again."""
 
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self._notes = Hasty(self._files)
+
     def committed(self, ids: Iterable[str]) -> set[str]:
         return set()
-
-    def _create(self, name: str, content: bytes) -> bool:
-        self._write(name, content)
-        return True
 
 
 def test_a_sweeps_stages_go_from_the_bucket_to_the_bucket(store: Store):
@@ -81,16 +91,16 @@ def test_of_two_that_make_an_object_at_once_the_later_has_made_it(
     other = {"pid": 2, "host": "there"}
 
     def upload_of_the_other(seconds: float) -> None:
-        store.write_lease("digits", 1, other)
+        store.leases.write("digits", 1, other)
 
     with monkeypatch.context() as patch:
         patch.setattr(time, "sleep", upload_of_the_other)
-        assert not store.create_lease("digits", 1, {"pid": 1, "host": "here"})
-    assert store.latest_lease("digits") == (1, other)
-    assert not store.create_lease("digits", 1, {"pid": 3, "host": "elsewhere"})
-    assert store.create_lease("digits", 2, {"pid": 3, "host": "elsewhere"})
+        assert not store.leases.create("digits", 1, {"pid": 1, "host": "here"})
+    assert store.leases.latest("digits") == (1, other)
+    assert not store.leases.create("digits", 1, {"pid": 3, "host": "elsewhere"})
+    assert store.leases.create("digits", 2, {"pid": 3, "host": "elsewhere"})
     with pytest.raises(FencedError, match="process 3 on elsewhere"):
-        store.check_fence(Fence("digits", 1))
+        store.leases.check(Fence("digits", 1))
 
 
 def test_of_two_attempts_that_end_at_once_the_later_one_gives_the_result(
@@ -111,7 +121,7 @@ def test_a_marker_that_replaces_another_names_artifacts_that_are_there(
     """An attempt that was sure to be the first must not have removed them as another's."""
     late = Unaware(store.uri)
     monkeypatch.setattr(files, "SETTLE_S", 0)
-    monkeypatch.setattr(late, "check_fence", lambda fence: leave(store))  # before the late marker
+    monkeypatch.setattr(late.leases, "check", lambda fence: leave(store))  # before the late marker
     leave(late, b"other")
     assert store.read_all(ID) == {"a.bin": b"other", "b.bin": b"more"}
 

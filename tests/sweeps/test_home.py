@@ -22,6 +22,9 @@ def test_a_name_that_would_leave_the_folder_is_refused(name: str):
         "http://me:secret@mlflow:5000",
         "postgresql+psycopg://osr:secret@db/mlflow",
         "postgresql+psycopg://osr@db/mlflow?password=secret",
+        "postgresql+psycopg://osr@db/mlflow?sslPassword=secret",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dosr%3BPWD%3Dsecret",
+        "https://mlflow:5000?access_token=secret",
     ],
 )
 def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str):
@@ -29,7 +32,8 @@ def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str):
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
         Home(Path("home"), uri)
     assert "secret" not in str(refused.value)
-    assert Home(Path("home"), "http://me@mlflow:5000").tracking_uri == "http://me@mlflow:5000"
+    for plain in ("http://me@mlflow:5000", "postgresql+psycopg://osr@db/mlflow?passfile=/etc/pg"):
+        assert Home(Path("home"), plain).tracking_uri == plain
 
 
 def test_a_key_in_the_stores_uri_is_refused_and_not_repeated():

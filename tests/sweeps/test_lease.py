@@ -12,8 +12,9 @@ import pytest
 
 from sweeps import lease, reaper
 from sweeps.cli_store import driver_of
+from sweeps.fence import Fence, FencedError
 from sweeps.lease import Lease, LeaseHeldError, boot_id, started_at
-from sweeps.store import Fence, FencedError, Store
+from sweeps.store import Store
 
 
 def test_a_clock_that_is_set_does_not_change_when_a_process_began(monkeypatch: pytest.MonkeyPatch):
@@ -29,12 +30,12 @@ def test_a_process_with_a_dead_ones_number_is_not_it(tmp_path: Path):
     """Numbers of processes come again."""
     store = Store(tmp_path)
     record = {**holder(), "process_started": "17"}
-    store.create_lease("digits", 1, record)
+    store.leases.create("digits", 1, record)
     with Lease(store, "digits", take_over=False) as taken:
         assert taken.number == 2
-        store.check_fence(Fence("digits", 2))
+        store.leases.check(Fence("digits", 2))
         with pytest.raises(FencedError, match="taken over"):
-            store.check_fence(Fence("digits", 1))
+            store.leases.check(Fence("digits", 1))
 
 
 def test_a_driver_that_died_unnoticed_holds_nothing(tmp_path: Path):
@@ -56,7 +57,7 @@ def test_a_driver_on_another_machine_lives_while_it_beats(
     monkeypatch.setattr(lease, "WATCH_S", 1.0)
     store = Store(tmp_path)
     other = {**holder(), where: "elsewhere", "process_started": "17"}
-    store.create_lease("digits", 1, other)
+    store.leases.create("digits", 1, other)
     monkeypatch.setattr(time, "sleep", lambda seconds: beat(store, other) if beats else None)
     if beats:
         with (
@@ -74,13 +75,13 @@ def test_osr_status_names_a_sweeps_driver(tmp_path: Path):
     store, here = Store(tmp_path), holder()
     assert driver_of(store, "digits") is None
     words = f"sweep 'digits' is being run by process {os.getpid()} on {here['host']} since"
-    store.create_lease("digits", 1, here)
+    store.leases.create("digits", 1, here)
     assert driver_of(store, "digits") == f"{words} {here['since']}"
-    store.create_lease("digits", 2, {**here, "boot": "elsewhere"})
+    store.leases.create("digits", 2, {**here, "boot": "elsewhere"})
     assert driver_of(store, "digits") == f"{words} {here['since']}, unless that machine has died"
-    store.create_lease("digits", 3, {**here, "process_started": "17"})  # it has died
+    store.leases.create("digits", 3, {**here, "process_started": "17"})  # it has died
     assert driver_of(store, "digits") is None
-    store.create_lease("digits", 4, {**here, "boot": "elsewhere", "released": True})
+    store.leases.create("digits", 4, {**here, "boot": "elsewhere", "released": True})
     assert driver_of(store, "digits") is None
 
 
@@ -94,4 +95,4 @@ def holder() -> dict[str, Any]:
 def beat(store: Store, record: dict[str, Any]) -> None:
     """What the other driver does meanwhile."""
     record["beats"] += 1
-    store.write_lease("digits", 1, record)
+    store.leases.write("digits", 1, record)

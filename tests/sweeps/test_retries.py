@@ -12,9 +12,11 @@ from osr_core.errors import DataError
 from osr_core.stage import Stage
 from sweeps import retries, work
 from sweeps.cluster import occupied
+from sweeps.fence import Fence
+from sweeps.notes import StoreError
 from sweeps.retries import RETRIES
-from sweeps.searcher import DOUBT_S, Doubts, StageSearcher
-from sweeps.store import Fence, Store, StoreError
+from sweeps.searcher import DOUBT_S, Doubts, Nodes, StageSearcher
+from sweeps.store import Store
 
 STAGE = Stage(kind="noop", config={"method": {"name": "noop"}, "task": {}})
 USER = Stage(kind="noop", config={"method": {"name": "user"}, "task": {}}, inputs={"x": STAGE})
@@ -34,6 +36,7 @@ class Sweep:
             started=lambda stage: None,
             retried=told or self.retried.append,
             ended=lambda outcome, skipped: self.ended.append((outcome, skipped)),
+            count_nodes=lambda: Nodes(alive=1, lost=0),
         )
 
     def run(self) -> None:
@@ -127,8 +130,8 @@ def test_a_notice_between_two_stages_ends_the_next_at_once(
 def test_once_asked_to_stop_no_stage_begins(tmp_path: Path):
     """Tune hands a worker one more when the one before was saved."""
     store, fence = Store(tmp_path), Fence("digits", 1)
-    store.create_lease("digits", 1, {})
-    store.ask_to_stop(fence)
+    store.leases.create("digits", 1, {})
+    store.leases.ask_to_stop(fence)
     place = work.Workplace(store=str(tmp_path), data_root=None, fence=fence)
     outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert outcome.cause == retries.INTERRUPTED
@@ -139,7 +142,7 @@ def test_what_a_driver_that_was_taken_over_made_is_not_committed(tmp_path: Path)
     """Its worker finds another lease when it comes to commit; nothing is the stage's fault."""
     store = Store(tmp_path)
     for number in (1, 2):
-        store.create_lease("digits", number, {"pid": number, "host": "here"})
+        store.leases.create("digits", number, {"pid": number, "host": "here"})
     place = work.Workplace(store=str(tmp_path), data_root=None, fence=Fence("digits", 1))
     outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert (outcome.cause, store.committed([STAGE.id])) == (retries.TAKEN_OVER, set())
@@ -214,26 +217,95 @@ def test_repeated_attempts_are_on_record(tmp_path: Path):
     assert [attempt["reason"] for attempt in store.retries(STAGE.id)] == ["SIGKILL", "2.00 GiB"]
 
 
-@pytest.mark.parametrize("node_dies", [True, False])
-def test_whose_fault_a_lost_connection_is_is_known_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node_dies: bool
+class Cluster:
+    """A searcher on a cluster of which machines die, and a clock."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.nodes = 1000.0, Nodes(alive=2, lost=0)
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+        self.sweep = Sweep(folder)
+        self.sweep.searcher.doubts = Doubts(lambda: self.nodes)
+
+    def lose_node(self) -> None:
+        """Ray misses it from now on."""
+        self.nodes = Nodes(alive=self.nodes.alive - 1, lost=self.nodes.lost + 1)
+
+    def lose_connection(self) -> None:
+        """To the stage that is handed out now."""
+        searcher = self.sweep.searcher
+        trial_id = str(self.now)
+        assert isinstance(searcher.suggest(trial_id), dict)
+        searcher.on_death(trial_id, "The actor 17 is unavailable: Socket closed")
+
+    def causes_after(self, seconds: float) -> list[str]:
+        """Why attempts were repeated by then; looked at every second or so."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 1.1
+            if self.sweep.searcher.suggest("x") is not None:  # handed out again
+                self.sweep.searcher.on_death("x", "node was terminated")
+                self.sweep.retried.pop()
+        return [str(outcome.cause) for outcome in self.sweep.retried]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """Of two machines."""
+    return Cluster(tmp_path, monkeypatch)
+
+
+def test_a_lost_connection_is_judged_once_ray_has_had_time_to_miss_the_node(cluster: Cluster):
+    """It tells of the connection at once and of the node half a minute later at most."""
+    cluster.lose_connection()
+    assert cluster.causes_after(DOUBT_S / 2) == []
+    cluster.lose_node()
+    assert cluster.causes_after(3) == [retries.NODE_LOST]
+    assert "Socket closed" in str(cluster.sweep.retried[0].reason)
+
+
+def test_a_lost_connection_to_a_node_that_stays_is_the_workers_death(cluster: Cluster):
+    """A node that was lost long before, and on which nothing of ours ran, excuses nothing."""
+    cluster.lose_node()
+    cluster.nodes = Nodes(alive=2, lost=1)
+    cluster.causes_after(2)
+    cluster.now += 2 * DOUBT_S
+    cluster.lose_connection()
+    assert cluster.causes_after(DOUBT_S / 2) == []
+    assert cluster.causes_after(DOUBT_S) == [retries.WORKER_DIED]
+
+
+@pytest.mark.parametrize("alive", [1, 2])
+def test_a_node_that_was_missed_before_the_driver_read_of_the_connection_counts(
+    cluster: Cluster, alive: int
 ):
-    """The stage waits until Ray misses the node, or has had time to."""
-    now, lost = [1000.0], [1]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    sweep = Sweep(tmp_path)
-    sweep.searcher.doubts = Doubts(lambda: lost[0])
-    lost[0] += 1  # long before, and nothing of ours ran there
-    sweep.searcher.suggest("0")
-    sweep.searcher.on_death("0", "The actor 17 is unavailable: Socket closed")
-    now[0] += DOUBT_S / 2
-    assert sweep.searcher.suggest("1") is None
-    assert sweep.retried == []
-    lost[0] += node_dies
-    now[0] += 2 if node_dies else DOUBT_S
-    sweep.searcher.suggest("1")
-    now[0] += 2
-    (outcome,) = sweep.retried
-    assert outcome.cause == (retries.NODE_LOST if node_dies else retries.WORKER_DIED)
-    assert "Socket closed" in str(outcome.reason)
-    assert sweep.searcher.running or sweep.searcher.suggest("2") is not None
+    """A driver that was busy or paused; whether other machines are left or not."""
+    cluster.nodes = Nodes(alive, lost=1)
+    cluster.lose_connection()
+    assert cluster.causes_after(3) == [retries.NODE_LOST]
+
+
+def test_every_stage_of_a_lost_node_is_excused(cluster: Cluster):
+    """Also the one of which the driver hears after the first was settled."""
+    cluster.lose_connection()
+    cluster.lose_node()
+    assert cluster.causes_after(3) == [retries.NODE_LOST]
+    cluster.lose_connection()
+    assert cluster.causes_after(3) == [retries.NODE_LOST] * 2
+
+
+def test_on_one_machine_a_lost_connection_leaves_no_doubt(cluster: Cluster):
+    """With the machine the driver would be gone, too."""
+    cluster.nodes = Nodes(alive=1, lost=0)
+    cluster.lose_connection()
+    assert [outcome.cause for outcome in cluster.sweep.retried] == [retries.WORKER_DIED]
+
+
+def test_a_worker_that_sees_another_store_than_its_driver_says_so(tmp_path: Path):
+    """The home is on no shared folder; the worker must not make a store of its own."""
+    elsewhere = tmp_path / "elsewhere"
+    place = work.Workplace(store=str(elsewhere), data_root=None, fence=Fence("digits", 3))
+    outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+    assert outcome.cause == retries.UNFIT
+    assert "OSR_STORE" in str(outcome.reason)
+    assert str(elsewhere / "leases" / "digits" / "3.json") in str(outcome.reason)
+    assert list(elsewhere.glob("*")) == []

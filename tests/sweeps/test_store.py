@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweeps.lease import Lease
-from sweeps.store import FORMAT, DamagedError, Store, StoreError
+from sweeps.notes import StoreError
+from sweeps.store import FORMAT, DamagedError, Store
 from tests.sweeps.small import ID, IDENTITY, leave
 
 
@@ -80,6 +81,34 @@ def test_only_a_damaged_result_is_set_aside(tmp_path: Path):
     assert store.to_make_again([ID]) == {ID}
     leave(store)
     assert store.to_make_again([ID]) == set()
+
+
+def test_a_result_that_is_being_written_is_not_set_aside(tmp_path: Path):
+    """By a worker that makes it again, while a slower one acts on the damage it saw before."""
+    store = Store(tmp_path)
+    leave(store)
+    (tmp_path / "stages" / "3f" / ID / "commit.json").unlink()
+    store.set_aside(ID)
+    assert len(list((tmp_path / "stages" / "3f" / ID).iterdir())) == 2
+    assert store.to_make_again([ID]) == set()
+
+
+@pytest.mark.parametrize("content", [b"", b"{"])
+def test_a_damaged_note_is_named(tmp_path: Path, content: bytes):
+    """It holds no result, so the way out is to delete it."""
+    store = Store(tmp_path)
+    for name, read in (
+        (f"retries/{ID}.json", lambda: store.retries(ID)),
+        (f"failures/{ID}.json", lambda: store.failures([ID])),
+        (f"work/{ID}.progress", lambda: store.progress([ID])),
+        ("sweeps/digits.json", lambda: store.sweep("digits")),
+        ("leases/digits/1.json", lambda: store.leases.latest("digits")),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match=f"{name} is damaged.*delete it"):
+            read()
 
 
 def test_artifacts_without_their_marker_are_not_a_result(tmp_path: Path):
@@ -170,10 +199,10 @@ def test_a_commit_clears_the_failure_and_the_checkpoint(tmp_path: Path):
     store = Store(tmp_path)
     store.save_failure(ID, "out of luck", "Traceback ...")
     store.save_checkpoint(ID, b"state")
-    assert store.failure(ID)["reason"] == "out of luck"
+    assert store.failures([ID])[ID]["reason"] == "out of luck"
     assert store.load_checkpoint(ID) == b"state"
     leave(store)
-    assert store.failure(ID) is None
+    assert store.failures([ID]) == {}
     assert store.load_checkpoint(ID) is None
 
 
@@ -214,6 +243,6 @@ def test_what_a_kill_just_after_the_commit_left_is_tidied(tmp_path: Path):
         store.save_checkpoint(stage_id, b"state")
         store.save_failure(stage_id, "out of luck", "Traceback ...")
     store.tidy([ID, other])
-    assert (store.load_checkpoint(ID), store.failure(ID)) == (None, None)
+    assert (store.load_checkpoint(ID), store.failures([ID])) == (None, {})
     assert store.load_checkpoint(other) == b"state"
-    assert store.failure(other) is not None
+    assert store.failures([other]).keys() == {other}

@@ -47,7 +47,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         for stage_id in plan.stages:
             make(stage_id, identities, Workplace(store=store.uri, data_root=None), store)
         tracker = make_tracker(plan, store, home, "abc", draw_pictures)
-        tracker.close("FINISHED")
+        tracker.record_all()
         runs = {run.info.run_name: run for run in tracker._all_runs()}
     return SimpleNamespace(home=home, plan=plan, store=store, tracker=tracker, runs=runs)
 
@@ -107,7 +107,7 @@ def test_a_picture_that_fails_stops_nothing(told: SimpleNamespace, tmp_path: Pat
 
     home = Home(tmp_path)
     tracker = make_tracker(told.plan, told.store, home, "abc", fail)
-    tracker.close("FINISHED")
+    tracker.record_all()
     assert tracker.finished == set(told.plan.stages)
     trial = told.plan.trials[0]
     files = tracker.client.list_artifacts(tracker.run_ids[trial.id])
@@ -160,17 +160,25 @@ def test_links_of_a_large_sweep_fit_every_database():
 
 
 def test_a_failed_run_says_why_until_it_succeeds(told: SimpleNamespace, tmp_path: Path):
-    """The same run is used again, and its text is replaced."""
+    """Then a new one takes its place, as `osr sync` would make it in an empty database."""
     home, store = Home(tmp_path), Store(tmp_path / "store")
     stage = next(iter(told.plan.stages.values()))
     store.save_failure(stage.id, "the loss is lost", "Traceback ...")
     tracker = make_tracker(told.plan, store, home, "abc")
     tracker.record(stage)
-    run_id = tracker.run_ids[stage.id]
-    assert "**Failed:** the loss is lost" in tracker.client.get_run(run_id).data.tags[NOTE]
+    failed = tracker.client.get_run(tracker.run_ids[stage.id])
+    assert "**Failed:** the loss is lost" in failed.data.tags[NOTE]
+    assert (failed.info.status, tracker.unrecorded()) == ("FAILED", [])
+    assert make_tracker(told.plan, store, home, "abc").unrecorded() == []
+
     place = Workplace(store=store.uri, data_root=None)
     make(stage.id, {stage.id: stage.identity}, place, store)
-    tracker.record(stage)
-    run = tracker.client.get_run(run_id)
-    assert run.info.status == "FINISHED"
-    assert "Failed" not in run.data.tags[NOTE]
+    tracker = make_tracker(told.plan, store, home, "abc")
+    assert tracker.unrecorded() == [stage]
+    tracker.record_all()
+    (run,) = [run for run in tracker._all_runs() if run.data.tags.get("stage_id") == stage.id]
+    assert (run.info.status, "reason" in run.data.tags) == ("FINISHED", False)
+    assert run.info.start_time == round(1000 * store.read_commit(stage.id).started_at)
+    files = {file.path for file in tracker.client.list_artifacts(run.info.run_id)}
+    assert "traceback.txt" not in files
+    assert "history.parquet" in files

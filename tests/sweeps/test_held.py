@@ -1,0 +1,81 @@
+"""Whether MLflow holds a sweep is asked of MLflow itself, so no lost database is believed in."""
+
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from osr_core.identity import digest
+from sweeps.background import BackgroundTracking
+from sweeps.held import HELD, plan_held
+from sweeps.home import Home
+from sweeps.record import plan_record
+from sweeps.tracking import make_database, make_tracker, synchronise
+from tests.sweeps.test_arrival import finished
+
+# MLflow's own use of SQLAlchemy warns that it is old.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(params=["file", "server"])
+def homes(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Home, Home]:
+    """A home whose database is its own, and the same seen as one that goes through MLflow."""
+    home = Home(tmp_path)
+    return home, home if request.param == "file" else Home(tmp_path, tracking=home.tracking_uri)
+
+
+def test_a_sweep_is_held_once_all_of_it_is_there(homes: tuple[Home, Home]):
+    """Not while something is missing, nor while another plan of its name is being written."""
+    home, seen = homes
+    plan, store = finished(home)
+    assert plan_held(seen, "late") is None
+    make_tracker(plan, store, home, "abc")
+    assert not plan_held(seen, "late")
+    synchronise(plan, store, home, "abc")
+    assert plan_held(seen, "late") == digest(plan_record(plan, "abc"))
+    make_tracker(plan, store, home, "def")
+    assert not plan_held(seen, "late")
+
+
+def test_a_deleted_experiment_is_not_held(homes: tuple[Home, Home]):
+    """Until it is restored."""
+    home, seen = homes
+    plan, store = finished(home)
+    synchronise(plan, store, home, "abc")
+    client = mlflow.MlflowClient(home.tracking_uri)
+    experiment = client.get_experiment_by_name("late")
+    client.delete_experiment(experiment.experiment_id)
+    assert plan_held(seen, "late") is None
+    client.restore_experiment(experiment.experiment_id)
+    assert plan_held(seen, "late") == experiment.tags[HELD]
+
+
+def test_a_lost_database_holds_nothing_though_another_took_its_place(tmp_path: Path):
+    """Another sweep of the home was run since."""
+    home = Home(tmp_path)
+    plan, store = finished(home)
+    synchronise(plan, store, home, "abc")
+    home.database.unlink()
+    assert plan_held(home, "late") is None
+    make_database(home.tracking_uri)
+    assert plan_held(home, "late") is None
+
+
+def test_a_sweep_with_damage_is_not_held(homes: tuple[Home, Home]):
+    """It was found on the way to MLflow, after the sweep was thought to be complete."""
+    home, seen = homes
+    plan, store = finished(home)
+    score = plan.trials[0].score
+    (path,) = (home.root / "store/stages" / score.id[:2] / score.id).glob("scores-*.parquet")
+    path.write_bytes(b"PAR1")
+    tracking = BackgroundTracking(lambda: make_tracker(plan, store, home, "abc"))
+    tracking.close("FINISHED", hurry=False)
+    assert store.to_make_again(plan.stages) == {score.id}
+    assert not plan_held(seen, "late")
+    tracker = make_tracker(plan, store, home, "abc")
+    assert tracker.client.get_run(tracker.parent_id).info.status == "FAILED"
+
+
+def test_a_server_that_is_not_there_holds_nothing(tmp_path: Path):
+    """The launch goes on, and says that it does not answer."""
+    assert plan_held(Home(tmp_path, tracking="http://127.0.0.1:9"), "late") is None

@@ -1,0 +1,115 @@
+"""A launch and what may go wrong around its stages."""
+
+import signal
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from osr_core.errors import ConfigError
+from sweeps import retries
+from sweeps.cluster import ClusterError, check_answers, connect, explained
+from sweeps.fence import Fence
+from sweeps.home import Home
+from sweeps.plan import make_plan
+from sweeps.progress import SweepProgress
+from sweeps.runner import Conduct, Launch, LaunchError
+from sweeps.shutdown import Shutdown
+from sweeps.spec import parse_spec
+from sweeps.store import Store
+from sweeps.work import Outcome
+from tests.faults.harness import free_port
+from tests.sweeps.command import TINY, run_osr
+
+SPEC = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"softmax": {}}}
+
+
+@pytest.fixture
+def conduct(tmp_path: Path) -> Conduct:
+    """Of a launch whose stages are about to begin."""
+    plan = make_plan(parse_spec(SPEC, "small"), {"digits/train": "-", "digits/test": "-"})
+    home, console = Home(tmp_path), Console(quiet=True)
+    launch = Launch(plan, Store(home.store), home, None, console, Fence("small", 1), None)
+    sent = SimpleNamespace(add=lambda stage: None)
+    progress = SweepProgress(plan, list(plan.stages.values()), console)
+    return Conduct(launch, progress, sent)  # type: ignore[arg-type]
+
+
+class Searcher:
+    """Hands out stages until it is stopped."""
+
+    stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_ctrl_c_on_a_full_disk_is_a_stop(conduct: Conduct, monkeypatch: pytest.MonkeyPatch):
+    """The workers cannot be told by way of the store; all else is as ever."""
+
+    def full(name: str, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    conduct.begin(searcher := Searcher())  # type: ignore[arg-type]
+    monkeypatch.setattr(conduct.launch.store._files, "write", full)
+    with Shutdown(conduct.stop):
+        signal.raise_signal(signal.SIGINT)
+    assert (searcher.stopped, conduct.launch.stopped) == (True, True)
+
+
+@pytest.mark.parametrize("cause", [retries.TAKEN_OVER, retries.UNFIT])
+def test_one_that_cannot_go_on_says_why_and_hands_out_no_more(
+    conduct: Conduct, monkeypatch: pytest.MonkeyPatch, cause: str
+):
+    """No stage is to blame, so none is given up; and what workers save now may be refused."""
+    said: list[Any] = []
+    monkeypatch.setattr(conduct.launch.console, "print", said.append)
+    conduct.begin(searcher := Searcher())  # type: ignore[arg-type]
+    stage_id = next(iter(conduct.launch.plan.stages))
+    outcome = Outcome(stage_id=stage_id, wall_s=1.0, cause=cause, reason="by process 2")
+    with pytest.raises(LaunchError, match="by process 2"):
+        conduct.ended(outcome, [])
+    assert conduct.launch.store.failures([stage_id]) == {}
+    assert (searcher.stopped, said) == (True, [])
+
+
+def test_a_cluster_that_is_not_there_is_said_before_any_work(tmp_path: Path):
+    """Ray itself goes on asking for ten minutes and more."""
+    address = f"127.0.0.1:{free_port()}"
+    refused = run_osr("run", TINY, "--address", address, home=tmp_path / "home")
+    assert refused.returncode == 2
+    assert f"no Ray cluster answers at {address} (Connection refused)" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "ray://localhost"])
+def test_an_address_where_somebody_listens_is_taken(host: str):
+    """As Ray writes them."""
+    family = socket.AF_INET6 if host == "[::1]" else socket.AF_INET
+    with socket.create_server(("::1" if host == "[::1]" else "127.0.0.1", 0), family=family) as it:
+        check_answers(f"{host}:{it.getsockname()[1]}")
+    check_answers("auto")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:x", "a..b:80", "127.0.0.1:99999", f"{'a' * 70}:80"])
+def test_an_address_that_can_be_none_is_refused(address: str):
+    """Each in its own way, and none with a traceback."""
+    with pytest.raises(ConfigError, match="no Ray cluster answers at"):
+        check_answers(address)
+
+
+def test_what_ray_raises_is_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    """And what we raise stays what it is."""
+
+    def broken(**settings: Any) -> None:
+        raise TimeoutError("Timed out")
+
+    monkeypatch.setattr("ray.init", broken)
+    with pytest.raises(ClusterError, match="Ray did not start: TimeoutError: Timed out"):
+        connect()
+    with pytest.raises(ConfigError, match="mine"), explained("Ray ended", "Go on."):
+        raise ConfigError("mine")

@@ -1,0 +1,77 @@
+"""The time that is left: effort left over the rate so far, kind by kind."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from osr_core.stage import Stage
+from sweeps import retries
+from sweeps.plan import make_plan
+from sweeps.progress import Pace, SweepProgress
+from sweeps.spec import parse_spec
+from sweeps.work import Outcome
+
+SPEC = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"mls": {}, "cac": {}}}
+
+
+def fit(method: str, epochs: int) -> Stage:
+    """A stage whose effort is its epochs."""
+    config = {"method": {"name": method}, "training": {"epochs": epochs}}
+    return Stage(kind="fit", config=config)
+
+
+def score(number: int) -> Stage:
+    """A stage of effort 1."""
+    return Stage(kind="score", config={"method": {"name": "cac"}, "number": number})
+
+
+def test_each_kind_has_its_own_rate():
+    """Ten epochs of CAC took 100 s and a score 1 s: 20 more epochs and two scores take 202 s."""
+    todo = [fit("cac", 10), fit("cac", 20), score(1), score(2), score(3), fit("softmax", 30)]
+    pace = Pace(todo)
+    assert pace.eta(1.0) == "?"
+    pace.ended(todo[0], 100.0)
+    pace.ended(todo[2], 1.0)
+    pace.skipped(todo[5])
+    assert pace.eta(101.0) == "3 min 22 s"
+    assert pace.eta(101.0 / 2) == "1 min 41 s"  # two run at a time
+
+
+def test_a_kind_of_which_none_has_ended_takes_the_rate_of_all():
+    """110 s for an effort of 11."""
+    todo = [fit("cac", 10), score(1), fit("softmax", 3)]
+    pace = Pace(todo)
+    pace.ended(todo[0], 100.0)
+    pace.ended(todo[1], 10.0)
+    assert pace.eta(110.0) == "30 s"
+
+
+def test_counts_tell_done_from_failed_stopped_and_repeated():
+    """What a user reads on the line while a sweep runs."""
+    plan = make_plan(parse_spec(SPEC, "small"), {"digits/train": "-", "digits/test": "-"})
+    todo = list(plan.stages.values())
+    text = io.StringIO()
+    with SweepProgress(plan, todo[1:], Console(file=text)) as progress:
+        causes = [None, retries.ERROR, retries.INTERRUPTED]
+        for stage, cause in zip(todo[1:], causes, strict=False):
+            progress.started(stage)
+            outcome = Outcome(stage_id=stage.id, wall_s=1.0, cause=cause, reason=cause and "why")
+            progress.finished(outcome, [])
+    assert (progress.done, progress.failed, progress.running) == (2, 1, set())
+    lines = text.getvalue().splitlines()
+    assert lines[0].startswith(f"[2/{len(todo)}] {plan.describe(todo[1])} 1.0 s, eta ")
+    assert lines[1] == f"failed {plan.describe(todo[2])}: why"
+    assert lines[2] == f"stopped {plan.describe(todo[3])}"
+
+
+def test_a_long_sweep_asks_each_stage_once(monkeypatch: pytest.MonkeyPatch):
+    """The guess is made at every start and end; it must not go through all stages again."""
+    asked = []
+    monkeypatch.setattr("sweeps.progress.effort", lambda stage: asked.append(stage) or 1.0)
+    todo = [score(number) for number in range(2000)]
+    pace = Pace(todo)
+    for stage in todo:
+        pace.ended(stage, 1.0)
+        pace.eta(1.0)
+    assert len(asked) <= 3 * len(todo)
