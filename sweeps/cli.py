@@ -191,7 +191,7 @@ def ui(
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open MLflow's pages on this machine until Ctrl-C, or serve a team's database."""
     place = at(home)
@@ -202,9 +202,15 @@ def ui(
         raise ConfigError(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
         )
-    with socket.socket() as probe:
-        if probe.connect_ex((host, port)) == 0:
-            raise ConfigError(f"port {port} is taken. Choose another: osr ui --port {port + 1}")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"nobody can listen on {host}:{port} now ({error.strerror}). Choose another --port or "
+            "--host."
+        ) from error
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += [] if server else ["--workers", "1"]  # one user; four take long to start

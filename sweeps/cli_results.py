@@ -98,8 +98,9 @@ def figure(
     """Draw a figure from an export and print where it lies."""
     from analysis.figures import draw
 
-    if sweep:
-        at(home).export(sweep)  # refuses what can be no name, which would leave the home
+    if sweep and not at(home).export(sweep).exists():
+        known = exported_sweeps(at(home).root / "exports")
+        raise ConfigError(f"{unknown_name('export', sweep, known)} Make it: osr export {sweep}")
     images = image_loader(data_root)
     exports = at(home).root / "exports"
     drawn = draw(name, exports, sweep=sweep, trial=trial, format=format, images=images)

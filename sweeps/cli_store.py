@@ -128,7 +128,7 @@ def gc(
     home: HomeOption = DEFAULT_HOME,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete results that none of the named sweeps needs, after showing what goes."""
+    """Delete all results but those that the named sweeps need, after showing what goes."""
     from sweeps.cleaning import check_idle
     from sweeps.lease import Lease
     from sweeps.store import stage_of
@@ -141,7 +141,8 @@ def gc(
         label = labels.get(stage_of(name), "of no sweep's plan")
         typer.echo(f"{shown[name] / 1e6:>9.1f} MB  {name}  {label}")
     size = sum(shown.values()) / 1e6
-    typer.echo(f"{len(shown)} folders and files, {size:.1f} MB, needed by no sweep kept")
+    kept = ", ".join(keep or store.sweeps())
+    typer.echo(f"{len(shown)} folders and files, {size:.1f} MB, that none of these needs: {kept}")
     if shown and (yes or typer.confirm("Delete them?")):
         with ExitStack() as leases:  # no sweep of the store begins meanwhile
             for name in store.leases.sweeps():

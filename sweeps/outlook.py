@@ -65,7 +65,7 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
     store = Store(home.store)
     done = store.committed(plan.stages)
     todo = remaining(plan, done, store.to_make_again(plan.stages))
-    taken = name_taken(store, spec.name, {trial.id for trial in plan.trials})
+    taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})
     return Outlook(plan, done, todo, name_taken=taken)
 
 

@@ -247,7 +247,8 @@ def find_spec(given: str) -> Path:
     if path.suffix not in (".yaml", ".yml") and "/" not in given:
         specs = packaged_specs()
         if given not in specs:
-            raise ConfigError(unknown_name("spec", given, specs) + " Or give the path of a file.")
+            file = " Or give the path of a file that ends in .yaml."
+            raise ConfigError(unknown_name("packaged spec", given, specs) + file)
         return specs[given]
     if not path.is_file():
         names = ", ".join(packaged_specs())

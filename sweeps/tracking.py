@@ -30,6 +30,7 @@ from osr_core.errors import OsrError  # noqa: E402
 from osr_core.identity import digest  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
 from sweeps import described  # noqa: E402
+from sweeps.background import reason_of  # noqa: E402
 from sweeps.commit import Commit  # noqa: E402
 from sweeps.fence import Fence  # noqa: E402
 from sweeps.held import HELD  # noqa: E402
@@ -387,7 +388,7 @@ def synchronise(
             raise MlflowException("; ".join(tracker.refused.values()))
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"MLflow at {home.tracking_uri} does not take the runs: {error}. Results are safe on "
-            "the store; try again when it is back."
+            f"MLflow at {home.tracking_uri} does not take the runs: {reason_of(error)}. Results "
+            "are safe on the store; try again when it is back."
         ) from error
     return len(tracker.finished & plan.stages.keys())

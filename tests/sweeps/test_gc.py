@@ -79,7 +79,7 @@ def test_without_a_yes_nothing_goes(store: Store) -> None:
     asked = gc(store, answer="n\n")
     assert asked.exit_code == 0
     assert f"stages/4a/{OTHER}" in asked.stdout
-    assert "Delete them? [y/N]" in asked.stdout
+    assert "that none of these needs: running, small\nDelete them? [y/N]" in asked.stdout
     assert store.committed([OTHER]) == {OTHER}
 
 

@@ -186,6 +186,7 @@ def test_two_specs_with_one_name_are_told_apart(tiny: tuple[Path, str], tmp_path
     refused = run_osr("run", other, home=home)
     assert refused.returncode == 2
     assert "the name 'tiny' stands for another sweep" in refused.stderr
+    assert "which differs in training of the spec: 10 of its 10 trials" in refused.stderr
     assert "--replace" in refused.stderr
     foreseen = run_osr("plan", other, home=home)
     assert "the name 'tiny' stands for another sweep" in foreseen.stderr
