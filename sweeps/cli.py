@@ -48,7 +48,10 @@ def print_version(wanted: bool) -> None:
 @app.callback()
 def osr(
     version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Say which.")
+        bool,
+        typer.Option(
+            "--version", callback=print_version, is_eager=True, help="Print the version and end."
+        ),
     ] = False,
 ) -> None:
     """Stands before every command."""

@@ -216,6 +216,11 @@ class Store:
         failure = {"reason": reason, "traceback": traceback, "failed_at": time.time()}
         self._notes.save(f"failures/{stage_id}.json", failure)
 
+    def failure(self, stage_id: str) -> dict[str, Any] | None:
+        """Why a stage was given up, if it was."""
+        found: dict[str, Any] | None = self._notes.load(f"failures/{stage_id}.json")
+        return found
+
     def failures(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those of `ids` that were given up, and why."""
         return self._noted("failures", ".json", ids)

@@ -137,7 +137,7 @@ class Tracker:
                 self.store.set_aside(stage.id)  # the runner sees that it is missing, and makes it
                 return
             self.finished.add(stage.id)
-        elif failure := self.store.failures([stage.id]).get(stage.id):
+        elif (failure := self.store.failure(stage.id)) is not None:
             self._record_failure(stage, failure)
 
     def _record_failure(self, stage: Stage, failure: Mapping[str, Any]) -> None:
