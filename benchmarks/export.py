@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.schema import METRICS, Plan, PlannedTrial
+from analysis.exports.schema import METRICS, Plan, PlannedTrial
 from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
 
 FITS = 10_000

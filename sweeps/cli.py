@@ -159,7 +159,7 @@ def tell(launch: "Launch") -> None:
 
 def is_exported(launch: "Launch") -> bool:
     """Whether there is an export of just this plan, with all of its results."""
-    from analysis.exported import is_complete_export
+    from analysis.exports.read import is_complete_export
 
     trial_ids = [trial.id for trial in launch.plan.trials]
     return is_complete_export(launch.home.export(launch.plan.spec.name), trial_ids)
@@ -167,8 +167,8 @@ def is_exported(launch: "Launch") -> bool:
 
 def print_table(launch: "Launch") -> None:
     """Print a sweep's table, from a new export unless nothing can be new in it."""
-    from analysis.export import export
-    from analysis.tables import render, table
+    from analysis.exports.write import export
+    from analysis.tables.sweep_table import render, table
 
     sweep = launch.plan.spec.name
     folder = launch.home.export(sweep)

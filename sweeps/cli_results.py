@@ -13,7 +13,7 @@ from sweeps.listing import show
 from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 
 if TYPE_CHECKING:
-    from analysis.sources import ImageLoader
+    from analysis.figures.source import ImageLoader
     from osr_core.data.base import Subset
     from osr_core.data.imageset import Images
 
@@ -32,7 +32,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Freeze a sweep's results as Parquet; an interrupted export goes on where it stopped."""
-    from analysis.export import export as write_export
+    from analysis.exports.write import export as write_export
 
     exported = write_export(at(home).tracking_uri, sweep, at(home).export(sweep), since)
     rows = [{"file": str(path), "bytes": path.stat().st_size} for path in exported.paths]
@@ -58,8 +58,8 @@ def table(
 
     A paper's table reads the export of its own sweep: cac2 that of cac-table2, and so on.
     """
-    from analysis import comparison, render_paper, reproduction, tables
-    from analysis.layouts import LAYOUTS
+    from analysis.papers.layouts import LAYOUTS
+    from analysis.tables import comparison, paper_sheet, paper_table, sweep_table
 
     exports = at(home).root / "exports"
     if name == "compare":
@@ -72,7 +72,7 @@ def table(
     elif name in LAYOUTS:
         if dataset or metric:
             raise ConfigError(f"table {name} is as printed: it takes no --dataset and no --metric.")
-        typer.echo(render_paper.render(reproduction.paper_table(name, exports), format))
+        typer.echo(paper_sheet.render(paper_table.paper_table(name, exports), format))
     else:
         folder = at(home).export(name)
         if not folder.exists():
@@ -80,8 +80,8 @@ def table(
             raise ConfigError(
                 f"{unknown_name('table', name, known)} A sweep's needs its export: osr export NAME"
             )
-        shown = tables.table(folder, dataset or (), metric or tables.DEFAULT_METRICS)
-        typer.echo(tables.render(shown, format))
+        shown = sweep_table.table(folder, dataset or (), metric or sweep_table.DEFAULT_METRICS)
+        typer.echo(sweep_table.render(shown, format))
 
 
 def figure(
@@ -96,7 +96,7 @@ def figure(
     data_root: DataOption = None,
 ) -> None:
     """Draw a figure from an export and print where it lies."""
-    from analysis.figures import draw
+    from analysis.figures.draw import draw
 
     if sweep and not at(home).export(sweep).exists():
         known = exported_sweeps(at(home).root / "exports")
@@ -120,7 +120,7 @@ def report(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Make one HTML page of exported sweeps, with tables, figures, trials and cost."""
-    from analysis.report import report as make_report
+    from analysis.report.page import report as make_report
 
     path = output or at(home).root / "report.html"
     page = make_report(at(home).root / "exports", sweeps or (), mlflow_url)
@@ -130,7 +130,7 @@ def report(
 
 def draw_pictures(run: Mapping[str, Any], scores: bytes) -> Mapping[str, bytes]:
     """What a trial's run in MLflow shows of its scores: PNG by file name."""
-    from analysis.figures_trial import pictures  # matplotlib takes a second to import
+    from analysis.figures.trial import pictures  # matplotlib takes a second to import
 
     return pictures(run, scores)
 

@@ -10,11 +10,11 @@ PACKAGES = ("osr_core", "sweeps", "analysis")
 FROM_CORE = ("metrics", "errors", "identity", "data.splits")  # what analysis may use of the science
 DOORS = {
     "ray": {"sweeps/cluster.py", "sweeps/searcher.py", "sweeps/trainable.py"},
-    "mlflow": {"sweeps/tracking.py", "analysis/export.py"},
+    "mlflow": {"sweeps/tracking.py", "analysis/exports/write.py"},
     "torchvision": {"osr_core/vision.py"},
     "pydantic": {"sweeps/spec.py"},
     "yaml": {"sweeps/spec.py"},
-    "sklearn": {"osr_core/data/digits.py", "analysis/figures_pmal.py"},
+    "sklearn": {"osr_core/data/digits.py", "analysis/figures/pmal.py"},
 }
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
-from analysis.tables import render, table
+from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
+from analysis.tables.sweep_table import render, table
 
 GOLDEN = {
     name: Path(__file__).parent / "golden" / f"table.{suffix}"

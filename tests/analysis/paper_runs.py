@@ -1,4 +1,4 @@
-"""Runs whose results are the papers' own values, read from paper_tables.json without our layouts.
+"""Runs whose results are the papers' own values, read from tables.json without our layouts.
 
 Each function gives (dataset, title, backbone, settings, {metric: fraction}) for every value of a
 table; `export_of` turns them into an export of two splits that lie symmetrically about the value.
@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from handmade import run_of
 
-from analysis.schema import RUNS, Plan, PlannedTrial, canonical_json, runs_schema
+from analysis.exports.schema import RUNS, Plan, PlannedTrial, canonical_json, runs_schema
 
-TABLES = json.loads((Path(__file__).parents[2] / "analysis" / "paper_tables.json").read_text())
+TABLES = json.loads((Path(__file__).parents[2] / "analysis" / "papers" / "tables.json").read_text())
 KEYS = {
     "MNIST": "mnist",
     "SVHN": "svhn",

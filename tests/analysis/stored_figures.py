@@ -12,9 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from handmade import plan_of, planned_trial, run_of, runs_table
 
-from analysis.figures import FIGURES, draw
-from analysis.figures_trial import TRIAL_FIGURES
-from analysis.schema import (
+from analysis.exports.schema import (
     EMBEDDINGS,
     MINED,
     RUNS,
@@ -23,6 +21,8 @@ from analysis.schema import (
     mined_schema,
     scores_schema,
 )
+from analysis.figures.draw import FIGURES, draw
+from analysis.figures.trial import TRIAL_FIGURES
 
 STORED = Path(__file__).parents[1] / "golden" / "figures"
 EXPORTS = STORED / "exports"

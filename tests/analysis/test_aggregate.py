@@ -3,7 +3,7 @@
 import pytest
 from handmade import plan_of, planned_trial, run_of, runs_table
 
-from analysis.aggregate import cells, row_labels
+from analysis.tables.aggregate import cells, row_labels
 
 
 def cell_of(trials, aurocs):

@@ -6,7 +6,7 @@ import json
 import pytest
 from handmade import planned_trial, run_of, write_export
 
-from analysis.comparison import POOLED, RENDERERS, compare, render
+from analysis.tables.comparison import POOLED, RENDERERS, compare, render
 from osr_core.errors import ConfigError
 
 A = (0.90, 0.91, 0.92, 0.93, 0.94)

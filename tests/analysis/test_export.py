@@ -8,8 +8,7 @@ import pytest
 from handmade import run_of
 from tracked import FILES, SWEEP, TRIALS, Store, content, scores_of
 
-from analysis.export import ExportError, _artifact, export
-from analysis.schema import (
+from analysis.exports.schema import (
     EMBEDDING_COLUMNS,
     HISTORY_COLUMNS,
     LINK_COLUMNS,
@@ -22,7 +21,8 @@ from analysis.schema import (
     runs_schema,
     scores_schema,
 )
-from analysis.tables import table
+from analysis.exports.write import ExportError, _artifact, export
+from analysis.tables.sweep_table import table
 from osr_core.errors import ConfigError
 from osr_core.metrics import evaluate
 
@@ -66,7 +66,7 @@ def test_columns_are_as_declared(store, tmp_path):
 
 
 def test_metric_columns_are_the_metrics_of_a_score():
-    """`analysis.schema` names them without importing torch; here the two are held together."""
+    """`exports.schema` names them without importing torch; here the two are held together."""
     assert tuple(evaluate([0.0, 1.0], [0, 0], [0, -1], 1)) == METRICS
 
 
@@ -129,7 +129,7 @@ def test_two_finished_runs_of_one_fit_are_refused(store, tmp_path):
 
 def test_runs_beyond_the_first_page_are_found(store, tmp_path, monkeypatch):
     """A page holds far fewer runs than a sweep has."""
-    monkeypatch.setattr("analysis.export.PAGE", 2)
+    monkeypatch.setattr("analysis.exports.write.PAGE", 2)
     store.sweep(TRIALS)
     for trial in TRIALS:
         store.score(trial, start_time=1)  # the plan's run is the last by start time

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from tracked import SWEEP, TRIALS, content
 
-from analysis.export import ExportError, export
-from analysis.exported import read_embeddings, read_links, read_runs
-from analysis.parts import put_together
-from analysis.schema import RUN_COLUMNS
-from analysis.tables import table
+from analysis.exports.parts import put_together
+from analysis.exports.read import read_embeddings, read_links, read_runs
+from analysis.exports.schema import RUN_COLUMNS
+from analysis.exports.write import ExportError, export
+from analysis.tables.sweep_table import table
 from osr_core.errors import DataError
 
 # MLflow's own use of SQLAlchemy warns that it is old.
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 def test_interrupted_export_goes_on_where_it_stopped(store, tmp_path, monkeypatch):
     """Batches that are done are not read again, and the bytes are those of one go."""
-    monkeypatch.setattr("analysis.parts.BATCH", 1)
+    monkeypatch.setattr("analysis.exports.parts.BATCH", 1)
     store.sweep(TRIALS, ["fit-0"])
     runs = [store.score(trial).info.run_id for trial in TRIALS]
     store.fit("fit-0")

@@ -8,11 +8,11 @@ from handmade import planned_trial, run_of
 from PIL import Image
 from stored_figures import CAC, EXPORTS, STORED, drawn, scores, write
 
-from analysis.drawing import COLOURS, KNOWN, UNKNOWN
-from analysis.figures import FIGURES, draw
-from analysis.figures_pmal import tsne
-from analysis.figures_trial import confusion, confusion_shares, pictures, roc_points
-from analysis.sources import Scores, Source
+from analysis.figures.draw import FIGURES, draw
+from analysis.figures.pmal import tsne
+from analysis.figures.source import Scores, Source
+from analysis.figures.style import COLOURS, KNOWN, UNKNOWN
+from analysis.figures.trial import confusion, confusion_shares, pictures, roc_points
 from osr_core.errors import ConfigError, DataError
 from osr_core.metrics import auroc
 

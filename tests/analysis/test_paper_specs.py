@@ -3,9 +3,9 @@
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.layouts import LAYOUTS
-from analysis.reproduction import paper_table
-from analysis.schema import RUNS, Plan, runs_schema
+from analysis.exports.schema import RUNS, Plan, runs_schema
+from analysis.papers.layouts import LAYOUTS
+from analysis.tables.paper_table import paper_table
 from osr_core.data import READERS
 from sweeps.plan import make_plan
 from sweeps.record import plan_record

@@ -18,10 +18,10 @@ from paper_runs import (
     pmal_values,
 )
 
-from analysis.layouts import ALTERNATIVES, LAYOUTS
-from analysis.render_paper import RENDERERS, render
-from analysis.reproduction import paper_table
-from analysis.schema import RUNS
+from analysis.exports.schema import RUNS
+from analysis.papers.layouts import ALTERNATIVES, LAYOUTS
+from analysis.tables.paper_sheet import RENDERERS, render
+from analysis.tables.paper_table import paper_table
 from osr_core.errors import ConfigError
 
 CAC_TABLE = TABLES["cac"]

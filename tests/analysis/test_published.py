@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.published import DATASETS, Published, published
+from analysis.papers.published import DATASETS, Published, published
 
 NONE = math.nan
 CAC_AUROC = {

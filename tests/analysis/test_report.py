@@ -10,8 +10,8 @@ from handmade import plan_of, planned_trial, run_of, runs_table
 from paper_runs import cac_values, export_of
 from stored_figures import EXPORTS, scores
 
-from analysis.report import Cost, costs, duration, report
-from analysis.schema import HISTORY, LINKS, RUNS, SCORES, history_schema, links_schema
+from analysis.exports.schema import HISTORY, LINKS, RUNS, SCORES, history_schema, links_schema
+from analysis.report.page import Cost, costs, duration, report
 from osr_core.errors import DataError
 from tests.browser import browser, needs_chromium
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics import average_ranks, bootstrap, holm, wilcoxon
+from analysis.tables.statistics import average_ranks, bootstrap, holm, wilcoxon
 
 
 def slow_wilcoxon(differences):

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from handmade import GOLDEN, planned_trial, run_of, small_sweep, write_export
 
-from analysis.render import to_csv, to_json
-from analysis.sheet import LATEX_SPECIAL
-from analysis.tables import render, table
+from analysis.tables.sheet import LATEX_SPECIAL
+from analysis.tables.sweep_sheet import to_csv, to_json
+from analysis.tables.sweep_table import render, table
 from osr_core.errors import ConfigError, DataError
 
 

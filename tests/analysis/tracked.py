@@ -11,7 +11,7 @@ from handmade import planned_trial, run_of
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from analysis.schema import METRICS
+from analysis.exports.schema import METRICS
 from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
 
 FILES = ("runs.parquet", "history.parquet", "scores.parquet")

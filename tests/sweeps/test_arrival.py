@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from analysis.export import export
-from analysis.schema import METRICS
+from analysis.exports.schema import METRICS
+from analysis.exports.write import export
 from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
 from sweeps.cli import app
 from sweeps.fence import Fence, FencedError

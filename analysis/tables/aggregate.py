@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.schema import METRICS, PlannedTrial, canonical_json
+from analysis.exports.schema import METRICS, PlannedTrial, canonical_json
 
 
 @dataclass(frozen=True)

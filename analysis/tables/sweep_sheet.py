@@ -1,4 +1,4 @@
-"""A sweep's table as text: Markdown, LaTeX, HTML (see `analysis.sheet`), CSV and JSON.
+"""A sweep's table as text: Markdown, LaTeX, HTML (see `analysis.tables.sheet`), CSV and JSON.
 
 Percent to one decimal, the best of ours in bold, the second best in italics. CSV has one line per
 number, JSON everything.
@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
-from analysis import sheet
-from analysis.model import Block, Entry, Heading, Table
-from analysis.published import PAPERS
+from analysis.papers.published import PAPERS
+from analysis.tables import sheet
+from analysis.tables.model import Block, Entry, Heading, Table
 from osr_core.errors import ConfigError, unknown_name
 
 CSV_COLUMNS = (

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.aggregate import aggregated
-from analysis.exported import read_runs
-from analysis.layouts import Grid, Layout, Line, Place, Printed, layout_named
-from analysis.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
-from analysis.tables import joined, ranks
+from analysis.exports.read import read_runs
+from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
+from analysis.papers.layouts import Grid, Layout, Line, Place, Printed, layout_named
+from analysis.tables.aggregate import aggregated
+from analysis.tables.sweep_table import joined, ranks
 
 Run = Mapping[str, Any]
 

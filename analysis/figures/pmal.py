@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 
-from analysis.drawing import BLUE, COLOURS, GREY, MARKERS, ORANGE, canvas, note
-from analysis.exported import read_embeddings, read_mined
-from analysis.figures_trial import draw_histogram
-from analysis.sources import Run, Source, rests_on_trial
+from analysis.exports.read import read_embeddings, read_mined
+from analysis.figures.source import Run, Source, rests_on_trial
+from analysis.figures.style import BLUE, COLOURS, GREY, MARKERS, ORANGE, canvas, note
+from analysis.figures.trial import draw_histogram
 from osr_core.errors import DataError
 
 INTERVALS = 10

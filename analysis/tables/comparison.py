@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from analysis import sheet
-from analysis.aggregate import row_labels
-from analysis.exported import read_runs
-from analysis.model import METRIC_TITLES
-from analysis.schema import METRICS
-from analysis.statistics import RESAMPLES, average_ranks, bootstrap, holm, wilcoxon
-from analysis.tables import LOWER_IS_BETTER, joined, ranks
+from analysis.exports.read import read_runs
+from analysis.exports.schema import METRICS
+from analysis.tables import sheet
+from analysis.tables.aggregate import row_labels
+from analysis.tables.model import METRIC_TITLES
+from analysis.tables.statistics import RESAMPLES, average_ranks, bootstrap, holm, wilcoxon
+from analysis.tables.sweep_table import LOWER_IS_BETTER, joined, ranks
 from osr_core.errors import ConfigError, unknown_name
 
 Task = tuple[str, int]  # dataset and split

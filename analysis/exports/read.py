@@ -1,7 +1,7 @@
 """Reads an export back, also one that an older or a later version of this program wrote.
 
 A column that this version does not know is left out; one that an older version did not write yet is
-filled with nulls where `analysis.schema` says that it is optional, and refused otherwise.
+filled with nulls where `analysis.exports.schema` says that it is optional, and refused otherwise.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.schema import (
+from analysis.exports.schema import (
     EMBEDDING_COLUMNS,
     EMBEDDINGS,
     HISTORY,

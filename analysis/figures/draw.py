@@ -15,10 +15,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from analysis import figures_cac, figures_pmal
-from analysis.drawing import encoded, styled
-from analysis.figures_trial import TRIAL_FIGURES
-from analysis.sources import ImageLoader, Run, Scores, Source
+from analysis.figures import cac, pmal
+from analysis.figures.source import ImageLoader, Run, Scores, Source
+from analysis.figures.style import encoded, styled
+from analysis.figures.trial import TRIAL_FIGURES
 from osr_core.errors import ConfigError, unknown_name
 
 __all__ = ["FIGURES", "ImageLoader", "draw"]
@@ -44,14 +44,14 @@ def about_one(draw_trial: Callable[[Run, Scores], Figure]) -> Drawing:
 
 FIGURES: Mapping[str, Drawing] = {
     **{name: about_one(draw_trial) for name, draw_trial in TRIAL_FIGURES.items()},
-    "cac2": Drawing(figures_cac.sensitivity, "cac-fig2"),
-    "cac3": Drawing(figures_cac.components, "cac-fig3"),
-    "cac4": Drawing(figures_cac.mistaken, "cac-table2"),
-    "cac5": Drawing(figures_cac.examples, "cac-table2"),
-    "pmal4a": Drawing(figures_pmal.robustness, "pmal-table1"),
-    "pmal4b": Drawing(figures_pmal.prototypes, "pmal-table1"),
-    "pmal5a": Drawing(figures_pmal.one_against_ten, "pmal-table5"),
-    "pmal6": Drawing(figures_pmal.embedding, "pmal-table1"),
+    "cac2": Drawing(cac.sensitivity, "cac-fig2"),
+    "cac3": Drawing(cac.components, "cac-fig3"),
+    "cac4": Drawing(cac.mistaken, "cac-table2"),
+    "cac5": Drawing(cac.examples, "cac-table2"),
+    "pmal4a": Drawing(pmal.robustness, "pmal-table1"),
+    "pmal4b": Drawing(pmal.prototypes, "pmal-table1"),
+    "pmal5a": Drawing(pmal.one_against_ten, "pmal-table5"),
+    "pmal6": Drawing(pmal.embedding, "pmal-table1"),
 }
 
 

@@ -2,7 +2,7 @@
 
 A layout has grids of lines and places. A line is a row as printed, with the method (by its title)
 and the hyperparameters that make it; a place is a column, a dataset and what is measured there.
-Each layout reads the export of one sweep. The printed values come from paper_tables.json.
+Each layout reads the export of one sweep. The printed values come from tables.json.
 
 What the papers do not spell out, and how it is read here:
 - CAC's Table 3 has one accuracy for CIFAR+10 and CIFAR+50, which share their networks: ours is that
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.published import DATASETS, paper_tables
+from analysis.papers.published import DATASETS, paper_tables
 from osr_core.errors import ConfigError, unknown_name
 
 BY_NAME = {name: key for key, name in DATASETS.items()}  # "CIFAR+10" -> "cifar+10"

@@ -1,4 +1,4 @@
-"""MLflow -> the Parquet files of one sweep (see `analysis.schema`).
+"""MLflow -> the Parquet files of one sweep (see `schema`).
 
 What MLflow holds (sweeps/tracking.py writes it): an experiment of the sweep's name; in it one run
 of kind "sweep" with the artifact plan.json, and one run per stage with the tags stage_id and kind.
@@ -6,10 +6,10 @@ Each finished one has the metric arrived_at_s, the time at which MLflow held all
 A "score" run carries the trial's description as tags, its metrics, and the artifact scores.parquet,
 perhaps embeddings.parquet; a "fit" run carries history.parquet, a "pmal.mine" run mined.parquet.
 
-Runs are listed in pages and artifacts read in batches (see `analysis.parts`), so that memory does
-not grow with the sweep, and an export that was interrupted goes on where it stopped. Equal content
-of MLflow gives equal bytes. Each file is written whole or not at all, runs.parquet last. Only this
-module of `analysis` needs mlflow, and imports it when an export begins.
+Runs are listed in pages and artifacts read in batches (see `parts`), so that memory does not grow
+with the sweep, and an export that was interrupted goes on where it stopped. Equal content of MLflow
+gives equal bytes. Each file is written whole or not at all, runs.parquet last. Only this module of
+`analysis` needs mlflow, and imports it when an export begins.
 """
 
 import json
@@ -31,9 +31,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analysis.exported import read_links, read_runs
-from analysis.parts import FILES, PARTS, File, combined, ordered, put_together, written
-from analysis.schema import (
+from analysis.exports.parts import FILES, PARTS, File, combined, ordered, put_together, written
+from analysis.exports.read import read_links, read_runs
+from analysis.exports.schema import (
     EMBEDDINGS,
     HISTORY,
     HISTORY_COLUMNS,

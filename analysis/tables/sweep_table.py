@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.aggregate import Cell, cells, row_labels
-from analysis.exported import read_runs
-from analysis.model import Block, Entry, Heading, Row, Table
-from analysis.published import PAPERS, Published, published
-from analysis.render import render
-from analysis.schema import METRICS, PlannedTrial
+from analysis.exports.read import read_runs
+from analysis.exports.schema import METRICS, PlannedTrial
+from analysis.papers.published import PAPERS, Published, published
+from analysis.tables.aggregate import Cell, cells, row_labels
+from analysis.tables.model import Block, Entry, Heading, Row, Table
+from analysis.tables.sweep_sheet import render
 from osr_core.errors import ConfigError, unknown_name
 
 __all__ = ["DEFAULT_METRICS", "render", "table"]

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.drawing import GREY, KNOWN, UNKNOWN, canvas, draw_matrix, encoded, note, styled
-from analysis.sources import Run, Scores, rests_on_trial
+from analysis.figures.source import Run, Scores, rests_on_trial
+from analysis.figures.style import GREY, KNOWN, UNKNOWN, canvas, draw_matrix, encoded, note, styled
 
 BINS = 40
 WRITTEN = 20  # classes whose shares and names fit into a confusion matrix

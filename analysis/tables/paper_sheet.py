@@ -1,4 +1,4 @@
-"""A paper's table as text: Markdown, LaTeX, HTML (see `analysis.sheet`), CSV and JSON.
+"""A paper's table as text: Markdown, LaTeX, HTML (see `analysis.tables.sheet`), CSV and JSON.
 
 A place reads "ours ± deviation (published, difference)" in the paper's own unit and decimals. Best
 and second best are marked among ours and, separately, among the published values, as papers do.
@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
-from analysis import sheet
-from analysis.published import PAPERS
-from analysis.reproduction import Filled, FilledGrid, FilledLine, PaperTable
+from analysis.papers.published import PAPERS
+from analysis.tables import sheet
+from analysis.tables.paper_table import Filled, FilledGrid, FilledLine, PaperTable
 from osr_core.errors import ConfigError, unknown_name
 
 CSV_COLUMNS = (

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.drawing import COLOURS, DASHES, HATCHES, MARKERS, canvas, draw_matrix, note
-from analysis.layouts import CAC_DEFAULTS
-from analysis.published import paper_tables
-from analysis.sources import Run, Source, rests_on_trial
+from analysis.figures.source import Run, Source, rests_on_trial
+from analysis.figures.style import COLOURS, DASHES, HATCHES, MARKERS, canvas, draw_matrix, note
+from analysis.papers.layouts import CAC_DEFAULTS
+from analysis.papers.published import paper_tables
 from osr_core.errors import ConfigError, DataError
 
 MEASURED = {"accuracy": "ACC", "auroc": "AUROC"}

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.exported import read_runs, read_scores
-from analysis.schema import RUNS, Plan
-from analysis.tables import joined
+from analysis.exports.read import read_runs, read_scores
+from analysis.exports.schema import RUNS, Plan
+from analysis.tables.sweep_table import joined
 from osr_core.errors import ConfigError, DataError
 
 ImageLoader = Callable[[Sequence[str]], Sequence[NDArray[np.uint8]]]  # image ids -> (H, W, C) each

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.schema import (
+from analysis.exports.schema import (
     EMBEDDINGS,
     HISTORY,
     HISTORY_ORDER,

@@ -1,8 +1,8 @@
-"""The model of a table: what `analysis.tables` fills in and `analysis.render` turns into text."""
+"""The model of a table: what `sweep_table` fills in and `sweep_sheet` turns into text."""
 
 from dataclasses import dataclass
 
-from analysis.schema import PlannedTrial
+from analysis.exports.schema import PlannedTrial
 
 METRIC_TITLES = {
     "accuracy": "ACC",

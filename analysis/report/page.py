@@ -17,14 +17,14 @@ import jinja2
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from analysis import render, render_paper, sheet
-from analysis.aggregate import row_labels
-from analysis.exported import read_history, read_links, read_runs
-from analysis.figures import FIGURES, draw
-from analysis.layouts import LAYOUTS
-from analysis.reproduction import paper_table
-from analysis.schema import METRICS, RUNS, PlannedTrial
-from analysis.tables import joined, table
+from analysis.exports.read import read_history, read_links, read_runs
+from analysis.exports.schema import METRICS, RUNS, PlannedTrial
+from analysis.figures.draw import FIGURES, draw
+from analysis.papers.layouts import LAYOUTS
+from analysis.tables import paper_sheet, sheet, sweep_sheet
+from analysis.tables.aggregate import row_labels
+from analysis.tables.paper_table import paper_table
+from analysis.tables.sweep_table import joined, table
 from osr_core.errors import DataError
 
 MLFLOW = "http://127.0.0.1:5000"  # where `osr ui` serves it by default
@@ -105,13 +105,13 @@ def report(exports: Path, sweeps: Sequence[str] = (), mlflow_url: str = MLFLOW) 
     }
     papers, absent_papers = _papers(exports, wanted, anchors)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis", "."),
+        loader=jinja2.PackageLoader("analysis.report", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("page.html.j2").render(
         sections=sections,
         papers=papers,
         absent_papers=absent_papers,
@@ -173,7 +173,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         "training": duration(sum(cost.wall_s for cost in spent)),
         "commit": joined(runs["commit"]) or plan.commit,
     }
-    printed = _linked(render.to_sheet(table(folder)), anchors)
+    printed = _linked(sweep_sheet.to_sheet(table(folder)), anchors)
     return Section(
         name,
         all_runs,
@@ -232,7 +232,7 @@ def _papers(
             absent.append((layout().title, f"osr run {layout().spec}"))
             continue
         made = paper_table(name, exports)
-        printed = render_paper.to_sheet(made)
+        printed = paper_sheet.to_sheet(made)
         panels = []
         for panel, grid in zip(printed.panels, made.grids, strict=True):
             rows = []

@@ -1,4 +1,4 @@
-"""What the papers print, beside which ours stand. The numbers are in paper_tables.json.
+"""What the papers print, beside which ours stand. The numbers are in tables.json.
 
 CAC   "Class Anchor Clustering" (Miller et al., arXiv 2020; WACV 2021 prints other numbers): AUROC
       in its Table 2, accuracy in its Table 3. Its "Cross-Entropy" row is our Softmax; CIFAR+10 and
@@ -91,6 +91,6 @@ def _pmal(title: str, column: str, metric: str, backbone: str | None) -> list[Pu
 @cache
 def paper_tables() -> dict[str, Any]:
     """Every table of the two papers, as transcribed."""
-    text = resources.files("analysis").joinpath("paper_tables.json").read_text(encoding="utf-8")
+    text = resources.files("analysis.papers").joinpath("tables.json").read_text(encoding="utf-8")
     tables: dict[str, Any] = json.loads(text)
     return tables

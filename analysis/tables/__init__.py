@@ -1,0 +1,1 @@
+"""Tables: from finished trials to rows with means, ranks and tests, and to text."""
