@@ -32,7 +32,7 @@ IMAGES = 200  # test images of each trial
 SAMPLE = 40  # fits whose metric histories are asked for
 SWEEP = "large"
 OURS = (
-    "import sys; from pathlib import Path; from analysis.export import export; "
+    "import sys; from pathlib import Path; from analysis.exports.write import export; "
     "export(sys.argv[1], sys.argv[2], Path(sys.argv[3]))"
 )
 
@@ -140,7 +140,7 @@ def run_rows(folder: Path, experiment: str) -> Iterable[dict[str, Any]]:
 
 
 def tag_rows(trials: list[PlannedTrial]) -> Iterable[dict[str, Any]]:
-    """What sweeps/tracking.py writes on each run."""
+    """What sweeps/tracking/tracker.py writes on each run."""
     yield {"run_uuid": "sweep", "key": "kind", "value": "sweep"}
     common = {"method": "cac", "dataset": "svhn", "protocol": "cac", "recipe": "common"}
     common |= {"title": "CAC", "selection": "none", "commit": "1a2b3c4", "num_known": "6"}

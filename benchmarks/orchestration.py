@@ -19,17 +19,17 @@ from typing import Any
 from rich.console import Console
 
 from osr_core.stage import Stage
-from sweeps.background import BackgroundTracking
-from sweeps.fence import Fence
-from sweeps.held import HELD
 from sweeps.home import Home
-from sweeps.lease import Lease
-from sweeps.plan import Plan, make_plan
-from sweeps.progress import SweepProgress
-from sweeps.record import code_version, is_complete
-from sweeps.runner import Conduct, Launch, run_sweep, tracker_of
-from sweeps.spec import SweepSpec, parse_spec
-from sweeps.store import Store
+from sweeps.launch.launch import Conduct, Launch, run_sweep, tracker_of
+from sweeps.launch.progress import SweepProgress
+from sweeps.planning.plan import Plan, make_plan
+from sweeps.planning.record import code_version, is_complete
+from sweeps.planning.spec import SweepSpec, parse_spec
+from sweeps.store.fence import Fence
+from sweeps.store.lease import Lease
+from sweeps.store.store import Store
+from sweeps.tracking.background import BackgroundTracking
+from sweeps.tracking.completeness import HELD
 
 FEW, MANY, TUNE_TRIALS = 500, 4000, 20
 PLANNED, FINISHED = 100_000, 10_000
@@ -118,8 +118,8 @@ def planning() -> dict[str, float]:
 
 def empty_launch(folder: Path) -> dict[str, float]:
     """Seconds of a launch over a store where everything is done and tracked."""
-    from sweeps.runner import plan_with_data
-    from sweeps.tracking import make_tracker
+    from sweeps.launch.launch import plan_with_data
+    from sweeps.tracking.tracker import make_tracker
 
     spec, home = spec_of("done", FINISHED), Home(folder / "done")
     plan, store = plan_with_data(spec, None), Store(home.store)
@@ -137,7 +137,7 @@ def empty_launch(folder: Path) -> dict[str, float]:
 
 def measure() -> list[dict[str, Any]]:
     """All of it."""
-    from sweeps import cluster
+    from sweeps.running import cluster
 
     code = "import json; from benchmarks.orchestration import planning as p; print(json.dumps(p()))"
     planned = subprocess.run(

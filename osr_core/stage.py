@@ -20,7 +20,7 @@ VERSIONS = {"fit": 1, "calibrate": 1, "pmal.mine": 2, "score": 2, "noop": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One node of the graph that `sweeps.plan` collects; `osr_core.execution` runs it."""
+    """One node of the graph that `sweeps.planning.plan` collects; `osr_core.execution` runs it."""
 
     kind: str  # a key of VERSIONS
     config: Mapping[str, Any]  # resolved, plain JSON: all that can change the result

@@ -1,5 +1,5 @@
 """`python -m sweeps` is the `osr` command."""
 
-from sweeps.cli import main
+from sweeps.commands.app import main
 
 main()

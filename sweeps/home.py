@@ -27,13 +27,13 @@ QUIET = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "600",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # sweeps/shutdown.py has the signals
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # sweeps/launch/shutdown.py has the signals
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 # What our promises rest on, whatever a user has set.
 PROMISED = {
     # A request that MLflow's client repeats by itself can make a second run; we look before we
-    # repeat (sweeps/background.py).
+    # repeat (sweeps/tracking/background.py).
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",  # a queue in memory dies with its process
     # Ray's own killer of big processes gives Tune an error that ends the whole sweep; the kernel's

@@ -9,11 +9,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("osr_core", "sweeps", "analysis")
 FROM_CORE = ("metrics", "errors", "identity", "data.splits")  # what analysis may use of the science
 DOORS = {
-    "ray": {"sweeps/cluster.py", "sweeps/searcher.py", "sweeps/trainable.py"},
-    "mlflow": {"sweeps/tracking.py", "analysis/exports/write.py"},
+    "ray": {
+        "sweeps/running/cluster.py",
+        "sweeps/running/searcher.py",
+        "sweeps/running/trainable.py",
+    },
+    "mlflow": {"sweeps/tracking/tracker.py", "analysis/exports/write.py"},
     "torchvision": {"osr_core/vision.py"},
-    "pydantic": {"sweeps/spec.py"},
-    "yaml": {"sweeps/spec.py"},
+    "pydantic": {"sweeps/planning/spec.py"},
+    "yaml": {"sweeps/planning/spec.py"},
     "sklearn": {"osr_core/data/digits.py", "analysis/figures/pmal.py"},
 }
 
@@ -61,8 +65,8 @@ def test_analysis_reads_results_and_no_more():
 def test_only_the_command_reaches_from_sweeps_to_analysis():
     """The orchestration does not know tables."""
     assert {line.split(" ")[0] for line in breaches("sweeps", "analysis")} <= {
-        "sweeps/cli.py",
-        "sweeps/cli_results.py",
+        "sweeps/commands/app.py",
+        "sweeps/commands/results.py",
     }
 
 

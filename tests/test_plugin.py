@@ -12,8 +12,8 @@ import pytest
 from osr_core.errors import ConfigError
 from osr_core.methods import OWN
 from osr_core.methods.plugins import GROUP, Methods
-from sweeps.plan import make_plan
-from sweeps.spec import parse_spec
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import parse_spec
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
@@ -22,8 +22,8 @@ import sys
 import torch
 from osr_core.data.tasks import fingerprints
 from osr_core.data import benchmark
-from sweeps.plan import make_plan
-from sweeps.spec import load_spec
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import load_spec
 from tests.plain import results
 
 torch.set_num_threads(1)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from sweeps.cli import app
-from sweeps.plan import make_plan
-from sweeps.spec import parse_spec
+from sweeps.commands.app import app
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import parse_spec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

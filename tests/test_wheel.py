@@ -39,7 +39,7 @@ def test_the_wheel_carries_specs_splits_and_published_values(installed: Path):
 
 def test_the_command_works_from_the_wheel(installed: Path, tmp_path: Path):
     """Away from the repository, with only what the wheel brought."""
-    code = "import sweeps, sys; print(sweeps.__file__); from sweeps.cli import main; main()"
+    code = "import sweeps; print(sweeps.__file__); from sweeps.commands.app import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "plan", "digits", "--json"],
         cwd=tmp_path,

@@ -1,7 +1,7 @@
 """MLflow -> the Parquet files of one sweep (see `schema`).
 
-What MLflow holds (sweeps/tracking.py writes it): an experiment of the sweep's name; in it one run
-of kind "sweep" with the artifact plan.json, and one run per stage with the tags stage_id and kind.
+What MLflow holds (sweeps/tracking writes it): an experiment of the sweep's name; in it one run of
+kind "sweep" with the artifact plan.json, and one run per stage with the tags stage_id and kind.
 Each finished one has the metric arrived_at_s, the time at which MLflow held all of it.
 A "score" run carries the trial's description as tags, its metrics, and the artifact scores.parquet,
 perhaps embeddings.parquet; a "fit" run carries history.parquet, a "pmal.mine" run mined.parquet.

@@ -28,7 +28,7 @@ from analysis.tables.sweep_table import joined, table
 from osr_core.errors import DataError
 
 MLFLOW = "http://127.0.0.1:5000"  # where `osr ui` serves it by default
-ALL_TRIALS = "viewStateShareKey=all&workflowType=machine_learning"  # sweeps/views.py makes it
+ALL_TRIALS = "viewStateShareKey=all&workflowType=machine_learning"  # see tracking/views.py
 PICTURED = 12  # methods x datasets of a sweep whose scores are drawn
 
 

@@ -7,8 +7,8 @@ from stored_figures import EXPORTS
 from typer.testing import CliRunner
 
 from osr_core.errors import ConfigError, DataError
-from sweeps.cli import app
-from sweeps.cli_results import image_loader
+from sweeps.commands.app import app
+from sweeps.commands.results import image_loader
 
 
 @pytest.fixture

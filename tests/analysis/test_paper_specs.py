@@ -7,9 +7,9 @@ from analysis.exports.schema import RUNS, Plan, runs_schema
 from analysis.papers.layouts import LAYOUTS
 from analysis.tables.paper_table import paper_table
 from osr_core.data import READERS
-from sweeps.plan import make_plan
-from sweeps.record import plan_record
-from sweeps.spec import load_spec
+from sweeps.planning.plan import make_plan
+from sweeps.planning.record import plan_record
+from sweeps.planning.spec import load_spec
 
 DATA = {f"{name}/{subset}": "-" for name in READERS for subset in ("train", "test")}
 

@@ -1,4 +1,4 @@
-"""A real MLflow database, filled as sweeps/tracking.py fills it."""
+"""A real MLflow database, filled as sweeps/tracking/tracker.py fills it."""
 
 import dataclasses
 import json

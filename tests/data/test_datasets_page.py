@@ -12,9 +12,9 @@ from osr_core.data import BENCHMARKS, READERS
 from osr_core.data.fetch import downloads
 from osr_core.data.splits import protocols
 from osr_core.errors import DataError
-from sweeps.cli import app
-from sweeps.runner import plan_with_data
-from sweeps.spec import load_spec
+from sweeps.commands.app import app
+from sweeps.launch.launch import plan_with_data
+from sweeps.planning.spec import load_spec
 from tests.plain import results
 
 PAGE = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from osr_core.data import READERS
 from osr_core.data import fetch as fetching
 from osr_core.data.inventory import inventory
-from sweeps.cli import app
+from sweeps.commands.app import app
 
 
 @pytest.fixture

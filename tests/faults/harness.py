@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from mlflow.entities import ViewType
 
 from osr_core.tensors import from_bytes
-from sweeps.reaper import runs
-from sweeps.store import Store
+from sweeps.launch.reaper import runs
+from sweeps.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 SPEC = """\

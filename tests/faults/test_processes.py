@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweeps.shutdown import GRACE_S
+from sweeps.launch.shutdown import GRACE_S
 from tests.faults.harness import (
     SPEC,
     WAIT_S,
@@ -113,7 +113,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path):
     """SIGKILL at any moment of a write, thirty times."""
     path = tmp_path / "state"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom sweeps.files import write_atomically\n"
+        "import sys\nfrom pathlib import Path\nfrom sweeps.store.files import write_atomically\n"
         "print('ready', flush=True)\n"
         "while True:\n    for letter in (b'a', b'b'):\n"
         "        write_atomically(Path(sys.argv[1]), letter * 3_000_000)\n"

@@ -1,7 +1,7 @@
 """A stage of a few bytes, for tests of the store."""
 
-from sweeps.commit import Commit
-from sweeps.store import Store
+from sweeps.store.commit import Commit
+from sweeps.store.store import Store
 
 ID = "3f" + "0" * 30
 IDENTITY = {"kind": "score", "config": {}, "inputs": {}, "version": 1}

@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 from analysis.exports.schema import METRICS
 from analysis.exports.write import export
 from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
-from sweeps.cli import app
-from sweeps.fence import Fence, FencedError
-from sweeps.held import plan_held
+from sweeps.commands.app import app
 from sweeps.home import Home
-from sweeps.plan import Plan, make_plan
-from sweeps.record import plan_record
-from sweeps.spec import parse_spec
-from sweeps.store import Store
-from sweeps.tracking import ARRIVED, TrackingError, make_tracker, synchronise
+from sweeps.planning.plan import Plan, make_plan
+from sweeps.planning.record import plan_record
+from sweeps.planning.spec import parse_spec
+from sweeps.store.fence import Fence, FencedError
+from sweeps.store.store import Store
+from sweeps.tracking.completeness import plan_held
+from sweeps.tracking.tracker import ARRIVED, TrackingError, make_tracker, synchronise
 
 # MLflow's own use of SQLAlchemy warns that it is old.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from osr_core.stage import Stage
-from sweeps import background
-from sweeps.background import BackgroundTracking
+from sweeps.tracking import background
+from sweeps.tracking.background import BackgroundTracking
 
 LONG = (
     "API request to http://127.0.0.1:5999/api failed with exception HTTPConnectionPool("

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from osr_core.errors import ConfigError
-from sweeps import files
-from sweeps.fence import Fence, FencedError
-from sweeps.notes import Notes, StoreError
-from sweeps.options import at
-from sweeps.runner import plan_with_data
-from sweeps.spec import parse_spec
-from sweeps.store import DamagedError, Store
-from sweeps.work import Workplace, make
+from sweeps.commands.options import at
+from sweeps.launch.launch import plan_with_data
+from sweeps.planning.spec import parse_spec
+from sweeps.running.worker import Workplace, make
+from sweeps.store import files
+from sweeps.store.fence import Fence, FencedError
+from sweeps.store.notes import Notes, StoreError
+from sweeps.store.store import DamagedError, Store
 from tests.sweeps.small import ID, leave
 
 SPEC = {

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osr_core.stage import Stage
-from sweeps.frontier import Frontier
+from sweeps.planning.frontier import Frontier
 
 
 def stage(name: str, *inputs: Stage, epochs: int | None = None) -> Stage:

@@ -10,13 +10,15 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from sweeps.cleaning import DAY_S, unneeded
-from sweeps.cli import app
-from sweeps.lease import Lease, LeaseHeldError
-from sweeps.store import Store
+from sweeps.commands.app import app
+from sweeps.store.cleaning import DAY_S, unneeded
+from sweeps.store.lease import Lease, LeaseHeldError
+from sweeps.store.store import Store
 
 NEEDED, OTHER, YOUNG = "3f" + "0" * 30, "4a" + "1" * 30, "5b" + "2" * 30
-HOLD = "import sys, time; from sweeps.lease import Lease; from sweeps.store import Store\n"
+HOLD = (
+    "import sys, time\nfrom sweeps.store.lease import Lease\nfrom sweeps.store.store import Store\n"
+)
 HOLD += "with Lease(Store(sys.argv[1]), 'running', take_over=False): print('held', flush=True); "
 HOLD += "time.sleep(100)"
 

@@ -6,11 +6,11 @@ import mlflow
 import pytest
 
 from osr_core.identity import digest
-from sweeps.background import BackgroundTracking
-from sweeps.held import HELD, plan_held
 from sweeps.home import Home
-from sweeps.record import plan_record
-from sweeps.tracking import make_database, make_tracker, synchronise
+from sweeps.planning.record import plan_record
+from sweeps.tracking.background import BackgroundTracking
+from sweeps.tracking.completeness import HELD, plan_held
+from sweeps.tracking.tracker import make_database, make_tracker, synchronise
 from tests.sweeps.test_arrival import finished
 
 # MLflow's own use of SQLAlchemy warns that it is old.

@@ -10,17 +10,17 @@ import pytest
 from rich.console import Console
 
 from osr_core.errors import ConfigError
-from sweeps import retries
-from sweeps.cluster import ClusterError, check_answers, connect, explained
-from sweeps.fence import Fence
 from sweeps.home import Home
-from sweeps.plan import make_plan
-from sweeps.progress import SweepProgress
-from sweeps.runner import Conduct, Launch, LaunchError
-from sweeps.shutdown import Shutdown
-from sweeps.spec import parse_spec
-from sweeps.store import Store
-from sweeps.work import Outcome
+from sweeps.launch.launch import Conduct, Launch, LaunchError
+from sweeps.launch.progress import SweepProgress
+from sweeps.launch.shutdown import Shutdown
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import parse_spec
+from sweeps.running import retries
+from sweeps.running.cluster import ClusterError, check_answers, connect, explained
+from sweeps.running.worker import Outcome
+from sweeps.store.fence import Fence
+from sweeps.store.store import Store
 from tests.faults.harness import free_port
 from tests.sweeps.command import TINY, run_osr
 

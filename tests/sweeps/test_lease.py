@@ -10,11 +10,12 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps import lease, reaper
-from sweeps.cli_store import driver_of
-from sweeps.fence import Fence, FencedError
-from sweeps.lease import Lease, LeaseHeldError, boot_id, started_at
-from sweeps.store import Store
+from sweeps.commands.store import driver_of
+from sweeps.launch import reaper
+from sweeps.store import lease
+from sweeps.store.fence import Fence, FencedError
+from sweeps.store.lease import Lease, LeaseHeldError, boot_id, started_at
+from sweeps.store.store import Store
 
 
 def test_a_clock_that_is_set_does_not_change_when_a_process_began(monkeypatch: pytest.MonkeyPatch):

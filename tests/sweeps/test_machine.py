@@ -7,8 +7,8 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweeps import machine
-from sweeps.machine import MACHINE, MOST_ROWS, Samples, sampled
+from sweeps.running import machine
+from sweeps.running.machine import MACHINE, MOST_ROWS, Samples, sampled
 
 
 def seen_busy(rows: list[dict[str, float]]) -> bool:

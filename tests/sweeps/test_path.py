@@ -11,7 +11,7 @@ import mlflow
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps.store import Store
+from sweeps.store.store import Store
 from tests.sweeps.command import GOLDEN, TINY, run_osr
 
 # Another CPU's instruction set rounds differently, and six short epochs amplify it.

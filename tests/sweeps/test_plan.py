@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from osr_core.data import READERS
 from osr_core.errors import ConfigError
-from sweeps.plan import Plan, make_plan
-from sweeps.spec import load_spec, parse_spec
+from sweeps.planning.plan import Plan, make_plan
+from sweeps.planning.spec import load_spec, parse_spec
 
 DATA = {f"{name}/{subset}": name + subset for name in READERS for subset in ("train", "test")}
 SPEC: dict[str, Any] = {
@@ -25,8 +25,8 @@ SPEC: dict[str, Any] = {
 }
 SUBPROCESS = """
 import json, sys
-from sweeps.plan import make_plan
-from sweeps.spec import parse_spec
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import parse_spec
 spec, data = json.load(sys.stdin)
 plan = make_plan(parse_spec(spec, "spec"), data)
 print(json.dumps([[trial.id for trial in plan.trials], list(plan.stages)]))

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from osr_core.errors import ConfigError
-from sweeps.plan import PlannedTrial, lay_backbones, make_plan
-from sweeps.spec import parse_spec
+from sweeps.planning.plan import PlannedTrial, lay_backbones, make_plan
+from sweeps.planning.spec import parse_spec
 
 PRINTS = {"digits/train": "a", "digits/test": "b"}
 

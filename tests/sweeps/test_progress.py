@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from osr_core.stage import Stage
-from sweeps import retries
-from sweeps.plan import make_plan
-from sweeps.progress import Pace, SweepProgress
-from sweeps.spec import parse_spec
-from sweeps.work import Outcome
+from sweeps.launch.progress import Pace, SweepProgress
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import parse_spec
+from sweeps.running import retries
+from sweeps.running.worker import Outcome
 
 SPEC = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"mls": {}, "cac": {}}}
 
@@ -68,7 +68,7 @@ def test_counts_tell_done_from_failed_stopped_and_repeated():
 def test_a_long_sweep_asks_each_stage_once(monkeypatch: pytest.MonkeyPatch):
     """The guess is made at every start and end; it must not go through all stages again."""
     asked = []
-    monkeypatch.setattr("sweeps.progress.effort", lambda stage: asked.append(stage) or 1.0)
+    monkeypatch.setattr("sweeps.launch.progress.effort", lambda stage: asked.append(stage) or 1.0)
     todo = [score(number) for number in range(2000)]
     pace = Pace(todo)
     for stage in todo:

@@ -10,13 +10,13 @@ import torch
 
 from osr_core.errors import DataError
 from osr_core.stage import Stage
-from sweeps import retries, work
-from sweeps.cluster import occupied
-from sweeps.fence import Fence
-from sweeps.notes import StoreError
-from sweeps.retries import RETRIES
-from sweeps.searcher import DOUBT_S, Doubts, Nodes, StageSearcher
-from sweeps.store import Store
+from sweeps.running import retries, worker
+from sweeps.running.cluster import occupied
+from sweeps.running.retries import RETRIES
+from sweeps.running.searcher import DOUBT_S, Doubts, Nodes, StageSearcher
+from sweeps.store.fence import Fence
+from sweeps.store.notes import StoreError
+from sweeps.store.store import Store
 
 STAGE = Stage(kind="noop", config={"method": {"name": "noop"}, "task": {}})
 USER = Stage(kind="noop", config={"method": {"name": "user"}, "task": {}}, inputs={"x": STAGE})
@@ -25,11 +25,11 @@ USER = Stage(kind="noop", config={"method": {"name": "user"}, "task": {}}, input
 class Sweep:
     """A searcher whose trials run here, one after the other, as Tune would run them."""
 
-    def __init__(self, folder: Path, told: Callable[[work.Outcome], None] | None = None) -> None:
-        self.place = work.Workplace(store=str(folder), data_root=None)
+    def __init__(self, folder: Path, told: Callable[[worker.Outcome], None] | None = None) -> None:
+        self.place = worker.Workplace(store=str(folder), data_root=None)
         self.store = Store(folder)
-        self.retried: list[work.Outcome] = []
-        self.ended: list[tuple[work.Outcome, list[str]]] = []
+        self.retried: list[worker.Outcome] = []
+        self.ended: list[tuple[worker.Outcome, list[str]]] = []
         self.configs: list[dict[str, Any]] = []
         self.searcher = StageSearcher(
             [STAGE, USER],
@@ -48,7 +48,7 @@ class Sweep:
                 return
             assert isinstance(config, dict)
             self.configs.append(config)
-            outcome = work.work(config["stage_id"], identities, self.place)
+            outcome = worker.work(config["stage_id"], identities, self.place)
             self.searcher.on_trial_complete(str(number), asdict(outcome))
         raise AssertionError("it never ended")
 
@@ -61,14 +61,14 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
     """Let the first attempts at any stage raise."""
-    left, run_stage = [error] * times, work.run_stage
+    left, run_stage = [error] * times, worker.run_stage
 
     def run(kind: str, config: Any, context: Any) -> Any:
         if left:
             raise left.pop()
         return run_stage(kind, config, context)
 
-    monkeypatch.setattr(work, "run_stage", run)
+    monkeypatch.setattr(worker, "run_stage", run)
 
 
 OUT_OF_MEMORY = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -111,16 +111,16 @@ def test_a_process_whose_cuda_broke_gets_no_other_stage(
 ):
     """What is raised out of `work` ends Tune's actor; the next stage would fail for this one."""
     failing(monkeypatch, torch.AcceleratorError("CUDA error: device-side assert"), times=1)
-    place = work.Workplace(store=str(tmp_path), data_root=None)
+    place = worker.Workplace(store=str(tmp_path), data_root=None)
     with pytest.raises(torch.AcceleratorError, match="device-side"):
-        work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+        worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
 
 
 def test_a_notice_between_two_stages_ends_the_next_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """It may go to another machine, and costs no epoch; given back here, it runs."""
-    monkeypatch.setattr(work.Terminations, "received", True)
+    monkeypatch.setattr(worker.Terminations, "received", True)
     sweep = Sweep(tmp_path)
     sweep.run()
     assert [outcome.cause for outcome in sweep.retried] == [retries.PREEMPTED]
@@ -132,8 +132,8 @@ def test_once_asked_to_stop_no_stage_begins(tmp_path: Path):
     store, fence = Store(tmp_path), Fence("digits", 1)
     store.leases.create("digits", 1, {})
     store.leases.ask_to_stop(fence)
-    place = work.Workplace(store=str(tmp_path), data_root=None, fence=fence)
-    outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+    place = worker.Workplace(store=str(tmp_path), data_root=None, fence=fence)
+    outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert outcome.cause == retries.INTERRUPTED
     assert store.committed([STAGE.id]) == set()
 
@@ -143,8 +143,8 @@ def test_what_a_driver_that_was_taken_over_made_is_not_committed(tmp_path: Path)
     store = Store(tmp_path)
     for number in (1, 2):
         store.leases.create("digits", number, {"pid": number, "host": "here"})
-    place = work.Workplace(store=str(tmp_path), data_root=None, fence=Fence("digits", 1))
-    outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+    place = worker.Workplace(store=str(tmp_path), data_root=None, fence=Fence("digits", 1))
+    outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert (outcome.cause, store.committed([STAGE.id])) == (retries.TAKEN_OVER, set())
     assert "taken over by process 2 on here" in str(outcome.reason)
 
@@ -199,7 +199,7 @@ def test_a_store_that_takes_no_note_ends_the_launch(
 ):
     """A full disk must not leave the driver waiting for a stage that nobody hands out again."""
 
-    def full(outcome: work.Outcome) -> None:
+    def full(outcome: worker.Outcome) -> None:
         raise StoreError("No space left on device")
 
     failing(monkeypatch, RuntimeError("bad luck"), times=1)
@@ -303,8 +303,8 @@ def test_on_one_machine_a_lost_connection_leaves_no_doubt(cluster: Cluster):
 def test_a_worker_that_sees_another_store_than_its_driver_says_so(tmp_path: Path):
     """The home is on no shared folder; the worker must not make a store of its own."""
     elsewhere = tmp_path / "elsewhere"
-    place = work.Workplace(store=str(elsewhere), data_root=None, fence=Fence("digits", 3))
-    outcome = work.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+    place = worker.Workplace(store=str(elsewhere), data_root=None, fence=Fence("digits", 3))
+    outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert outcome.cause == retries.UNFIT
     assert "OSR_STORE" in str(outcome.reason)
     assert str(elsewhere / "leases" / "digits" / "3.json") in str(outcome.reason)

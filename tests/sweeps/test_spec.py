@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from osr_core.errors import ConfigError
-from sweeps.schema import json_schema
-from sweeps.spec import load_spec, packaged_specs, parse_spec
+from sweeps.planning.json_schema import json_schema
+from sweeps.planning.spec import load_spec, packaged_specs, parse_spec
 
 GOOD: dict[str, Any] = {
     "name": "small",

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 from osr_core.data import BENCHMARKS, READERS
 from osr_core.errors import ConfigError
 from osr_core.methods import METHODS, OWN, Softmax
-from sweeps import planned
-from sweeps.cli import app
-from sweeps.plan import Plan, make_plan
-from sweeps.planned import IMPLEMENTED, PLANNED
-from sweeps.schema import json_schema
-from sweeps.spec import load_spec, packaged_specs, parse_spec
+from sweeps.commands.app import app
+from sweeps.planning import not_implemented
+from sweeps.planning.json_schema import json_schema
+from sweeps.planning.not_implemented import IMPLEMENTED, PLANNED
+from sweeps.planning.plan import Plan, make_plan
+from sweeps.planning.spec import load_spec, packaged_specs, parse_spec
 
 DATA = {f"{name}/{subset}": "-" for name in READERS for subset in ("train", "test")}
 PAPERS = [name for name in packaged_specs() if name.startswith(("cac_", "pmal_"))]
@@ -119,7 +119,7 @@ def test_digits_all_runs_every_method() -> None:
 @pytest.fixture(autouse=True)
 def a_planned_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     """All datasets of the papers are here by now; another one stands for those to come."""
-    monkeypatch.setitem(planned.PLANNED["datasets"], "places", "it is not read yet")
+    monkeypatch.setitem(not_implemented.PLANNED["datasets"], "places", "it is not read yet")
 
 
 GOOD: dict[str, Any] = {
@@ -151,7 +151,7 @@ def test_a_sweep_of_which_nothing_is_left_is_refused() -> None:
 
 def test_what_is_implemented_is_no_longer_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where PLANNED was not told of it."""
-    monkeypatch.setitem(planned.PLANNED["methods"], "softmax", "long done")
+    monkeypatch.setitem(not_implemented.PLANNED["methods"], "softmax", "long done")
     assert [each.name for each in parse_spec(GOOD, "s").missing] == ["places", "crosr"]
     assert Softmax is METHODS["softmax"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.lease import Lease
-from sweeps.notes import StoreError
-from sweeps.store import FORMAT, DamagedError, Store
+from sweeps.store.lease import Lease
+from sweeps.store.notes import StoreError
+from sweeps.store.store import FORMAT, DamagedError, Store
 from tests.sweeps.small import ID, IDENTITY, leave
 
 

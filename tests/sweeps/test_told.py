@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sweeps import machine
-from sweeps.cli_results import draw_pictures
+from sweeps.commands.results import draw_pictures
 from sweeps.home import Home
-from sweeps.runner import plan_with_data
-from sweeps.spec import parse_spec
-from sweeps.store import Store
-from sweeps.tracking import make_tracker
-from sweeps.views import LONGEST_NOTE, NOTE, VIEW, experiment_tags
-from sweeps.work import Workplace, make
+from sweeps.launch.launch import plan_with_data
+from sweeps.planning.spec import parse_spec
+from sweeps.running import machine
+from sweeps.running.worker import Workplace, make
+from sweeps.store.store import Store
+from sweeps.tracking.tracker import make_tracker
+from sweeps.tracking.views import LONGEST_NOTE, NOTE, VIEW, experiment_tags
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 SPEC = {

@@ -21,8 +21,8 @@ from typing import Any, Self
 import psutil
 
 from osr_core.errors import OsrError
-from sweeps.notes import StoreError
-from sweeps.store import Store
+from sweeps.store.notes import StoreError
+from sweeps.store.store import Store
 
 BEAT_S = 2.0
 WATCH_S = 12.0  # a holder on another machine that shows no heartbeat for so long is dead

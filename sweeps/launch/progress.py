@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from osr_core.stage import Stage
-from sweeps import retries
-from sweeps.frontier import effort
-from sweeps.plan import Plan
-from sweeps.work import Outcome
+from sweeps.planning.frontier import effort
+from sweeps.planning.plan import Plan
+from sweeps.running import retries
+from sweeps.running.worker import Outcome
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.notes import Notes, StoreError
+from sweeps.store.notes import Notes, StoreError
 
 
 class FencedError(StoreError):

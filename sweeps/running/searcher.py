@@ -16,10 +16,10 @@ from ray.tune.search import Searcher
 
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
-from sweeps import retries
-from sweeps.frontier import Frontier
-from sweeps.retries import Retries
-from sweeps.work import Outcome
+from sweeps.planning.frontier import Frontier
+from sweeps.running import retries
+from sweeps.running.retries import Retries
+from sweeps.running.worker import Outcome
 
 Started = Callable[[Stage], None]
 Retried = Callable[[Outcome], None]  # an attempt that came to nothing; there will be another

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from osr_core.errors import OsrError
-from sweeps.files import Files
+from sweeps.store.files import Files
 
 
 class StoreError(OsrError):

@@ -30,7 +30,7 @@ from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS, method_named
 from osr_core.recipes import Training
 from sweeps.home import SWEEP_NAME
-from sweeps.planned import Missing, leave_out
+from sweeps.planning.not_implemented import Missing, leave_out
 
 FORMS = {"dict_type": "a mapping, such as {softmax: {}}", "list_type": "a list, such as [0, 1]"}
 OVERRIDES = ("training", "backbone")  # settings of a method that are not its own hyperparameters

@@ -16,14 +16,14 @@ import typer
 from rich.console import Console
 
 from osr_core.errors import ConfigError, OsrError
-from sweeps import cli_results, cli_store
+from sweeps.commands import results, store
+from sweeps.commands.listing import show
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 from sweeps.home import Home, prepare_environment
-from sweeps.listing import show
-from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
-from sweeps.reaper import Reaper
+from sweeps.launch.reaper import Reaper
 
 if TYPE_CHECKING:
-    from sweeps.runner import Launch
+    from sweeps.launch.launch import Launch
 
 prepare_environment()
 app = typer.Typer(
@@ -65,8 +65,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a sweep costs and what of it is done; starts nothing."""
-    from sweeps.outlook import MEANINGS, outlook
-    from sweeps.spec import load_spec
+    from sweeps.launch.outlook import MEANINGS, outlook
+    from sweeps.planning.spec import load_spec
 
     loaded = load_spec(spec)
     ahead = outlook(loaded, at(home), data_root)
@@ -103,8 +103,8 @@ def run(
     ] = False,
 ) -> None:
     """Run every stage that is not done yet, then print the table. Run it again to go on."""
-    from sweeps.runner import run_sweep
-    from sweeps.spec import load_spec
+    from sweeps.launch.launch import run_sweep
+    from sweeps.planning.spec import load_spec
 
     loaded = load_spec(spec)
     for left_out in loaded.missing:
@@ -117,7 +117,7 @@ def run(
         address=address,
         replace=replace,
         take_over=take_over,
-        pictures=cli_results.draw_pictures,
+        pictures=results.draw_pictures,
     )
     tell(launch)
     if launch.stopped:
@@ -177,9 +177,9 @@ def print_table(launch: "Launch") -> None:
     typer.echo(render(table(folder), "markdown"))
 
 
-for store_command in (cli_store.status, cli_store.sync, cli_store.gc):
+for store_command in (store.status, store.sync, store.gc):
     app.command()(store_command)
-for command in (cli_results.export, cli_results.table, cli_results.figure, cli_results.report):
+for command in (results.export, results.table, results.figure, results.report):
     app.command()(command)
 
 
@@ -237,7 +237,7 @@ def doctor(
     home: HomeOption = DEFAULT_HOME, data_root: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Check that everything a sweep needs is in place."""
-    from sweeps.doctor import examine
+    from sweeps.commands.doctor import examine
 
     findings = [vars(finding) for finding in examine(at(home), data_root)]
     show(findings, as_json)
@@ -252,7 +252,7 @@ def methods(
 ) -> None:
     """List the methods, or one method's hyperparameters with their meaning and range."""
     from osr_core.methods import METHODS, method_named
-    from sweeps.schema import settings_listing
+    from sweeps.planning.json_schema import settings_listing
 
     if name is None:
         rows: list[dict[str, Any]] = [
@@ -329,7 +329,7 @@ def splits(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of spec files, for editors."""
-    from sweeps.schema import json_schema
+    from sweeps.planning.json_schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
 

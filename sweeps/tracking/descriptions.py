@@ -10,8 +10,8 @@ from typing import Any
 
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
-from sweeps.commit import Commit
-from sweeps.plan import Plan, PlannedTrial
+from sweeps.planning.plan import Plan, PlannedTrial
+from sweeps.store.commit import Commit
 
 HEADLINE = ("auroc", "accuracy", "oscr", "macro_f1", "fpr95")
 TRAINING = ("epochs", "lr", "batch_size", "optimizer")  # of many settings, those that are columns

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from osr_core.stage import Stage
-from sweeps.fence import FencedError
+from sweeps.store.fence import FencedError
 
 if TYPE_CHECKING:
-    from sweeps.tracking import Tracker
+    from sweeps.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0

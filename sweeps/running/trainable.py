@@ -5,7 +5,7 @@ from typing import Any
 
 from ray import tune
 
-from sweeps.work import Identities, Terminations, Workplace, work
+from sweeps.running.worker import Identities, Terminations, Workplace, work
 
 
 class StageTrainable(tune.Trainable):  # type: ignore[misc]

@@ -19,7 +19,7 @@ from osr_core.methods.base import Method, MethodConfig
 from osr_core.recipes import Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
-from sweeps.spec import MethodSettings, SweepSpec
+from sweeps.planning.spec import MethodSettings, SweepSpec
 
 EVERY_BACKBONE = {each.name for each in fields(BackboneConfig)}  # settings that all have
 

@@ -4,8 +4,8 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 
-from sweeps.lease import LeaseHeldError, held, lives
-from sweeps.store import Store, stage_of
+from sweeps.store.lease import LeaseHeldError, held, lives
+from sweeps.store.store import Store, stage_of
 
 DAY_S = 24 * 3600.0
 # How deep in its folder lies what stands for one stage.

@@ -14,25 +14,25 @@ from osr_core.data.tasks import fingerprints
 from osr_core.errors import OsrError
 from osr_core.identity import digest
 from osr_core.stage import Stage
-from sweeps import retries
-from sweeps.background import BackgroundTracking
-from sweeps.fence import Fence
-from sweeps.held import plan_held
 from sweeps.home import Home
-from sweeps.lease import Lease
-from sweeps.notes import StoreError
-from sweeps.plan import Plan, PlannedTrial, make_plan, remaining
-from sweeps.progress import SweepProgress
-from sweeps.reaper import Reaper
-from sweeps.record import claim_name, code_version, is_complete, plan_record
-from sweeps.shutdown import Shutdown
-from sweeps.spec import SweepSpec
-from sweeps.store import Store
-from sweeps.work import Outcome, Workplace
+from sweeps.launch.progress import SweepProgress
+from sweeps.launch.reaper import Reaper
+from sweeps.launch.shutdown import Shutdown
+from sweeps.planning.plan import Plan, PlannedTrial, make_plan, remaining
+from sweeps.planning.record import claim_name, code_version, is_complete, plan_record
+from sweeps.planning.spec import SweepSpec
+from sweeps.running import retries
+from sweeps.running.worker import Outcome, Workplace
+from sweeps.store.fence import Fence
+from sweeps.store.lease import Lease
+from sweeps.store.notes import StoreError
+from sweeps.store.store import Store
+from sweeps.tracking.background import BackgroundTracking
+from sweeps.tracking.completeness import plan_held
 
 if TYPE_CHECKING:
-    from sweeps.searcher import StageSearcher
-    from sweeps.tracking import Pictures, Tracker
+    from sweeps.running.searcher import StageSearcher
+    from sweeps.tracking.tracker import Pictures, Tracker
 
 PASSES = 2  # the second makes what was found damaged on the way to MLflow
 NOT_RUN = "not run"
@@ -119,7 +119,7 @@ def run_sweep(
     """Run every stage of a sweep that is not done yet; `pictures` go to the runs in MLflow."""
     plan = plan_with_data(spec, data_root)
     if address is not None:
-        from sweeps.cluster import check_answers  # Ray takes seconds to import
+        from sweeps.running.cluster import check_answers  # Ray takes seconds to import
 
         check_answers(address)
     store = Store(home.store)
@@ -167,7 +167,7 @@ def status_of(launch: Launch) -> str:
 
 def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) -> None:
     """Run stages on a Ray cluster until none is left or the user stops it."""
-    from sweeps import cluster  # as above; a finished sweep needs none of it
+    from sweeps.running import cluster  # as above; a finished sweep needs none of it
 
     plan = launch.plan
     done = len(plan.stages) - len(todo)
@@ -217,7 +217,7 @@ class Conduct:
 
     def execute(self, todo: Sequence[Stage]) -> None:
         """Run stages on the cluster that this process has joined."""
-        from sweeps import cluster
+        from sweeps.running import cluster
 
         plan = self.launch.plan
         cluster.execute(
@@ -279,6 +279,6 @@ def workplace(launch: Launch) -> Workplace:
 
 def tracker_of(launch: Launch, commit: str, pictures: "Pictures | None") -> "Tracker":
     """A tracker that knows what MLflow holds of the sweep."""
-    from sweeps.tracking import make_tracker  # MLflow takes seconds to import
+    from sweeps.tracking.tracker import make_tracker  # MLflow takes seconds to import
 
     return make_tracker(launch.plan, launch.store, launch.home, commit, pictures, launch.fence)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from osr_core.data.splits import ClassSplit
-from sweeps.plan import Plan
+from sweeps.planning.plan import Plan
 
 NOTE = "mlflow.note.content"
 VIEW = "mlflow.sharedViewState."

@@ -8,11 +8,11 @@ from osr_core.data import BENCHMARKS
 from osr_core.errors import DataError
 from osr_core.stage import Stage
 from sweeps.home import Home
-from sweeps.plan import Plan, make_plan, remaining
-from sweeps.record import name_taken
-from sweeps.runner import plan_with_data
-from sweeps.spec import SweepSpec
-from sweeps.store import Store
+from sweeps.launch.launch import plan_with_data
+from sweeps.planning.plan import Plan, make_plan, remaining
+from sweeps.planning.record import name_taken
+from sweeps.planning.spec import SweepSpec
+from sweeps.store.store import Store
 
 MEANINGS = {
     "trials": "results in the table's cells",

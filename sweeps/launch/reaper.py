@@ -23,7 +23,7 @@ class Reaper:
     """While entered, a reaper watches this process; afterwards nothing started here is left."""
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "sweeps.reaper", str(os.getpid())]
+        command = [sys.executable, "-P", "-m", "sweeps.launch.reaper", str(os.getpid())]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         return self
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from osr_core.data import READERS
 from osr_core.errors import OsrError
 from sweeps.home import Home
-from sweeps.record import code_version
-from sweeps.store import Store
+from sweeps.planning.record import code_version
+from sweeps.store.store import Store
 
 LOW_DISK_GB = 2
 

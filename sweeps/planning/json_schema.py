@@ -13,8 +13,8 @@ from osr_core.data import BENCHMARKS
 from osr_core.data.own import NAMED
 from osr_core.methods import METHODS
 from osr_core.recipes import Training
-from sweeps.planned import PLANNED
-from sweeps.spec import Resources, SweepSpec
+from sweeps.planning.not_implemented import PLANNED
+from sweeps.planning.spec import Resources, SweepSpec
 
 
 def json_schema() -> dict[str, Any]:

@@ -22,10 +22,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeps.commit import Commit
-from sweeps.fence import Fence, Leases
-from sweeps.files import File, files_at
-from sweeps.notes import Notes, StoreError
+from sweeps.store.commit import Commit
+from sweeps.store.fence import Fence, Leases
+from sweeps.store.files import File, files_at
+from sweeps.store.notes import Notes, StoreError
 
 FORMAT = "osr-sweeps store 2"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from osr_core.errors import ConfigError
-from sweeps.plan import Plan, make_plan
-from sweeps.spec import parse_spec
-from sweeps.store import Store
+from sweeps.planning.plan import Plan, make_plan
+from sweeps.planning.spec import parse_spec
+from sweeps.store.store import Store
 
 
 def plan_record(plan: Plan, commit: str) -> dict[str, Any]:

@@ -15,11 +15,11 @@ import torch
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, run_stage
-from sweeps import retries
-from sweeps.fence import ElsewhereError, Fence, FencedError
-from sweeps.machine import sampled
-from sweeps.notes import StoreError
-from sweeps.store import DamagedError, Store
+from sweeps.running import retries
+from sweeps.running.machine import sampled
+from sweeps.store.fence import ElsewhereError, Fence, FencedError
+from sweeps.store.notes import StoreError
+from sweeps.store.store import DamagedError, Store
 
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
-from sweeps.listing import show
-from sweeps.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.commands.listing import show
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 
 if TYPE_CHECKING:
     from analysis.figures.source import ImageLoader

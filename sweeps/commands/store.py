@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
-from sweeps.cli_results import draw_pictures
+from sweeps.commands.listing import show
+from sweeps.commands.options import DEFAULT_HOME, HomeOption, JsonOption, at
+from sweeps.commands.results import draw_pictures
 from sweeps.home import Home
-from sweeps.listing import show
-from sweeps.options import DEFAULT_HOME, HomeOption, JsonOption, at
 
 if TYPE_CHECKING:
-    from sweeps.store import Store
+    from sweeps.store.store import Store
 
 Rows = list[dict[str, Any]]
 
 
 def open_store(place: Home) -> "Store":
     """The store of a home in which something was run."""
-    from sweeps.store import Store
+    from sweeps.store.store import Store
 
     if not place.has_store:
         raise ConfigError(f"there is no store in {place.root}. Run a sweep first: osr run digits")
@@ -87,7 +87,7 @@ def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any]) ->
 
 def driver_of(store: "Store", sweep: str) -> str | None:
     """Who runs a sweep, for people; None: nobody. Does not wait for another machine's heartbeat."""
-    from sweeps.lease import held, is_of_this_machine, lives
+    from sweeps.store.lease import held, is_of_this_machine, lives
 
     number, holder = store.leases.latest(sweep)
     if holder is None or holder["released"]:
@@ -102,10 +102,10 @@ def sync(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Bring MLflow up to date with the store; fills an empty server, doubles nothing."""
-    from sweeps.fence import Fence
-    from sweeps.lease import Lease
-    from sweeps.record import plan_of
-    from sweeps.tracking import synchronise
+    from sweeps.planning.record import plan_of
+    from sweeps.store.fence import Fence
+    from sweeps.store.lease import Lease
+    from sweeps.tracking.tracker import synchronise
 
     place = at(home)
     store = open_store(place)
@@ -129,9 +129,9 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Delete all results but those that the named sweeps need, after showing what goes."""
-    from sweeps.cleaning import check_idle
-    from sweeps.lease import Lease
-    from sweeps.store import stage_of
+    from sweeps.store.cleaning import check_idle
+    from sweeps.store.lease import Lease
+    from sweeps.store.store import stage_of
 
     store = open_store(at(home))
     check_idle(store)
@@ -162,7 +162,7 @@ def stage_labels(store: "Store") -> dict[str, str]:
 
 def unneeded_by(store: "Store", keep: list[str] | None) -> dict[str, int]:
     """Bytes of what the sweeps to keep, or all, do not need, by place in the store."""
-    from sweeps.cleaning import unneeded
+    from sweeps.store.cleaning import unneeded
 
     records = [sweep_record(store, name) for name in keep or store.sweeps()]
     return unneeded(store, {stage["stage_id"] for record in records for stage in record["stages"]})

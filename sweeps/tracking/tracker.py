@@ -2,7 +2,7 @@
 
 One experiment per sweep, in it one parent run (the plan) and one child run per finished or failed
 stage, found again by its tag `stage_id`. Metric points carry the times of the store's commit, so a
-point sent twice is one point. What a run says of itself is in `sweeps.described`.
+point sent twice is one point. What a run says of itself is in `sweeps.tracking.descriptions`.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from osr_core.errors import OsrError  # noqa: E402
 from osr_core.identity import digest  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
-from sweeps import described  # noqa: E402
-from sweeps.background import reason_of  # noqa: E402
-from sweeps.commit import Commit  # noqa: E402
-from sweeps.fence import Fence  # noqa: E402
-from sweeps.held import HELD  # noqa: E402
-from sweeps.machine import MACHINE  # noqa: E402
-from sweeps.plan import Plan  # noqa: E402
-from sweeps.record import is_complete, plan_record  # noqa: E402
-from sweeps.store import DamagedError, Store  # noqa: E402
-from sweeps.views import NOTE, experiment_tags  # noqa: E402
+from sweeps.planning.plan import Plan  # noqa: E402
+from sweeps.planning.record import is_complete, plan_record  # noqa: E402
+from sweeps.running.machine import MACHINE  # noqa: E402
+from sweeps.store.commit import Commit  # noqa: E402
+from sweeps.store.fence import Fence  # noqa: E402
+from sweeps.store.store import DamagedError, Store  # noqa: E402
+from sweeps.tracking import descriptions  # noqa: E402
+from sweeps.tracking.background import reason_of  # noqa: E402
+from sweeps.tracking.completeness import HELD  # noqa: E402
+from sweeps.tracking.views import NOTE, experiment_tags  # noqa: E402
 
 
 class TrackingError(OsrError):
@@ -144,7 +144,7 @@ class Tracker:
         failed_at = milliseconds(failure["failed_at"])
         if self.failed.get(stage.id) == failed_at:
             return
-        note = described.failure_note(failure["reason"])
+        note = descriptions.failure_note(failure["reason"])
         run_id = self._run_of(stage, failure["failed_at"], "", note)
         self.client.set_tag(run_id, "reason", failure["reason"][:5000])
         self._log_files(run_id, {"traceback.txt": failure["traceback"].encode()})
@@ -193,7 +193,7 @@ class Tracker:
             for name in commit.artifacts
             if name.endswith(".parquet")
         }
-        note = described.note_of(self.plan, stage, commit, self._page)
+        note = descriptions.note_of(self.plan, stage, commit, self._page)
         run_id = self._run_of(stage, commit.started_at, commit.code, note)
         self._log_metrics(run_id, stage, commit, files)
         files.pop(MACHINE, None)
@@ -209,7 +209,7 @@ class Tracker:
         if self.pictures is None:
             return {}
         metrics = {name.removeprefix("test/"): value for name, value in commit.metrics.items()}
-        about = {**described.tags_of(self.plan, stage, commit.code or self.commit), **metrics}
+        about = {**descriptions.tags_of(self.plan, stage, commit.code or self.commit), **metrics}
         try:
             return self.pictures({"sweep": self.plan.spec.name, **about}, scores)
         except Exception as error:
@@ -244,7 +244,7 @@ class Tracker:
     def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
         """The run of a stage, made if need be, with its text."""
         self.store.leases.check(self.fence)
-        news = {**described.tags_of(self.plan, stage, code or self.commit), NOTE: note}
+        news = {**descriptions.tags_of(self.plan, stage, code or self.commit), NOTE: note}
         if attempts := self.store.retries(stage.id):
             news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
         if stage.id in self.finished or stage.id in self.failed:  # that run tells of the past
@@ -259,7 +259,7 @@ class Tracker:
             self.experiment_id,
             start_time=milliseconds(started_at),
             tags={**news, PARENT: self.parent_id},
-            run_name=described.run_name(self.plan, stage),
+            run_name=descriptions.run_name(self.plan, stage),
         )
         self.run_ids[stage.id] = run.info.run_id
         return self.run_ids[stage.id]
@@ -301,7 +301,7 @@ class Tracker:
                 for name, value in row.items()
                 if name != "at" and value is not None  # a GPU is seen once it is used
             ]
-        params = [Param(*each) for each in described.params_of(self.plan, stage).items()]
+        params = [Param(*each) for each in descriptions.params_of(self.plan, stage).items()]
         self.client.log_batch(run_id, metrics=points[:METRICS_PER_CALL], params=params)
         for start in range(METRICS_PER_CALL, len(points), METRICS_PER_CALL):
             self.client.log_batch(run_id, metrics=points[start : start + METRICS_PER_CALL])

@@ -20,10 +20,10 @@ from ray import tune  # noqa: E402
 
 from osr_core.errors import ConfigError, OsrError  # noqa: E402
 from osr_core.stage import Stage  # noqa: E402
-from sweeps.searcher import Deaths, Ended, Nodes, Retried, StageSearcher, Started  # noqa: E402
-from sweeps.spec import Resources  # noqa: E402
-from sweeps.trainable import StageTrainable  # noqa: E402
-from sweeps.work import Identities, Workplace  # noqa: E402
+from sweeps.planning.spec import Resources  # noqa: E402
+from sweeps.running.searcher import Deaths, Ended, Nodes, Retried, StageSearcher, Started  # noqa: E402
+from sweeps.running.trainable import StageTrainable  # noqa: E402
+from sweeps.running.worker import Identities, Workplace  # noqa: E402
 
 ANSWER_S = 5.0
 

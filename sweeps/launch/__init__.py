@@ -1,0 +1,1 @@
+"""One `osr run`, from its spec to its orderly end."""

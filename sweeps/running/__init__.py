@@ -1,0 +1,1 @@
+"""Stages on a Ray cluster, from the plan to the store."""

@@ -1,0 +1,1 @@
+"""What stages leave, and who may write it: the truth about every sweep."""
