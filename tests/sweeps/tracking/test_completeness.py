@@ -11,7 +11,7 @@ from sweeps.planning.record import plan_record
 from sweeps.tracking.background import BackgroundTracking
 from sweeps.tracking.completeness import HELD, plan_held
 from sweeps.tracking.tracker import make_database, make_tracker, synchronise
-from tests.sweeps.test_arrival import finished
+from tests.sweeps.tracking.test_arrival import finished
 
 # MLflow's own use of SQLAlchemy warns that it is old.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -218,7 +218,7 @@ def test_artifacts_are_read_in_place_or_downloaded(tmp_path):
 
 def test_every_column_is_documented():
     """docs/exports.md says name, type, unit and meaning, as the files themselves do."""
-    text = (Path(__file__).parents[2] / "docs" / "exports.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")
     groups = (RUN_COLUMNS, HISTORY_COLUMNS, SCORE_COLUMNS, MINED_COLUMNS, EMBEDDING_COLUMNS)
     for column in [column for columns in (*groups, LINK_COLUMNS) for column in columns]:
         line = f"| {column.name} | {column.type} | {column.unit} | {column.meaning}"
