@@ -20,16 +20,15 @@ from rich.console import Console
 
 from osr_core.stage import Stage
 from sweeps.home import Home
+from sweeps.launch.code_version import code_version
 from sweeps.launch.launch import Conduct, Launch, run_sweep, tracker_of
 from sweeps.launch.progress import SweepProgress
 from sweeps.planning.plan import Plan, make_plan
-from sweeps.planning.record import code_version, is_complete
 from sweeps.planning.spec import SweepSpec, parse_spec
-from sweeps.store.fence import Fence
-from sweeps.store.lease import Lease
+from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import HELD
+from sweeps.tracking.tags import HELD
 
 FEW, MANY, TUNE_TRIALS = 500, 4000, 20
 PLANNED, FINISHED = 100_000, 10_000
@@ -62,7 +61,7 @@ def through_us(count: int, folder: Path) -> float:
     home, plan = Home(folder / str(count)), idle_plan(count)
     store, quiet = Store(home.store), Console(quiet=True)
     start = time.perf_counter()
-    with Lease(store, plan.spec.name, take_over=False) as lease:
+    with Lease(store.leases, plan.spec.name, take_over=False) as lease:
         fence = Fence(plan.spec.name, lease.number)
         launch = Launch(plan, store, home, None, quiet, fence, None)
         tracking = BackgroundTracking(partial(tracker_of, launch, "bench", None))
@@ -118,7 +117,7 @@ def planning() -> dict[str, float]:
 
 def empty_launch(folder: Path) -> dict[str, float]:
     """Seconds of a launch over a store where everything is done and tracked."""
-    from sweeps.launch.launch import plan_with_data
+    from sweeps.planning.data import plan_with_data
     from sweeps.tracking.tracker import make_tracker
 
     spec, home = spec_of("done", FINISHED), Home(folder / "done")
@@ -130,7 +129,7 @@ def empty_launch(folder: Path) -> dict[str, float]:
     start = time.perf_counter()
     launch = run_sweep(spec, home, None, Console(quiet=True))
     seconds = time.perf_counter() - start
-    if launch.started or not is_complete(plan, store):
+    if launch.started or not store.is_complete(plan.trial_ids, plan.stages):
         raise RuntimeError("the launch was not empty")
     return {"stages": len(plan.stages), "launch_s": round(seconds, 2)}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.home import prepare_environment
+from sweeps.environment import prepare_environment
 
 prepare_environment()
 # A shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C.

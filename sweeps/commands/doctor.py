@@ -9,13 +9,25 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from osr_core.data import READERS
+import typer
+
 from osr_core.errors import OsrError
+from sweeps.commands.listing import show
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 from sweeps.home import Home
-from sweeps.planning.record import code_version
-from sweeps.store.store import Store
+from sweeps.launch.code_version import code_version
 
 LOW_DISK_GB = 2
+
+
+def doctor(
+    home: HomeOption = DEFAULT_HOME, data_root: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Check that everything a sweep needs is in place."""
+    findings = [vars(finding) for finding in examine(at(home), data_root)]
+    show(findings, as_json)
+    if any(finding["state"] == "fault" for finding in findings):
+        raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,9 @@ class Finding:
 
 def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
     """Look at everything, one finding each."""
+    from osr_core.data import READERS  # these take a second, and every command imports this file
+    from sweeps.store.store import Store
+
     yield Finding("osr-sweeps", "ok", f"{version('osr-sweeps')}, code {code_version()}")
     yield Finding(
         "python", "ok" if sys.version_info >= (3, 11) else "fault", sys.version.split()[0]

@@ -55,8 +55,8 @@ def status(
         row = {"sweep": name, "trials_done": len(done.intersection(trials)), "trials": len(trials)}
         row |= {"stages_done": len(done), "stages": len(labels)}
         open_ids = [stage_id for stage_id in labels if stage_id not in done]
-        begun += labelled(name, labels, store.progress(open_ids))
-        failed = labelled(name, labels, store.failures(open_ids))
+        begun += labelled(name, labels, store.attempts.progress(open_ids))
+        failed = labelled(name, labels, store.attempts.failures(open_ids))
         failures += failed
         sweeps.append({**row, "failed": len(failed)})
         if driver := driver_of(store, name):
@@ -87,13 +87,13 @@ def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any]) ->
 
 def driver_of(store: "Store", sweep: str) -> str | None:
     """Who runs a sweep, for people; None: nobody. Does not wait for another machine's heartbeat."""
-    from sweeps.store.lease import held, is_of_this_machine, lives
+    from sweeps.store.leases import held, is_of_this_machine, lives
 
     number, holder = store.leases.latest(sweep)
     if holder is None or holder["released"]:
         return None
     if is_of_this_machine(holder):
-        return held(sweep, holder) if lives(store, sweep, number, holder) else None
+        return held(sweep, holder) if lives(store.leases, sweep, number, holder) else None
     return f"{held(sweep, holder)}, unless that machine has died"
 
 
@@ -103,15 +103,14 @@ def sync(
 ) -> None:
     """Bring MLflow up to date with the store; fills an empty server, doubles nothing."""
     from sweeps.planning.record import plan_of
-    from sweeps.store.fence import Fence
-    from sweeps.store.lease import Lease
+    from sweeps.store.leases import Fence, Lease
     from sweeps.tracking.tracker import synchronise
 
     place = at(home)
     store = open_store(place)
     record = sweep_record(store, sweep)
     plan = plan_of(record)
-    with Lease(store, sweep, take_over=False) as lease:
+    with Lease(store.leases, sweep, take_over=False) as lease:
         fence = Fence(sweep, lease.number)
         count = synchronise(plan, store, place, record["commit"], draw_pictures, fence)
     typer.echo(f"{count} of {len(plan.stages)} stages are in {place.tracking_uri}")
@@ -130,8 +129,8 @@ def gc(
 ) -> None:
     """Delete all results but those that the named sweeps need, after showing what goes."""
     from sweeps.store.cleaning import check_idle
-    from sweeps.store.lease import Lease
-    from sweeps.store.store import stage_of
+    from sweeps.store.layout import stage_of
+    from sweeps.store.leases import Lease
 
     store = open_store(at(home))
     check_idle(store)
@@ -146,7 +145,7 @@ def gc(
     if shown and (yes or typer.confirm("Delete them?")):
         with ExitStack() as leases:  # no sweep of the store begins meanwhile
             for name in store.leases.sweeps():
-                leases.enter_context(Lease(store, name, take_over=False))
+                leases.enter_context(Lease(store.leases, name, take_over=False))
             store.delete(shown.keys() & unneeded_by(store, keep).keys())
         typer.echo("deleted")
 

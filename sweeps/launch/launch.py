@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from osr_core.data import BENCHMARKS
-from osr_core.data.tasks import fingerprints
 from osr_core.errors import OsrError
 from osr_core.identity import digest
 from osr_core.stage import Stage
 from sweeps.home import Home
+from sweeps.launch.code_version import code_version
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.reaper import Reaper
 from sweeps.launch.shutdown import Shutdown
-from sweeps.planning.plan import Plan, PlannedTrial, make_plan, remaining
-from sweeps.planning.record import claim_name, code_version, is_complete, plan_record
+from sweeps.planning.data import check_data, plan_with_data
+from sweeps.planning.plan import Plan, PlannedTrial, remaining
+from sweeps.planning.record import plan_record
 from sweeps.planning.spec import SweepSpec
-from sweeps.running import retries
-from sweeps.running.worker import Outcome, Workplace
-from sweeps.store.fence import Fence
-from sweeps.store.lease import Lease
-from sweeps.store.notes import StoreError
+from sweeps.running.outcome import Cause, Outcome
+from sweeps.running.worker import Workplace
+from sweeps.store.files import StoreError
+from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
+from sweeps.store.sweep_names import claim_name
 from sweeps.tracking.background import BackgroundTracking
 from sweeps.tracking.completeness import plan_held
 
@@ -74,7 +74,7 @@ class Launch:
     def missing(self) -> list[tuple[PlannedTrial, str]]:
         """Planned trials without a result, each with the failed stages to blame."""
         done = self.store.committed(self.plan.stages)
-        failures = self.store.failures(self.plan.stages.keys() - done)
+        failures = self.store.attempts.failures(self.plan.stages.keys() - done)
         missing = []
         for trial in self.plan.trials:
             if trial.id in done:
@@ -86,23 +86,6 @@ class Launch:
             ]
             missing.append((trial, "; ".join(reasons) or NOT_RUN))
         return missing
-
-
-def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
-    """The plan of a spec for the data under a root; DataError names every file that is missing."""
-    found: dict[str, str] = {}
-    for name in spec.datasets:
-        found |= fingerprints(data_root, BENCHMARKS[name])
-    return make_plan(spec, found)
-
-
-def check_data(spec: SweepSpec, data_root: Path | None) -> None:
-    """Decode every data set of a spec once, so that a broken file is found before any work."""
-    for name in spec.datasets:
-        pair = BENCHMARKS[name]
-        pair.known.at(data_root, "train", pair.known.image_size)
-        for reader in {pair.known, pair.unknown}:
-            reader.at(data_root, "test", pair.known.image_size)
 
 
 def run_sweep(
@@ -124,12 +107,12 @@ def run_sweep(
         check_answers(address)
     store = Store(home.store)
     commit = code_version()
-    with Lease(store, spec.name, take_over=take_over) as lease:
+    with Lease(store.leases, spec.name, take_over=take_over) as lease:
         fence = Fence(spec.name, lease.number)
         launch = Launch(plan, store, home, data_root, console, fence, address)
         record = plan_record(plan, commit)
         claim_name(store, record, replace)
-        if is_complete(plan, store) and plan_held(home, spec.name) == digest(record):
+        if is_complete(launch) and plan_held(home, spec.name) == digest(record):
             launch.up_to_date = True
             return launch
         make_tracker = partial(tracker_of, launch, commit, pictures)
@@ -162,7 +145,12 @@ def status_of(launch: Launch) -> str:
     """MLflow's word for how a sweep ended."""
     if launch.stopped:
         return "KILLED"
-    return "FINISHED" if is_complete(launch.plan, launch.store) else "FAILED"
+    return "FINISHED" if is_complete(launch) else "FAILED"
+
+
+def is_complete(launch: Launch) -> bool:
+    """Whether every trial has its result, and nothing that was damaged is still to be made."""
+    return launch.store.is_complete(launch.plan.trial_ids, launch.plan.stages)
 
 
 def run_stages(launch: Launch, todo: list[Stage], tracking: BackgroundTracking) -> None:
@@ -242,7 +230,7 @@ class Conduct:
         store = self.launch.store
         store.leases.check(self.launch.fence)
         self.launch.retried += 1
-        store.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
+        store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
 
     def ended(self, outcome: Outcome, skipped: list[str]) -> None:
@@ -252,13 +240,13 @@ class Conduct:
             LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
         store = self.launch.store
-        if outcome.cause in (retries.TAKEN_OVER, retries.UNFIT):
+        if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
             self.hand_out_no_more()
             raise LaunchError(str(outcome.reason))
-        if outcome.cause not in (None, retries.INTERRUPTED):
+        if outcome.cause not in (None, Cause.INTERRUPTED):
             store.leases.check(self.launch.fence)
             reason = outcome.reason or outcome.cause
-            store.save_failure(outcome.stage_id, reason, outcome.traceback or "")
+            store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
         self.progress.finished(outcome, skipped)
         self.tracking.add(self.launch.plan.stages[outcome.stage_id])
 

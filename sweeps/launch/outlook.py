@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osr_core.data import BENCHMARKS
 from osr_core.errors import DataError
 from osr_core.stage import Stage
 from sweeps.home import Home
-from sweeps.launch.launch import plan_with_data
+from sweeps.planning.data import placeholders, plan_with_data
 from sweeps.planning.plan import Plan, make_plan, remaining
-from sweeps.planning.record import name_taken
 from sweeps.planning.spec import SweepSpec
 from sweeps.store.store import Store
+from sweeps.store.sweep_names import name_taken
 
 MEANINGS = {
     "trials": "results in the table's cells",
@@ -67,10 +66,3 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
     todo = remaining(plan, done, store.to_make_again(plan.stages))
     taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})
     return Outlook(plan, done, todo, name_taken=taken)
-
-
-def placeholders(datasets: list[str]) -> dict[str, str]:
-    """Fingerprints that stand for data which is not here, to count a plan without it."""
-    made_of = [BENCHMARKS[name] for name in datasets]
-    readers = {reader.name for b in made_of for reader in (b.known, b.unknown)}
-    return {f"{name}/{subset}": "missing" for name in readers for subset in ("train", "test")}

@@ -13,8 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from osr_core.stage import Stage
 from sweeps.planning.frontier import effort
 from sweeps.planning.plan import Plan
-from sweeps.running import retries
-from sweeps.running.worker import Outcome
+from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 
 
 @dataclass
@@ -109,12 +108,12 @@ class SweepProgress:
         stage = self.todo[outcome.stage_id]
         self.running.discard(stage.id)
         self.done += outcome.cause is None
-        self.failed += outcome.cause not in (None, *retries.OF_LAUNCH)
+        self.failed += outcome.cause not in (None, *OF_LAUNCH)
         self.pace.ended(stage, outcome.wall_s)
         for stage_id in skipped:
             self.pace.skipped(self.todo[stage_id])
         label = self.plan.describe(stage)
-        if outcome.cause == retries.INTERRUPTED:
+        if outcome.cause == Cause.INTERRUPTED:
             self.console.print(f"stopped {label}", markup=False)
         elif outcome.cause is not None:
             self.console.print(f"[red]failed[/] {label}: ", end="")

@@ -5,23 +5,17 @@ Pure and sorted: the same spec and data give the same plan, byte for byte, on ev
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from osr_core.backbones import BackboneConfig, resolve_backbone
-from osr_core.config import as_dict, build
-from osr_core.data import benchmark
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS
-from osr_core.methods.base import Method, MethodConfig
-from osr_core.recipes import Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
-from sweeps.planning.spec import MethodSettings, SweepSpec
-
-EVERY_BACKBONE = {each.name for each in fields(BackboneConfig)}  # settings that all have
+from sweeps.planning.settings import Resolved, resolve
+from sweeps.planning.spec import SweepSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +50,11 @@ class Plan:
     fingerprints: Mapping[str, str]
     trials: tuple[PlannedTrial, ...]
     stages: Mapping[str, Stage] = field(default_factory=dict)  # by id, inputs before users
+
+    @cached_property
+    def trial_ids(self) -> tuple[str, ...]:
+        """The trials' ids, in order."""
+        return tuple(trial.id for trial in self.trials)
 
     @cached_property
     def trials_of(self) -> dict[str, list[PlannedTrial]]:
@@ -172,45 +171,6 @@ def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator
                     yield plan_trial(entry, split, seed, fingerprints)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """One grid point of one method on one dataset, every setting filled in."""
-
-    method: type[Method]
-    config: MethodConfig
-    backbone: Mapping[str, Any]
-    training: Training
-    hyperparameters: Mapping[str, Any]  # the config's, plus the overrides given for this method
-
-    @cached_property
-    def schedule(self) -> dict[str, Any]:
-        """The training as plain JSON."""
-        return as_dict(self.training)
-
-
-def resolve(spec: SweepSpec, dataset: str, name: str, settings: MethodSettings) -> Resolved:
-    """Lay the recipe's settings, the sweep's and the method's own over each other."""
-    method = METHODS[name]
-    made_for = benchmark(dataset)
-    recipe = common(made_for) if spec.recipe == "common" else method.published(made_for)
-    config = build(method.Config, settings.hyperparameters)
-    overrides = {f"training.{key}": value for key, value in settings.training.items()}
-    overrides |= {f"backbone.{key}": value for key, value in settings.backbone.items()}
-    return Resolved(
-        method=method,
-        config=config,
-        backbone=resolve_backbone(
-            lay_backbones(recipe.backbone, spec.backbone, settings.backbone),
-            image_size=made_for.known.image_size,
-            channels=made_for.known.channels,
-        ),
-        training=build(
-            Training, override(as_dict(recipe.training), spec.training, settings.training)
-        ),
-        hyperparameters={**as_dict(config), **overrides},
-    )
-
-
 def plan_trial(
     entry: Resolved, split: ClassSplit, seed: int, fingerprints: Mapping[str, str]
 ) -> PlannedTrial:
@@ -253,29 +213,6 @@ def check_keep(stage: Stage) -> None:
             f"{name}: keep '{training['keep']}' is measured on held-out images, and validation "
             "is 0. Give training.validation a fraction such as 0.1, or keep the last weights."
         )
-
-
-def lay_backbones(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Backbone settings, later ones over earlier ones.
-
-    A layer that names another network than those before it keeps of theirs only what every network
-    has (the image's size and channels): a head or a width means something else there, or nothing.
-    """
-    laid: dict[str, Any] = {}
-    for layer in layers:
-        if layer.get("name", laid.get("name")) != laid.get("name"):
-            laid = {key: value for key, value in laid.items() if key in EVERY_BACKBONE}
-        laid = {**laid, **layer}
-    return laid
-
-
-def override(values: dict[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with later mappings laid over it; nested mappings are merged, not replaced."""
-    for change in changes:
-        for key, value in change.items():
-            nested = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
-            values = {**values, key: override(values[key], value) if nested else value}
-    return values
 
 
 def remaining(plan: Plan, done: Iterable[str], again: Iterable[str] = ()) -> list[Stage]:

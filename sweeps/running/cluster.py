@@ -11,19 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sweeps.home import prepare_environment
+import ray
+from ray import tune
 
-prepare_environment()
-
-import ray  # noqa: E402  (reads its environment at import)
-from ray import tune  # noqa: E402
-
-from osr_core.errors import ConfigError, OsrError  # noqa: E402
-from osr_core.stage import Stage  # noqa: E402
-from sweeps.planning.spec import Resources  # noqa: E402
-from sweeps.running.searcher import Deaths, Ended, Nodes, Retried, StageSearcher, Started  # noqa: E402
-from sweeps.running.trainable import StageTrainable  # noqa: E402
-from sweeps.running.worker import Identities, Workplace  # noqa: E402
+from osr_core.errors import ConfigError, OsrError
+from osr_core.stage import Stage
+from sweeps.planning.spec import Resources
+from sweeps.running.deaths import Nodes
+from sweeps.running.searcher import Deaths, Ended, Retried, StageSearcher, Started
+from sweeps.running.trainable import StageTrainable
+from sweeps.running.worker import Identities, Workplace
 
 ANSWER_S = 5.0
 

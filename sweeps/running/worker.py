@@ -15,24 +15,13 @@ import torch
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, run_stage
-from sweeps.running import retries
 from sweeps.running.machine import sampled
-from sweeps.store.fence import ElsewhereError, Fence, FencedError
-from sweeps.store.notes import StoreError
+from sweeps.running.outcome import Cause, Outcome
+from sweeps.store.files import StoreError
+from sweeps.store.leases import ElsewhereError, Fence, FencedError
 from sweeps.store.store import DamagedError, Store
 
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How an attempt at a stage ended."""
-
-    stage_id: str
-    wall_s: float
-    cause: str | None = None  # one of `retries`' causes; None where the stage is committed
-    reason: str | None = None
-    traceback: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +40,7 @@ class Workplace:
 class Stopped(Exception):  # noqa: N818  (not an error: the state is saved)
     """The attempt ends early, with its state saved; `cause` says who asked."""
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: Cause) -> None:
         self.cause = cause
         super().__init__(cause)
 
@@ -83,7 +72,7 @@ class StoreCheckpoint:
 
     def load(self) -> bytes | None:
         """The last state saved, if any."""
-        return self.store.load_checkpoint(self.stage_id)
+        return self.store.attempts.load_checkpoint(self.stage_id)
 
     def due(self) -> bool:
         """Whether it is time to save."""
@@ -93,24 +82,24 @@ class StoreCheckpoint:
     def save(self, content: bytes) -> None:
         """Replace the state; Stopped if that was the last thing to do."""
         self.store.leases.check(self.place.fence)
-        self.store.save_checkpoint(self.stage_id, content)
+        self.store.attempts.save_checkpoint(self.stage_id, content)
         self.saved_at = time.monotonic()
         self.stop_if_asked()
 
     def stop_if_asked(self) -> None:
         """End the attempt, with nothing left to save, if someone has asked for it."""
         cause = self._stop()
-        if cause == retries.PREEMPTED:
+        if cause == Cause.PREEMPTED:
             Terminations.received = False
         if cause is not None:
             raise Stopped(cause)
 
-    def _stop(self) -> str | None:
+    def _stop(self) -> Cause | None:
         if Terminations.received:
-            return retries.PREEMPTED
+            return Cause.PREEMPTED
         fence = self.place.fence
         if fence is not None and self.store.leases.asked_to_stop(fence):
-            return retries.INTERRUPTED
+            return Cause.INTERRUPTED
         return None
 
 
@@ -118,7 +107,7 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
     """Run a stage and commit it. What the stage raises is told, not passed on."""
     started_at = time.monotonic()
 
-    def outcome(cause: str, error: BaseException | None = None) -> Outcome:
+    def outcome(cause: Cause, error: BaseException | None = None) -> Outcome:
         known = isinstance(error, OsrError)
         reason = str(error) if known else f"{type(error).__name__}: {error}" if error else cause
         return Outcome(
@@ -137,19 +126,19 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
     except Stopped as stopped:
         return outcome(stopped.cause)
     except FencedError as error:
-        return outcome(retries.TAKEN_OVER, error)
+        return outcome(Cause.TAKEN_OVER, error)
     except (ElsewhereError, VersionError) as error:
-        return outcome(retries.UNFIT, error)
+        return outcome(Cause.UNFIT, error)
     except StoreError as error:
-        return outcome(retries.ERROR, error)
+        return outcome(Cause.ERROR, error)
     except OsrError as error:
-        return outcome(retries.REFUSED, error)
+        return outcome(Cause.REFUSED, error)
     except Exception as error:  # a stage may fail in any way; the others go on
         if is_out_of_memory(error):
-            return outcome(retries.OUT_OF_MEMORY, error)
+            return outcome(Cause.OUT_OF_MEMORY, error)
         if isinstance(error, torch.AcceleratorError):
             raise  # CUDA is broken for this whole process: it must not get another stage
-        return outcome(retries.ERROR, error)
+        return outcome(Cause.ERROR, error)
     return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
 
 
@@ -184,7 +173,7 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
         data_root=None if place.data_root is None else Path(place.data_root),
         device=torch.device("cuda" if place.use_gpu and torch.cuda.is_available() else "cpu"),
         checkpoint=checkpoint,
-        report=lambda epoch, row: store.save_progress(stage_id, epoch, num_epochs),
+        report=lambda epoch, row: store.attempts.save_progress(stage_id, epoch, num_epochs),
     )
     with sampled() as samples:
         result = run_stage(identity["kind"], identity["config"], context)

@@ -4,8 +4,9 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 
-from sweeps.store.lease import LeaseHeldError, held, lives
-from sweeps.store.store import Store, stage_of
+from sweeps.store.layout import stage_of
+from sweeps.store.leases import LeaseHeldError, held, lives
+from sweeps.store.store import Store
 
 DAY_S = 24 * 3600.0
 # How deep in its folder lies what stands for one stage.
@@ -21,7 +22,7 @@ def check_idle(store: Store) -> None:
     """
     for sweep in store.leases.sweeps():
         number, holder = store.leases.latest(sweep)
-        if holder is not None and lives(store, sweep, number, holder):
+        if holder is not None and lives(store.leases, sweep, number, holder):
             raise LeaseHeldError(
                 f"{held(sweep, holder)}, and may be using what would be deleted. Wait for it or "
                 "stop it, then try again."

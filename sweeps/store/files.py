@@ -1,20 +1,32 @@
-"""The store's files: whole or not there, on any file system that pyarrow knows."""
+"""The store's files: whole or not there, in a folder or (see `bucket`) in a bucket.
+
+Whatever a disk or a server raises leaves as a FileError that says what to do.
+"""
 
 import contextlib
+import hashlib
+import json
 import os
-import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow.fs as pafs
 
-SETTLE_S = 1.0  # longer than an upload of a marker or a lease takes
-MANY = 20  # a listing tells of a thousand files at once, and of files that nobody asked for
+from osr_core.errors import OsrError
+
 TEMPORARY = ".tmp"  # how names of files end that are not put in place yet
+
+
+class StoreError(OsrError):
+    """The store cannot be used, or a stage's result is not in it."""
+
+
+class FileError(StoreError):
+    """A file of the store cannot be read or written; its cause is the system's own error."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,10 @@ class File:
 class Files(ABC):
     """Reads and writes by name below a root; every method may be called by many processes at once.
 
-    No reader sees half of a file.
+    No reader sees half of a file. A note is a small file that holds JSON.
+
+    Raises:
+        FileError: no room, no permission, or nobody answers.
     """
 
     create_is_exact: ClassVar[bool]  # of two that make a file at the same time one hears False
@@ -43,59 +58,112 @@ class Files(ABC):
         self._fs, self.root = fs, root
 
     @abstractmethod
-    def write(self, name: str, content: bytes) -> None:
-        """Make a file, or replace it.
-
-        Raises:
-            OSError: no room, no permission.
-        """
+    def _write(self, name: str, content: bytes) -> None:
+        """Make a file, or replace it; OSError otherwise."""
 
     @abstractmethod
-    def create(self, name: str, content: bytes) -> bool:
-        """Make a file; False if there is one.
-
-        Raises:
-            OSError: no room, no permission.
-        """
+    def _create(self, name: str, content: bytes) -> bool:
+        """Make a file; False if there is one; OSError otherwise."""
 
     @abstractmethod
-    def move(self, name: str, target: str) -> None:
-        """Give a folder another name, unless somebody else just did."""
+    def _move(self, name: str, target: str) -> None:
+        """Give a folder another name; OSError otherwise."""
 
     def path(self, name: str) -> str:
         """Where a name lies, for people."""
         return f"{self.root}/{name}"
 
+    # -- files -----------------------------------------------------------------------------------
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make a file, or replace it."""
+        with self._explained(name, "written"):
+            self._write(name, content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Make a file; False if there is one."""
+        with self._explained(name, "written"):
+            return self._create(name, content)
+
+    def move(self, name: str, target: str) -> None:
+        """Give a folder another name, unless somebody else just did."""
+        with self._explained(name, "moved"):
+            self._move(name, target)
+
     def read(self, name: str) -> bytes | None:
         """The content; None if there is no such file."""
-        try:
-            with self._fs.open_input_stream(self.path(name)) as stream:
-                return bytes(stream.read())
-        except FileNotFoundError:
-            return None
+        with self._explained(name, "read"):
+            try:
+                with self._fs.open_input_stream(self.path(name)) as stream:
+                    return bytes(stream.read())
+            except FileNotFoundError:
+                return None
 
     def delete(self, name: str) -> None:
         """Remove a file or a folder with all that is in it, if there is one."""
-        try:
+        gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with self._explained(name, "deleted"), gone:
             if self._fs.get_file_info(self.path(name)).type == pafs.FileType.Directory:
                 self._fs.delete_dir(self.path(name))
             else:
                 self._fs.delete_file(self.path(name))
-        except (FileNotFoundError, NotADirectoryError):
-            return
 
     def sizes(self, names: list[str]) -> dict[str, int]:
         """Bytes of those files that are there."""
-        infos = self._fs.get_file_info([self.path(name) for name in names]) if names else []
+        if not names:
+            return {}
+        with self._explained(names[0], "found"):
+            infos = self._fs.get_file_info([self.path(name) for name in names])
         return {name: info.size for name, info in zip(names, infos, strict=True) if info.is_file}
+
+    def there(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return bool(self.sizes([name]))
 
     def below(self, folder: str) -> Iterator[File]:
         """Every file in a folder and the folders in it; none if it is not there."""
         selector = pafs.FileSelector(self.path(folder), allow_not_found=True, recursive=True)
-        for info in self._fs.get_file_info(selector):
+        with self._explained(folder, "listed"):
+            infos = self._fs.get_file_info(selector)
+        for info in infos:
             if info.is_file:
                 name = info.path.removeprefix(f"{self.root}/")
                 yield File(name, info.size or 0, (info.mtime_ns or 0) / 1e9)
+
+    # -- notes -----------------------------------------------------------------------------------
+
+    def save(self, name: str, note: Any) -> None:
+        """Make a note, or replace it."""
+        self.write(name, json.dumps(note).encode())
+
+    def load(self, name: str) -> Any:
+        """What a note says; None if it is not there.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        content = self.read(name)
+        try:
+            return None if content is None else json.loads(content)
+        except ValueError as error:
+            raise StoreError(
+                f"{self.path(name)} is damaged: {error}. It holds no result: delete it, "
+                "then run the sweep again."
+            ) from error
+
+    def names(self, folder: str, suffix: str) -> list[str]:
+        """The files in a folder whose names end so."""
+        return [file.name for file in self.below(folder) if file.name.endswith(suffix)]
+
+    @contextlib.contextmanager
+    def _explained(self, name: str, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FileError(
+                f"{self.path(name)} cannot be {verb}: {error}. Make room or give "
+                "permission, then run the sweep again; nothing that is committed is lost."
+            ) from error
 
 
 class LocalFiles(Files):
@@ -106,11 +174,11 @@ class LocalFiles(Files):
     def __init__(self, folder: Path) -> None:
         super().__init__(pafs.LocalFileSystem(), str(folder.resolve()))
 
-    def write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes) -> None:
         """By a rename."""
         write_atomically(Path(self.path(name)), content)
 
-    def create(self, name: str, content: bytes) -> bool:
+    def _create(self, name: str, content: bytes) -> bool:
         """By a link, which unlike a rename fails where the name is taken."""
         path = Path(self.path(name))
         whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
@@ -124,62 +192,16 @@ class LocalFiles(Files):
             whole.unlink()
         return True
 
-    def move(self, name: str, target: str) -> None:
+    def _move(self, name: str, target: str) -> None:
         """By a rename."""
         self._fs.create_dir(self.path(target.rpartition("/")[0]))
         with contextlib.suppress(FileNotFoundError):
             self._fs.move(self.path(name), self.path(target))
 
 
-class BucketFiles(Files):
-    """Objects are shown whole or not at all, and are read back once written.
-
-    There is no "make unless it is there" in all buckets alike: a file is made, and after a while
-    looked at again. Two that make one within that while both find the later one there.
-    """
-
-    create_is_exact = False
-
-    def write(self, name: str, content: bytes) -> None:
-        """By an upload, verified."""
-        self._upload(name, content)
-        if self.read(name) != content:
-            raise OSError("it reads otherwise than it was written")
-
-    def create(self, name: str, content: bytes) -> bool:
-        """By an upload that is still there, unreplaced, after SETTLE_S."""
-        if self.read(name) is not None:
-            return False
-        self._upload(name, content)
-        time.sleep(SETTLE_S)
-        return self.read(name) == content
-
-    def _upload(self, name: str, content: bytes) -> None:
-        with self._fs.open_output_stream(self.path(name)) as stream:
-            stream.write(content)
-
-    def sizes(self, names: list[str]) -> dict[str, int]:
-        """Of many names by listing their folder, since each name by itself is a request."""
-        if len(names) < MANY:
-            return super().sizes(names)
-        folder = os.path.commonpath(names)
-        there = {file.name: file.bytes for file in self.below(folder)}
-        return {name: there[name] for name in names if name in there}
-
-    def move(self, name: str, target: str) -> None:
-        """By copies."""
-        for file in list(self.below(name)):
-            copy = target + file.name.removeprefix(name)
-            with contextlib.suppress(FileNotFoundError):
-                self._fs.copy_file(self.path(file.name), self.path(copy))
-        self.delete(name)
-
-
-def files_at(uri: str | Path) -> Files:
-    """Those in a folder, given by its path, or in a bucket, given by a URI (s3://, gs://)."""
-    if "://" in str(uri):
-        return BucketFiles(*pafs.FileSystem.from_uri(str(uri)))
-    return LocalFiles(Path(uri))
+def checksum_of(content: bytes) -> str:
+    """32 hexadecimal digits that stand for a file's content."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

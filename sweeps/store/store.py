@@ -1,33 +1,19 @@
-"""The store: what stages leave, by stage id, on any file system that pyarrow knows.
-
-    FORMAT                         the version of this layout
-    stages/3f/3f9a.../NAME         artifacts; each carries its checksum in its name
-    stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there; it
-                                   holds the checksum of its other entries
-    work/3f9a....checkpoint        the state of an unfinished fit
-    work/3f9a....progress          how many epochs it has behind it, for people
-    retries/3f9a....json           attempts at a stage that came to nothing and were repeated
-    failures/3f9a....json          why a stage was given up
-    damaged/3f9a....-XXXX/         a result that did not match its checksum, kept for inspection
-    sweeps/NAME.json               the plan that a sweep's name stands for
-    leases/NAME/                   who ran the sweep (fence.py, lease.py)
+"""The store: what stages leave, by stage id, on any file system that pyarrow knows (see `layout`).
 
 The first marker stays; attempts that end at the same time cannot touch each other's artifacts.
 """
 
-import hashlib
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeps.store.attempts import Attempts
+from sweeps.store.bucket import files_at
 from sweeps.store.commit import Commit
-from sweeps.store.fence import Fence, Leases
-from sweeps.store.files import File, files_at
-from sweeps.store.notes import Notes, StoreError
-
-FORMAT = "osr-sweeps store 2"
+from sweeps.store.files import File, FileError, StoreError, checksum_of
+from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage_of
+from sweeps.store.leases import Fence, Leases
 
 
 class DamagedError(StoreError):
@@ -47,16 +33,16 @@ class Store:
         self.uri = str(uri)
         try:
             self._files = files_at(uri)
-            self._notes = Notes(self._files)
-            self.leases = Leases(self._notes)
+            self.leases = Leases(self._files)
+            self.attempts = Attempts(self._files)
             if of is not None:
                 self.leases.check_is_here(of)
             found = self._files.read("FORMAT")
             if found is None:
                 self._files.write("FORMAT", FORMAT.encode())
-        except OSError as error:
+        except (OSError, FileError) as error:
             raise StoreError(
-                f"store {self.uri} cannot be used: {error}. "
+                f"store {self.uri} cannot be used: {error.__cause__ or error}. "
                 "Choose a folder that you can write to with --home or OSR_HOME."
             ) from error
         if found is not None and found.decode() != FORMAT:
@@ -69,7 +55,7 @@ class Store:
 
     def committed(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that are done; an empty marker, as a power cut may leave, is none."""
-        markers = {_marker(stage_id): stage_id for stage_id in ids}
+        markers = {marker_of(stage_id): stage_id for stage_id in ids}
         sizes = self._files.sizes(list(markers))
         return {markers[name] for name, size in sizes.items() if size}
 
@@ -93,9 +79,9 @@ class Store:
         """
         if self.committed([stage_id]):
             return self.read_commit(stage_id)
-        sums = {name: _checksum(content) for name, content in artifacts.items()}
+        sums = {name: checksum_of(content) for name, content in artifacts.items()}
         for name, content in artifacts.items():
-            self._notes.write(_artifact(stage_id, name, sums[name]), content)
+            self._files.write(artifact_of(stage_id, name, sums[name]), content)
         commit = Commit(
             stage=identity,
             artifacts={
@@ -116,16 +102,16 @@ class Store:
 
     def _mark(self, stage_id: str, content: bytes) -> bool:
         """Leave the marker; False if another attempt was faster."""
-        marker = _marker(stage_id)
+        marker = marker_of(stage_id)
         if self._files.sizes([marker]).get(marker) == 0:
             self._files.delete(marker)  # a power cut left it empty
-        return self._notes.create(marker, content)
+        return self._files.create(marker, content)
 
     def _tidy(self, stage_id: str, commit: Commit) -> None:
         """Remove what a committed stage no longer needs, artifacts of other attempts included."""
-        kept = {_marker(stage_id)}
-        kept |= {_artifact(stage_id, name, a["blake2b"]) for name, a in commit.artifacts.items()}
-        others = self._files.below(_folder(stage_id)) if self._files.create_is_exact else ()
+        kept = {marker_of(stage_id)}
+        kept |= {artifact_of(stage_id, name, a["blake2b"]) for name, a in commit.artifacts.items()}
+        others = self._files.below(folder_of(stage_id)) if self._files.create_is_exact else ()
         for file in others:
             if file.name not in kept and not file.is_temporary:
                 self._files.delete(file.name)
@@ -139,13 +125,13 @@ class Store:
         Raises:
             StoreError: there is none. DamagedError: it cannot be read.
         """
-        content = self._files.read(_marker(stage_id))
+        content = self._files.read(marker_of(stage_id))
         if content is None:
             raise StoreError(f"stage {stage_id} is not in store {self.uri}; run its sweep first")
         try:
             return Commit.decode(content)
         except ValueError as error:
-            path = self._files.path(_marker(stage_id))
+            path = self._files.path(marker_of(stage_id))
             raise DamagedError(f"{path} is damaged: {error}") from error
 
     def read(self, stage_id: str, name: str) -> bytes:
@@ -157,9 +143,9 @@ class Store:
         expected = self.read_commit(stage_id).artifacts.get(name)
         if expected is None:
             raise StoreError(f"stage {stage_id} has no artifact {name}")
-        file = _artifact(stage_id, name, expected["blake2b"])
+        file = artifact_of(stage_id, name, expected["blake2b"])
         content = self._files.read(file)
-        if content is None or _checksum(content) != expected["blake2b"]:
+        if content is None or checksum_of(content) != expected["blake2b"]:
             raise DamagedError(
                 f"{self._files.path(file)} is missing or does not match its checksum"
             )
@@ -180,7 +166,7 @@ class Store:
         try:
             self.read_all(stage_id)
         except DamagedError:
-            self._files.move(_folder(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
+            self._files.move(folder_of(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
 
     def tidy(self, ids: Iterable[str]) -> None:
         """Remove checkpoints and failures of stages that are committed, which a kill in the instant
@@ -194,82 +180,31 @@ class Store:
             if stage_of(name) in done:
                 self._files.delete(name)
 
+    def is_complete(self, trial_ids: Iterable[str], stage_ids: Iterable[str]) -> bool:
+        """Whether every trial has its result, and nothing that was damaged is still to be made."""
+        trials = set(trial_ids)
+        return self.committed(trials) == trials and not self.to_make_again(stage_ids)
+
     def to_make_again(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that were set aside and are not done again yet."""
         aside = {stage_of(file.name) for file in self._files.below("damaged")}
         aside &= set(ids)
         return aside - self.committed(aside)
 
-    # -- attempts --------------------------------------------------------------------------------
-
-    def save_retry(self, stage_id: str, cause: str, reason: str) -> None:
-        """Remember an attempt that came to nothing and is repeated; only drivers call this."""
-        attempt = {"cause": cause, "reason": reason, "failed_at": time.time()}
-        self._notes.save(f"retries/{stage_id}.json", [*self.retries(stage_id), attempt])
-
-    def retries(self, stage_id: str) -> list[dict[str, Any]]:
-        """The attempts that came to nothing and were repeated, oldest first."""
-        return self._notes.load(f"retries/{stage_id}.json") or []
-
-    def save_failure(self, stage_id: str, reason: str, traceback: str) -> None:
-        """Remember why a stage was given up."""
-        failure = {"reason": reason, "traceback": traceback, "failed_at": time.time()}
-        self._notes.save(f"failures/{stage_id}.json", failure)
-
-    def failure(self, stage_id: str) -> dict[str, Any] | None:
-        """Why a stage was given up, if it was."""
-        found: dict[str, Any] | None = self._notes.load(f"failures/{stage_id}.json")
-        return found
-
-    def failures(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Those of `ids` that were given up, and why."""
-        return self._noted("failures", ".json", ids)
-
-    def load_checkpoint(self, stage_id: str) -> bytes | None:
-        """The state of an unfinished fit, if any; a damaged one is removed, and none."""
-        name = f"work/{stage_id}.checkpoint"
-        found = self._files.read(name)
-        if found is None:
-            return None
-        checksum, content = found[:32], found[32:]
-        if _checksum(content).encode() == checksum:
-            return content
-        self._files.delete(name)
-        return None
-
-    def save_checkpoint(self, stage_id: str, content: bytes) -> None:
-        """Replace the state of an unfinished fit; its checksum stands before it."""
-        self._notes.write(f"work/{stage_id}.checkpoint", _checksum(content).encode() + content)
-
-    def save_progress(self, stage_id: str, epochs_done: int, num_epochs: int) -> None:
-        """Tell how far a fit is."""
-        progress = {"epochs_done": epochs_done, "num_epochs": num_epochs}
-        self._notes.save(f"work/{stage_id}.progress", progress)
-
-    def progress(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
-        """Those of `ids` that were begun and are not committed, and how far they are."""
-        return self._noted("work", ".progress", ids)
-
-    def _noted(self, folder: str, suffix: str, ids: Iterable[str]) -> dict[str, Any]:
-        """By stage id, from one listing: few of many stages have a note."""
-        names = {stage_of(name): name for name in self._notes.names(folder, suffix)}
-        notes = {each: self._notes.load(names[each]) for each in ids if each in names}
-        return {stage_id: note for stage_id, note in notes.items() if note is not None}
-
     # -- sweeps ----------------------------------------------------------------------------------
 
     def save_sweep(self, name: str, record: Mapping[str, Any]) -> None:
         """Let a name stand for a plan."""
-        self._notes.save(f"sweeps/{name}.json", record)
+        self._files.save(f"sweeps/{name}.json", record)
 
     def sweep(self, name: str) -> dict[str, Any] | None:
         """The plan that a name stands for, if any."""
-        found: dict[str, Any] | None = self._notes.load(f"sweeps/{name}.json")
+        found: dict[str, Any] | None = self._files.load(f"sweeps/{name}.json")
         return found
 
     def sweeps(self) -> list[str]:
         """Names of all sweeps that were run."""
-        names = self._notes.names("sweeps", ".json")
+        names = self._files.names("sweeps", ".json")
         return sorted(name.removeprefix("sweeps/").removesuffix(".json") for name in names)
 
     # -- cleaning up -----------------------------------------------------------------------------
@@ -283,26 +218,3 @@ class Store:
         for name in names:
             self._files.delete(f"{name}/commit.json")
             self._files.delete(name)
-
-
-def stage_of(name: str) -> str:
-    """The id of the stage to which a file or folder belongs, be it a result or a note."""
-    parts = name.split("/")
-    return parts[2 if parts[0] == "stages" else 1].removeprefix(".")[:32]
-
-
-def _folder(stage_id: str) -> str:
-    return f"stages/{stage_id[:2]}/{stage_id}"
-
-
-def _marker(stage_id: str) -> str:
-    return f"{_folder(stage_id)}/commit.json"
-
-
-def _artifact(stage_id: str, name: str, checksum: str) -> str:
-    stem, dot, suffix = name.partition(".")
-    return f"{_folder(stage_id)}/{stem}-{checksum}{dot}{suffix}"
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

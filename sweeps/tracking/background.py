@@ -1,7 +1,6 @@
 """Tracking in a thread of its own: MLflow slow, broken or away never holds up a stage."""
 
 import logging
-import re
 import threading
 import time
 from collections import deque
@@ -9,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from osr_core.stage import Stage
-from sweeps.store.fence import FencedError
+from sweeps.store.leases import FencedError
+from sweeps.tracking.errors import reason_of
 
 if TYPE_CHECKING:
     from sweeps.tracking.tracker import Tracker
@@ -109,10 +109,3 @@ class BackgroundTracking:
     def _gave_up(self) -> bool:
         """Whether the end of the sweep has waited long enough for a server that takes nothing."""
         return self._closing.is_set() and time.monotonic() - self._well_at > PATIENCE_S
-
-
-def reason_of(error: Exception) -> str:
-    """One line; of the many that a network library says, the system's own."""
-    text = str(error).strip() or type(error).__name__
-    found = re.search(r"\[Errno \d+\] [\w ]+", text)
-    return found[0] if found else text.splitlines()[0]

@@ -10,8 +10,8 @@ import sqlite3
 from pathlib import Path
 
 from sweeps.home import Home
+from sweeps.tracking.tags import HELD
 
-HELD = "osr.plan"  # the tag; absent or empty while MLflow lacks something
 QUERY = """
 SELECT value FROM experiment_tags JOIN experiments USING (experiment_id)
 WHERE name = ? AND lifecycle_stage = 'active' AND key = ?

@@ -16,41 +16,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeps.home import Home, prepare_environment
+import mlflow
+import pyarrow as pa
+import pyarrow.parquet as pq
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
 
-prepare_environment()
-
-import mlflow  # noqa: E402  (reads its environment at import)
-import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-
-from osr_core.errors import OsrError  # noqa: E402
-from osr_core.identity import digest  # noqa: E402
-from osr_core.stage import Stage  # noqa: E402
-from sweeps.planning.plan import Plan  # noqa: E402
-from sweeps.planning.record import is_complete, plan_record  # noqa: E402
-from sweeps.running.machine import MACHINE  # noqa: E402
-from sweeps.store.commit import Commit  # noqa: E402
-from sweeps.store.fence import Fence  # noqa: E402
-from sweeps.store.store import DamagedError, Store  # noqa: E402
-from sweeps.tracking import descriptions  # noqa: E402
-from sweeps.tracking.background import reason_of  # noqa: E402
-from sweeps.tracking.completeness import HELD  # noqa: E402
-from sweeps.tracking.views import NOTE, experiment_tags  # noqa: E402
-
-
-class TrackingError(OsrError):
-    """MLflow cannot be reached or refuses what it is sent."""
-
+from osr_core.identity import digest
+from osr_core.stage import Stage
+from sweeps.home import Home
+from sweeps.planning.plan import Plan
+from sweeps.planning.record import plan_record
+from sweeps.running.machine import MACHINE
+from sweeps.store.commit import Commit
+from sweeps.store.leases import Fence
+from sweeps.store.store import DamagedError, Store
+from sweeps.tracking import descriptions
+from sweeps.tracking.errors import (
+    TrackingError,
+    reason_of,
+)
+from sweeps.tracking.tags import (
+    ARRIVED,
+    HELD,
+    NOTE,
+    PARENT,
+)
+from sweeps.tracking.views import experiment_tags
 
 log = logging.getLogger(__name__)
 Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
 """A trial's tags and metrics and its scores.parquet -> PNG by file name."""
 
-PARENT = "mlflow.parentRunId"
-ARRIVED = "arrived_at_s"  # when MLflow held all of a finished run; for `osr export --since`
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # asking again would not help
 METRICS_PER_CALL = 900  # MLflow takes 1,000 metrics, params and tags in one call
 
@@ -137,7 +134,7 @@ class Tracker:
                 self.store.set_aside(stage.id)  # the runner sees that it is missing, and makes it
                 return
             self.finished.add(stage.id)
-        elif (failure := self.store.failure(stage.id)) is not None:
+        elif (failure := self.store.attempts.failure(stage.id)) is not None:
             self._record_failure(stage, failure)
 
     def _record_failure(self, stage: Stage, failure: Mapping[str, Any]) -> None:
@@ -156,7 +153,7 @@ class Tracker:
         stages = self.plan.stages
         done = self.store.committed(stages)
         behind = done - self.finished
-        for stage_id, failure in self.store.failures(stages.keys() - done).items():
+        for stage_id, failure in self.store.attempts.failures(stages.keys() - done).items():
             if self.failed.get(stage_id) != milliseconds(failure["failed_at"]):
                 behind.add(stage_id)
         behind -= self.refused.keys()
@@ -172,7 +169,11 @@ class Tracker:
         found damaged on the way has failed after all.
         """
         self._look()  # a request that was given up may have come through since
-        is_held = is_complete(self.plan, self.store) and not self.unrecorded() and not self.refused
+        is_held = (
+            self.store.is_complete(self.plan.trial_ids, self.plan.stages)
+            and not self.unrecorded()
+            and not self.refused
+        )
         if status == "FINISHED" and not is_held:
             status = "FAILED"
         self.store.leases.check(self.fence)
@@ -245,7 +246,7 @@ class Tracker:
         """The run of a stage, made if need be, with its text."""
         self.store.leases.check(self.fence)
         news = {**descriptions.tags_of(self.plan, stage, code or self.commit), NOTE: note}
-        if attempts := self.store.retries(stage.id):
+        if attempts := self.store.attempts.retries(stage.id):
             news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
         if stage.id in self.finished or stage.id in self.failed:  # that run tells of the past
             self.client.delete_run(self.run_ids.pop(stage.id))
@@ -383,7 +384,7 @@ def synchronise(
     try:
         tracker = make_tracker(plan, store, home, commit, pictures, fence)
         tracker.record_all()
-        tracker.close("FINISHED" if is_complete(plan, store) else "FAILED")
+        tracker.close("FINISHED" if store.is_complete(plan.trial_ids, plan.stages) else "FAILED")
         if tracker.refused:
             raise MlflowException("; ".join(tracker.refused.values()))
     except (MlflowException, OSError) as error:

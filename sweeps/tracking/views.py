@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from osr_core.data.splits import ClassSplit
 from sweeps.planning.plan import Plan
+from sweeps.tracking.tags import NOTE, VIEW
 
-NOTE = "mlflow.note.content"
-VIEW = "mlflow.sharedViewState."
 METRICS = ("test/auroc", "test/accuracy", "test/oscr")  # the first one orders the list
 LONGEST_NOTE = 5000  # letters that every database takes in a tag of an experiment
 

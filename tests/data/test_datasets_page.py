@@ -13,7 +13,7 @@ from osr_core.data.fetch import downloads
 from osr_core.data.splits import protocols
 from osr_core.errors import DataError
 from sweeps.commands.app import app
-from sweeps.launch.launch import plan_with_data
+from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import load_spec
 from tests.plain import results
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from osr_core.tensors import from_bytes
-from sweeps.home import prepare_environment
+from sweeps.environment import prepare_environment
 from tests.faults.harness import Sweep, check_invariants, family, title, workers
 from tests.faults.test_tracking import MlflowServer
 
@@ -137,7 +137,7 @@ class Chaos:
                 if file.stat().st_mtime < since:
                     continue
                 epochs = int(file.read_text().split('"epochs_done": ')[1].split(",")[0])
-                saved = sweep.store.load_checkpoint(file.stem)
+                saved = sweep.store.attempts.load_checkpoint(file.stem)
                 if saved is not None:
                     epochs -= from_bytes(saved)[1]["progress"]["epoch"]
             except (OSError, IndexError):

@@ -211,7 +211,8 @@ def walls_of(history: list[dict[str, Any]]) -> list[float]:
 
 def saved_walls(sweep: Sweep) -> dict[str, list[float]]:
     """By stage id, the times of the epochs that its checkpoint holds."""
-    found = {file.stem: sweep.store.load_checkpoint(file.stem) for file in sweep.checkpoints}
+    attempts = sweep.store.attempts
+    found = {file.stem: attempts.load_checkpoint(file.stem) for file in sweep.checkpoints}
     return {
         stage_id: [row["wall_s"] for row in from_bytes(content)[1]["progress"]["history"]]
         for stage_id, content in found.items()

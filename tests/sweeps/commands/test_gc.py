@@ -12,15 +12,18 @@ from typer.testing import CliRunner
 
 from sweeps.commands.app import app
 from sweeps.store.cleaning import DAY_S, unneeded
-from sweeps.store.lease import Lease, LeaseHeldError
+from sweeps.store.leases import Lease, LeaseHeldError
 from sweeps.store.store import Store
 
 NEEDED, OTHER, YOUNG = "3f" + "0" * 30, "4a" + "1" * 30, "5b" + "2" * 30
-HOLD = (
-    "import sys, time\nfrom sweeps.store.lease import Lease\nfrom sweeps.store.store import Store\n"
-)
-HOLD += "with Lease(Store(sys.argv[1]), 'running', take_over=False): print('held', flush=True); "
-HOLD += "time.sleep(100)"
+HOLD = """
+import sys, time
+from sweeps.store.leases import Lease
+from sweeps.store.store import Store
+with Lease(Store(sys.argv[1]).leases, "running", take_over=False):
+    print("held", flush=True)
+    time.sleep(100)
+"""
 
 
 @pytest.fixture
@@ -147,7 +150,7 @@ def test_a_sweep_that_begins_at_the_question_is_safe(
     assert "new" in store.sweeps()
     assert store.committed([OTHER]) == {OTHER}
 
-    held = Lease(store, "running", take_over=False)
+    held = Lease(store.leases, "running", take_over=False)
     monkeypatch.setattr("typer.confirm", lambda *_: bool(held.__enter__()))
     refused = gc(store, "small")
     held.__exit__(None, None, None)

@@ -16,10 +16,9 @@ from sweeps.launch.progress import SweepProgress
 from sweeps.launch.shutdown import Shutdown
 from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import parse_spec
-from sweeps.running import retries
 from sweeps.running.cluster import ClusterError, check_answers, connect, explained
-from sweeps.running.worker import Outcome
-from sweeps.store.fence import Fence
+from sweeps.running.outcome import Cause, Outcome
+from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from tests.faults.harness import free_port
 from tests.sweeps.command import TINY, run_osr
@@ -54,13 +53,13 @@ def test_ctrl_c_on_a_full_disk_is_a_stop(conduct: Conduct, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     conduct.begin(searcher := Searcher())  # type: ignore[arg-type]
-    monkeypatch.setattr(conduct.launch.store._files, "write", full)
+    monkeypatch.setattr(conduct.launch.store._files, "_write", full)
     with Shutdown(conduct.stop):
         signal.raise_signal(signal.SIGINT)
     assert (searcher.stopped, conduct.launch.stopped) == (True, True)
 
 
-@pytest.mark.parametrize("cause", [retries.TAKEN_OVER, retries.UNFIT])
+@pytest.mark.parametrize("cause", [Cause.TAKEN_OVER, Cause.UNFIT])
 def test_one_that_cannot_go_on_says_why_and_hands_out_no_more(
     conduct: Conduct, monkeypatch: pytest.MonkeyPatch, cause: str
 ):
@@ -72,7 +71,7 @@ def test_one_that_cannot_go_on_says_why_and_hands_out_no_more(
     outcome = Outcome(stage_id=stage_id, wall_s=1.0, cause=cause, reason="by process 2")
     with pytest.raises(LaunchError, match="by process 2"):
         conduct.ended(outcome, [])
-    assert conduct.launch.store.failures([stage_id]) == {}
+    assert conduct.launch.store.attempts.failures([stage_id]) == {}
     assert (searcher.stopped, said) == (True, [])
 
 

@@ -9,8 +9,7 @@ from osr_core.stage import Stage
 from sweeps.launch.progress import Pace, SweepProgress
 from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import parse_spec
-from sweeps.running import retries
-from sweeps.running.worker import Outcome
+from sweeps.running.outcome import Cause, Outcome
 
 SPEC = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"mls": {}, "cac": {}}}
 
@@ -53,7 +52,7 @@ def test_counts_tell_done_from_failed_stopped_and_repeated():
     todo = list(plan.stages.values())
     text = io.StringIO()
     with SweepProgress(plan, todo[1:], Console(file=text)) as progress:
-        causes = [None, retries.ERROR, retries.INTERRUPTED]
+        causes = [None, Cause.ERROR, Cause.INTERRUPTED]
         for stage, cause in zip(todo[1:], causes, strict=False):
             progress.started(stage)
             outcome = Outcome(stage_id=stage.id, wall_s=1.0, cause=cause, reason=cause and "why")

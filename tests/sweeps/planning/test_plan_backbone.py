@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from osr_core.errors import ConfigError
-from sweeps.planning.plan import PlannedTrial, lay_backbones, make_plan
+from sweeps.planning.plan import PlannedTrial, make_plan
+from sweeps.planning.settings import lay_backbones
 from sweeps.planning.spec import parse_spec
 
 PRINTS = {"digits/train": "a", "digits/test": "b"}

@@ -12,10 +12,12 @@ from osr_core.errors import DataError
 from osr_core.stage import Stage
 from sweeps.running import retries, worker
 from sweeps.running.cluster import occupied
+from sweeps.running.deaths import DOUBT_S, Doubts, Nodes
+from sweeps.running.outcome import Cause
 from sweeps.running.retries import RETRIES
-from sweeps.running.searcher import DOUBT_S, Doubts, Nodes, StageSearcher
-from sweeps.store.fence import Fence
-from sweeps.store.notes import StoreError
+from sweeps.running.searcher import StageSearcher
+from sweeps.store.files import StoreError
+from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 
 STAGE = Stage(kind="noop", config={"method": {"name": "noop"}, "task": {}})
@@ -85,7 +87,7 @@ def test_out_of_memory_is_retried_once_with_a_gpu_of_its_own(
     assert [config["alone"] for config in sweep.configs] == [False, True, False]
     assert sweep.store.committed([STAGE.id, USER.id]) == {STAGE.id, USER.id}
     (outcome,) = sweep.retried
-    assert (outcome.cause, "2.00 GiB" in str(outcome.reason)) == (retries.OUT_OF_MEMORY, True)
+    assert (outcome.cause, "2.00 GiB" in str(outcome.reason)) == (Cause.OUT_OF_MEMORY, True)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_a_full_gpu_is_known_by_whoever_finds_it_full(
     failing(monkeypatch, error, times=1)
     sweep = Sweep(tmp_path)
     sweep.run()
-    assert [outcome.cause for outcome in sweep.retried] == [retries.OUT_OF_MEMORY]
+    assert [outcome.cause for outcome in sweep.retried] == [Cause.OUT_OF_MEMORY]
 
 
 def test_a_process_whose_cuda_broke_gets_no_other_stage(
@@ -123,7 +125,7 @@ def test_a_notice_between_two_stages_ends_the_next_at_once(
     monkeypatch.setattr(worker.Terminations, "received", True)
     sweep = Sweep(tmp_path)
     sweep.run()
-    assert [outcome.cause for outcome in sweep.retried] == [retries.PREEMPTED]
+    assert [outcome.cause for outcome in sweep.retried] == [Cause.PREEMPTED]
     assert sweep.store.committed([STAGE.id, USER.id]) == {STAGE.id, USER.id}
 
 
@@ -134,7 +136,7 @@ def test_once_asked_to_stop_no_stage_begins(tmp_path: Path):
     store.leases.ask_to_stop(fence)
     place = worker.Workplace(store=str(tmp_path), data_root=None, fence=fence)
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
-    assert outcome.cause == retries.INTERRUPTED
+    assert outcome.cause == Cause.INTERRUPTED
     assert store.committed([STAGE.id]) == set()
 
 
@@ -145,7 +147,7 @@ def test_what_a_driver_that_was_taken_over_made_is_not_committed(tmp_path: Path)
         store.leases.create("digits", number, {"pid": number, "host": "here"})
     place = worker.Workplace(store=str(tmp_path), data_root=None, fence=Fence("digits", 1))
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
-    assert (outcome.cause, store.committed([STAGE.id])) == (retries.TAKEN_OVER, set())
+    assert (outcome.cause, store.committed([STAGE.id])) == (Cause.TAKEN_OVER, set())
     assert "taken over by process 2 on here" in str(outcome.reason)
 
 
@@ -160,9 +162,9 @@ def test_a_stage_alone_gets_a_whole_gpu():
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
-        (OUT_OF_MEMORY, retries.OUT_OF_MEMORY),
-        (RuntimeError("bad luck"), retries.ERROR),
-        (DataError("images.idx is truncated"), retries.REFUSED),
+        (OUT_OF_MEMORY, Cause.OUT_OF_MEMORY),
+        (RuntimeError("bad luck"), Cause.ERROR),
+        (DataError("images.idx is truncated"), Cause.REFUSED),
     ],
     ids=["memory", "error", "refused"],
 )
@@ -211,10 +213,11 @@ def test_a_store_that_takes_no_note_ends_the_launch(
 
 def test_repeated_attempts_are_on_record(tmp_path: Path):
     """Oldest first, also by a second driver."""
-    Store(tmp_path).save_retry(STAGE.id, retries.WORKER_DIED, "SIGKILL")
+    Store(tmp_path).attempts.save_retry(STAGE.id, Cause.WORKER_DIED, "SIGKILL")
     store = Store(tmp_path)
-    store.save_retry(STAGE.id, retries.OUT_OF_MEMORY, "2.00 GiB")
-    assert [attempt["reason"] for attempt in store.retries(STAGE.id)] == ["SIGKILL", "2.00 GiB"]
+    store.attempts.save_retry(STAGE.id, Cause.OUT_OF_MEMORY, "2.00 GiB")
+    reasons = [attempt["reason"] for attempt in store.attempts.retries(STAGE.id)]
+    assert reasons == ["SIGKILL", "2.00 GiB"]
 
 
 class Cluster:
@@ -259,7 +262,7 @@ def test_a_lost_connection_is_judged_once_ray_has_had_time_to_miss_the_node(clus
     cluster.lose_connection()
     assert cluster.causes_after(DOUBT_S / 2) == []
     cluster.lose_node()
-    assert cluster.causes_after(3) == [retries.NODE_LOST]
+    assert cluster.causes_after(3) == [Cause.NODE_LOST]
     assert "Socket closed" in str(cluster.sweep.retried[0].reason)
 
 
@@ -271,7 +274,7 @@ def test_a_lost_connection_to_a_node_that_stays_is_the_workers_death(cluster: Cl
     cluster.now += 2 * DOUBT_S
     cluster.lose_connection()
     assert cluster.causes_after(DOUBT_S / 2) == []
-    assert cluster.causes_after(DOUBT_S) == [retries.WORKER_DIED]
+    assert cluster.causes_after(DOUBT_S) == [Cause.WORKER_DIED]
 
 
 @pytest.mark.parametrize("alive", [1, 2])
@@ -281,23 +284,23 @@ def test_a_node_that_was_missed_before_the_driver_read_of_the_connection_counts(
     """A driver that was busy or paused; whether other machines are left or not."""
     cluster.nodes = Nodes(alive, lost=1)
     cluster.lose_connection()
-    assert cluster.causes_after(3) == [retries.NODE_LOST]
+    assert cluster.causes_after(3) == [Cause.NODE_LOST]
 
 
 def test_every_stage_of_a_lost_node_is_excused(cluster: Cluster):
     """Also the one of which the driver hears after the first was settled."""
     cluster.lose_connection()
     cluster.lose_node()
-    assert cluster.causes_after(3) == [retries.NODE_LOST]
+    assert cluster.causes_after(3) == [Cause.NODE_LOST]
     cluster.lose_connection()
-    assert cluster.causes_after(3) == [retries.NODE_LOST] * 2
+    assert cluster.causes_after(3) == [Cause.NODE_LOST] * 2
 
 
 def test_on_one_machine_a_lost_connection_leaves_no_doubt(cluster: Cluster):
     """With the machine the driver would be gone, too."""
     cluster.nodes = Nodes(alive=1, lost=0)
     cluster.lose_connection()
-    assert [outcome.cause for outcome in cluster.sweep.retried] == [retries.WORKER_DIED]
+    assert [outcome.cause for outcome in cluster.sweep.retried] == [Cause.WORKER_DIED]
 
 
 def test_a_worker_that_sees_another_store_than_its_driver_says_so(tmp_path: Path):
@@ -305,7 +308,7 @@ def test_a_worker_that_sees_another_store_than_its_driver_says_so(tmp_path: Path
     elsewhere = tmp_path / "elsewhere"
     place = worker.Workplace(store=str(elsewhere), data_root=None, fence=Fence("digits", 3))
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
-    assert outcome.cause == retries.UNFIT
+    assert outcome.cause == Cause.UNFIT
     assert "OSR_STORE" in str(outcome.reason)
     assert str(elsewhere / "leases" / "digits" / "3.json") in str(outcome.reason)
     assert list(elsewhere.glob("*")) == []

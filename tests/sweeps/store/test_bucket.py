@@ -12,12 +12,13 @@ import pytest
 
 from osr_core.errors import ConfigError
 from sweeps.commands.options import at
-from sweeps.launch.launch import plan_with_data
+from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
 from sweeps.running.worker import Workplace, make
-from sweeps.store import files
-from sweeps.store.fence import Fence, FencedError
-from sweeps.store.notes import Notes, StoreError
+from sweeps.store import bucket
+from sweeps.store.bucket import BucketFiles
+from sweeps.store.files import StoreError
+from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import DamagedError, Store
 from tests.sweeps.small import ID, leave
 
@@ -37,11 +38,11 @@ def store() -> Store:
     return Store(f"fsspec+memory://{uuid.uuid4().hex}/store")
 
 
-class Hasty(Notes):
+class Hasty(BucketFiles):
     """Makes a file without looking whether there is one."""
 
-    def create(self, name: str, content: bytes) -> bool:
-        self.write(name, content)
+    def _create(self, name: str, content: bytes) -> bool:
+        self._write(name, content)
         return True
 
 
@@ -50,7 +51,7 @@ class Unaware(Store):
 
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
-        self._notes = Hasty(self._files)
+        self._files = Hasty(self._files._fs, self._files.root)
 
     def committed(self, ids: Iterable[str]) -> set[str]:
         return set()
@@ -120,7 +121,7 @@ def test_a_marker_that_replaces_another_names_artifacts_that_are_there(
 ):
     """An attempt that was sure to be the first must not have removed them as another's."""
     late = Unaware(store.uri)
-    monkeypatch.setattr(files, "SETTLE_S", 0)
+    monkeypatch.setattr(bucket, "SETTLE_S", 0)
     monkeypatch.setattr(late.leases, "check", lambda fence: leave(store))  # before the late marker
     leave(late, b"other")
     assert store.read_all(ID) == {"a.bin": b"other", "b.bin": b"more"}
@@ -130,7 +131,7 @@ def test_an_upload_that_arrives_otherwise_is_no_result(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     """Written, read back, and only then marked."""
-    monkeypatch.setattr(files.BucketFiles, "read", lambda self, name: b"half")
+    monkeypatch.setattr(BucketFiles, "read", lambda self, name: b"half")
     with pytest.raises(StoreError, match="otherwise"):
         leave(store)
     monkeypatch.undo()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.store.lease import Lease
-from sweeps.store.notes import StoreError
-from sweeps.store.store import FORMAT, DamagedError, Store
+from sweeps.store.files import StoreError
+from sweeps.store.layout import FORMAT
+from sweeps.store.leases import Lease
+from sweeps.store.store import DamagedError, Store
 from tests.sweeps.small import ID, IDENTITY, leave
 
 
@@ -98,9 +99,9 @@ def test_a_damaged_note_is_named(tmp_path: Path, content: bytes):
     """It holds no result, so the way out is to delete it."""
     store = Store(tmp_path)
     for name, read in (
-        (f"retries/{ID}.json", lambda: store.retries(ID)),
-        (f"failures/{ID}.json", lambda: store.failures([ID])),
-        (f"work/{ID}.progress", lambda: store.progress([ID])),
+        (f"retries/{ID}.json", lambda: store.attempts.retries(ID)),
+        (f"failures/{ID}.json", lambda: store.attempts.failures([ID])),
+        (f"work/{ID}.progress", lambda: store.attempts.progress([ID])),
         ("sweeps/digits.json", lambda: store.sweep("digits")),
         ("leases/digits/1.json", lambda: store.leases.latest("digits")),
     ):
@@ -185,7 +186,7 @@ def test_a_store_that_may_only_be_read_can_be_read():
             assert Store(folder).read(ID, "a.bin") == b"weights"
             with (
                 pytest.raises(StoreError, match="give permission"),
-                Lease(Store(folder), "digits", take_over=False),
+                Lease(Store(folder).leases, "digits", take_over=False),
             ):
                 raise AssertionError("it must not be entered")
             assert Store(folder).committed([ID]) == {ID}
@@ -197,13 +198,13 @@ def test_a_store_that_may_only_be_read_can_be_read():
 def test_a_commit_clears_the_failure_and_the_checkpoint(tmp_path: Path):
     """`osr status` must not show a failure that a later attempt mended."""
     store = Store(tmp_path)
-    store.save_failure(ID, "out of luck", "Traceback ...")
-    store.save_checkpoint(ID, b"state")
-    assert store.failures([ID])[ID]["reason"] == "out of luck"
-    assert store.load_checkpoint(ID) == b"state"
+    store.attempts.save_failure(ID, "out of luck", "Traceback ...")
+    store.attempts.save_checkpoint(ID, b"state")
+    assert store.attempts.failures([ID])[ID]["reason"] == "out of luck"
+    assert store.attempts.load_checkpoint(ID) == b"state"
     leave(store)
-    assert store.failures([ID]) == {}
-    assert store.load_checkpoint(ID) is None
+    assert store.attempts.failures([ID]) == {}
+    assert store.attempts.load_checkpoint(ID) is None
 
 
 def test_paths_with_spaces_and_unicode_work(tmp_path: Path):
@@ -227,11 +228,11 @@ def test_sweeps_are_listed_by_name(tmp_path: Path):
 def test_a_damaged_checkpoint_is_none(tmp_path: Path, damage: bytes | None):
     """A fit that went on from it would leave other weights, or fail in every launch."""
     store = Store(tmp_path)
-    store.save_checkpoint(ID, b"the state of a fit")
+    store.attempts.save_checkpoint(ID, b"the state of a fit")
     path = tmp_path / "work" / f"{ID}.checkpoint"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]) if damage is None else damage)
-    assert store.load_checkpoint(ID) is None
+    assert store.attempts.load_checkpoint(ID) is None
     assert not path.exists()
 
 
@@ -240,9 +241,9 @@ def test_what_a_kill_just_after_the_commit_left_is_tidied(tmp_path: Path):
     store, other = Store(tmp_path), "ab" * 16
     leave(store)
     for stage_id in (ID, other):
-        store.save_checkpoint(stage_id, b"state")
-        store.save_failure(stage_id, "out of luck", "Traceback ...")
+        store.attempts.save_checkpoint(stage_id, b"state")
+        store.attempts.save_failure(stage_id, "out of luck", "Traceback ...")
     store.tidy([ID, other])
-    assert (store.load_checkpoint(ID), store.failures([ID])) == (None, {})
-    assert store.load_checkpoint(other) == b"state"
-    assert store.failures([other]).keys() == {other}
+    assert (store.attempts.load_checkpoint(ID), store.attempts.failures([ID])) == (None, {})
+    assert store.attempts.load_checkpoint(other) == b"state"
+    assert store.attempts.failures([other]).keys() == {other}

@@ -19,10 +19,12 @@ from sweeps.home import Home
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.record import plan_record
 from sweeps.planning.spec import parse_spec
-from sweeps.store.fence import Fence, FencedError
+from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import Store
 from sweeps.tracking.completeness import plan_held
-from sweeps.tracking.tracker import ARRIVED, TrackingError, make_tracker, synchronise
+from sweeps.tracking.errors import TrackingError
+from sweeps.tracking.tags import ARRIVED
+from sweeps.tracking.tracker import make_tracker, synchronise
 
 # MLflow's own use of SQLAlchemy warns that it is old.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -145,7 +147,7 @@ def test_a_finished_run_is_replaced_when_its_stage_fails(tmp_path: Path):
     (path,) = (tmp_path / "store/stages" / stage.id[:2] / stage.id).glob("scores-*.parquet")
     path.unlink()
     store.set_aside(stage.id)
-    store.save_failure(stage.id, "bad luck", "Traceback ...")
+    store.attempts.save_failure(stage.id, "bad luck", "Traceback ...")
     tracker = make_tracker(plan, store, home, "abc")
     assert tracker.unrecorded() == [stage]
     tracker.record_all()

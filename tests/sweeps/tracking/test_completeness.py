@@ -9,7 +9,8 @@ from osr_core.identity import digest
 from sweeps.home import Home
 from sweeps.planning.record import plan_record
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import HELD, plan_held
+from sweeps.tracking.completeness import plan_held
+from sweeps.tracking.tags import HELD
 from sweeps.tracking.tracker import make_database, make_tracker, synchronise
 from tests.sweeps.tracking.test_arrival import finished
 

@@ -15,13 +15,14 @@ from PIL import Image
 
 from sweeps.commands.results import draw_pictures
 from sweeps.home import Home
-from sweeps.launch.launch import plan_with_data
+from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
 from sweeps.running import machine
 from sweeps.running.worker import Workplace, make
 from sweeps.store.store import Store
+from sweeps.tracking.tags import NOTE, VIEW
 from sweeps.tracking.tracker import make_tracker
-from sweeps.tracking.views import LONGEST_NOTE, NOTE, VIEW, experiment_tags
+from sweeps.tracking.views import LONGEST_NOTE, experiment_tags
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 SPEC = {
@@ -163,7 +164,7 @@ def test_a_failed_run_says_why_until_it_succeeds(told: SimpleNamespace, tmp_path
     """Then a new one takes its place, as `osr sync` would make it in an empty database."""
     home, store = Home(tmp_path), Store(tmp_path / "store")
     stage = next(iter(told.plan.stages.values()))
-    store.save_failure(stage.id, "the loss is lost", "Traceback ...")
+    store.attempts.save_failure(stage.id, "the loss is lost", "Traceback ...")
     tracker = make_tracker(told.plan, store, home, "abc")
     tracker.record(stage)
     failed = tracker.client.get_run(tracker.run_ids[stage.id])

@@ -12,9 +12,8 @@ import pytest
 
 from sweeps.commands.store import driver_of
 from sweeps.launch import reaper
-from sweeps.store import lease
-from sweeps.store.fence import Fence, FencedError
-from sweeps.store.lease import Lease, LeaseHeldError, boot_id, started_at
+from sweeps.store import leases
+from sweeps.store.leases import Fence, FencedError, Lease, LeaseHeldError, boot_id, started_at
 from sweeps.store.store import Store
 
 
@@ -32,7 +31,7 @@ def test_a_process_with_a_dead_ones_number_is_not_it(tmp_path: Path):
     store = Store(tmp_path)
     record = {**holder(), "process_started": "17"}
     store.leases.create("digits", 1, record)
-    with Lease(store, "digits", take_over=False) as taken:
+    with Lease(store.leases, "digits", take_over=False) as taken:
         assert taken.number == 2
         store.leases.check(Fence("digits", 2))
         with pytest.raises(FencedError, match="taken over"):
@@ -55,7 +54,7 @@ def test_a_driver_on_another_machine_lives_while_it_beats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats: bool, where: str
 ):
     """Its process cannot be seen from here, also where both machines have one name."""
-    monkeypatch.setattr(lease, "WATCH_S", 1.0)
+    monkeypatch.setattr(leases, "WATCH_S", 1.0)
     store = Store(tmp_path)
     other = {**holder(), where: "elsewhere", "process_started": "17"}
     store.leases.create("digits", 1, other)
@@ -63,11 +62,11 @@ def test_a_driver_on_another_machine_lives_while_it_beats(
     if beats:
         with (
             pytest.raises(LeaseHeldError, match="is being run by process"),
-            Lease(store, "digits", take_over=False),
+            Lease(store.leases, "digits", take_over=False),
         ):
             raise AssertionError("it must not be entered")
     else:
-        with Lease(store, "digits", take_over=False) as taken:
+        with Lease(store.leases, "digits", take_over=False) as taken:
             assert taken.number == 2
 
 

@@ -1,6 +1,7 @@
 """One driver per sweep: a numbered lease in the store, kept alive by a heartbeat.
 
     leases/NAME/7.json   the seventh driver of this sweep: who, since when, heartbeats so far
+    leases/NAME/7.stop   it asks its workers to save and stop
 
 The highest number holds the sweep. A driver that was taken over still has a lower number, and the
 store refuses what its workers try to commit. Whether a holder lives is judged without comparing
@@ -8,11 +9,13 @@ clocks: on its own machine by its process, elsewhere by watching its heartbeats.
 """
 
 import contextlib
+import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,22 +24,92 @@ from typing import Any, Self
 import psutil
 
 from osr_core.errors import OsrError
-from sweeps.store.notes import StoreError
-from sweeps.store.store import Store
+from sweeps.store.files import Files, StoreError
 
 BEAT_S = 2.0
 WATCH_S = 12.0  # a holder on another machine that shows no heartbeat for so long is dead
+
+Holder = Mapping[str, Any]  # what a lease says of its driver
 
 
 class LeaseHeldError(OsrError):
     """Another driver runs this sweep."""
 
 
+class FencedError(StoreError):
+    """Another driver has taken the sweep over; what this one's workers did is not wanted."""
+
+
+class ElsewhereError(StoreError):
+    """This machine does not see the store of the sweep's driver."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """The driver that a worker works for; only the latest of a sweep may commit."""
+
+    sweep: str
+    number: int
+
+
+class Leases:
+    """Reads and writes leases; every method may be called by many processes at once."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def sweeps(self) -> list[str]:
+        """Names of all sweeps that ever had a driver."""
+        return sorted({name.split("/")[1] for name in self._files.names("leases", ".json")})
+
+    def latest(self, sweep: str) -> tuple[int, Holder | None]:
+        """The highest number given to a driver of a sweep, 0 at first, and who that is."""
+        names = [name.rpartition("/")[2] for name in self._files.names(f"leases/{sweep}", ".json")]
+        numbers = [int(name[:-5]) for name in names if name[:-5].isdigit()]
+        number = max(numbers, default=0)
+        return number, self._files.load(_file(sweep, number))
+
+    def create(self, sweep: str, number: int, holder: Holder) -> bool:
+        """Take a number; False where another driver was faster."""
+        return self._files.create(_file(sweep, number), json.dumps(holder).encode())
+
+    def write(self, sweep: str, number: int, holder: Holder) -> None:
+        """Bring one's own lease up to date."""
+        self._files.save(_file(sweep, number), holder)
+
+    def check(self, fence: Fence | None) -> None:
+        """FencedError where a later driver than `fence` has its sweep."""
+        if fence is None:
+            return
+        latest, holder = self.latest(fence.sweep)
+        if latest > fence.number:
+            by = f"process {holder['pid']} on {holder['host']}" if holder else "another driver"
+            raise FencedError(f"sweep '{fence.sweep}' was taken over by {by}; nothing committed")
+
+    def check_is_here(self, fence: Fence) -> None:
+        """ElsewhereError where the driver of a worker uses another store than this one."""
+        file = _file(fence.sweep, fence.number)
+        if not self._files.there(file):
+            raise ElsewhereError(
+                f"{self._files.path(file)} is not on {socket.gethostname()}: the driver of sweep "
+                f"'{fence.sweep}' uses another store. Put the home into a folder that all machines "
+                "share, or set OSR_STORE to a bucket."
+            )
+
+    def ask_to_stop(self, fence: Fence) -> None:
+        """Tell the workers of a driver to save and stop."""
+        self._files.write(_stop(fence), b"")
+
+    def asked_to_stop(self, fence: Fence) -> bool:
+        """Whether the driver has asked its workers to stop."""
+        return self._files.there(_stop(fence))
+
+
 class Lease:
     """The right to run a sweep, used as a context manager."""
 
-    def __init__(self, store: Store, sweep: str, *, take_over: bool) -> None:
-        self.store, self.sweep, self.take_over = store, sweep, take_over
+    def __init__(self, leases: Leases, sweep: str, *, take_over: bool) -> None:
+        self.leases, self.sweep, self.take_over = leases, sweep, take_over
         self._ended = threading.Event()
         self._beater = threading.Thread(target=self._beat, name="lease", daemon=True)
 
@@ -47,18 +120,18 @@ class Lease:
             LeaseHeldError: a living driver holds it and `take_over` is not set.
         """
         while True:
-            number, holder = self.store.leases.latest(self.sweep)
+            number, holder = self.leases.latest(self.sweep)
             if (
                 holder is not None
                 and not self.take_over
-                and lives(self.store, self.sweep, number, holder)
+                and lives(self.leases, self.sweep, number, holder)
             ):
                 raise LeaseHeldError(
                     f"{held(self.sweep, holder)}. Wait for it, stop it, or let this one go on in "
                     "its place: osr run ... --take-over."
                 )
             self.number = number + 1
-            self.record: dict[str, Any] = {
+            self.holder: dict[str, Any] = {
                 "host": socket.gethostname(),
                 "boot": boot_id(),
                 "pid": os.getpid(),
@@ -67,7 +140,7 @@ class Lease:
                 "beats": 0,
                 "released": False,
             }
-            if self.store.leases.create(self.sweep, self.number, self.record):
+            if self.leases.create(self.sweep, self.number, self.holder):
                 self._beater.start()
                 return self
 
@@ -80,16 +153,16 @@ class Lease:
         self._ended.set()
         self._beater.join()
         with contextlib.suppress(StoreError):  # a full disk must not hide why the sweep ended
-            self.store.leases.write(self.sweep, self.number, {**self.record, "released": True})
+            self.leases.write(self.sweep, self.number, {**self.holder, "released": True})
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
-            self.record["beats"] += 1
+            self.holder["beats"] += 1
             with contextlib.suppress(StoreError):  # the next beat may succeed
-                self.store.leases.write(self.sweep, self.number, self.record)
+                self.leases.write(self.sweep, self.number, self.holder)
 
 
-def held(sweep: str, holder: Mapping[str, Any]) -> str:
+def held(sweep: str, holder: Holder) -> str:
     """Who runs a sweep, for people."""
     return (
         f"sweep '{sweep}' is being run by process {holder['pid']} on {holder['host']} since "
@@ -120,12 +193,12 @@ def started_at(pid: int) -> str | None:
         return None
 
 
-def is_of_this_machine(holder: Mapping[str, Any]) -> bool:
+def is_of_this_machine(holder: Holder) -> bool:
     """Whether a holder's process can be looked at."""
     return (holder["host"], holder["boot"]) == (socket.gethostname(), boot_id())
 
 
-def lives(store: Store, sweep: str, number: int, holder: Mapping[str, Any]) -> bool:
+def lives(leases: Leases, sweep: str, number: int, holder: Holder) -> bool:
     """Whether a holder's process still runs, as far as this machine can tell."""
     if holder["released"]:
         return False
@@ -134,7 +207,15 @@ def lives(store: Store, sweep: str, number: int, holder: Mapping[str, Any]) -> b
     deadline = time.monotonic() + WATCH_S
     while time.monotonic() < deadline:
         time.sleep(BEAT_S / 4)
-        latest, now = store.leases.latest(sweep)
+        latest, now = leases.latest(sweep)
         if latest != number or (now is not None and now["beats"] != holder["beats"]):
             return True
     return False
+
+
+def _file(sweep: str, number: int) -> str:
+    return f"leases/{sweep}/{number}.json"
+
+
+def _stop(fence: Fence) -> str:
+    return f"leases/{fence.sweep}/{fence.number}.stop"

@@ -1,0 +1,95 @@
+"""The commands that list what a spec may name."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from osr_core.errors import ConfigError
+from sweeps.commands.listing import show
+from sweeps.commands.options import DataOption, JsonOption
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the methods, or one method's hyperparameters with their meaning and range."""
+    from osr_core.methods import METHODS, method_named
+    from sweeps.planning.json_schema import settings_listing
+
+    if name is None:
+        rows: list[dict[str, Any]] = [
+            {"name": name, "title": method.title, "source": method.source}
+            for name, method in METHODS.items()
+        ]
+    else:
+        rows = settings_listing(method_named(name).Config)
+    show(rows, as_json)
+
+
+datasets_app = typer.Typer(invoke_without_command=True)
+
+
+@datasets_app.callback()
+def datasets(
+    context: typer.Context, data_root: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """List the data sets: what a spec may name, and what of it is here; or `fetch` one."""
+    from osr_core.data.inventory import inventory
+
+    if context.invoked_subcommand is not None:
+        return
+    rows = inventory(data_root)
+    if not as_json:
+        for row in rows:
+            row |= {subset: (row[subset] or "missing")[:8] for subset in ("train", "test")}
+    show(rows, as_json)
+
+
+@datasets_app.command("fetch")
+def fetch_dataset(
+    name: Annotated[str, typer.Argument(help="A reader's name, as `osr datasets` lists them.")],
+    data_root: DataOption = None,
+) -> None:
+    """Download a data set's published files into the data folder; run it again to go on."""
+    from osr_core.data.fetch import fetch
+
+    if data_root is None:
+        raise ConfigError("say where to: --data-root FOLDER, or the variable OSR_DATA.")
+    for path in fetch(name, data_root):
+        typer.echo(path)
+
+
+def splits(
+    dataset: Annotated[str | None, typer.Argument(help="Show this dataset's classes.")] = None,
+    protocol: Annotated[str, typer.Option(help="Family of splits.")] = "cac",
+    as_json: JsonOption = False,
+) -> None:
+    """List the published class splits with their openness."""
+    from osr_core.data import BENCHMARKS
+    from osr_core.data.splits import class_split, protocols, splits_of
+
+    listed = protocols()
+    names = list(listed[protocol].counts if protocol in listed else BENCHMARKS)
+    names = names if dataset is None else [dataset]
+    rows = []
+    for name in names:
+        for index in range(splits_of(name, protocol) or 0):
+            split = class_split(name, protocol, index)
+            row: dict[str, Any] = {
+                "split": split.id,
+                "protocol": protocol,
+                "known": list(split.known),
+            }
+            unknown = list(split.unknown)
+            row["unknown"] = unknown if as_json or dataset else f"{len(unknown)} classes"
+            rows.append({**row, "openness": round(split.openness, 4)})
+    show(rows, as_json)
+
+
+def schema() -> None:
+    """Print the JSON Schema of spec files, for editors."""
+    from sweeps.planning.json_schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,136 @@
+"""The commands that plan and run a sweep."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sweeps.commands import results
+from sweeps.commands.listing import show
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+
+if TYPE_CHECKING:
+    from sweeps.launch.launch import Launch
+
+SpecArgument = Annotated[
+    str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a packaged spec.")
+]
+
+
+def plan(
+    spec: SpecArgument,
+    home: HomeOption = DEFAULT_HOME,
+    data_root: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a sweep costs and what of it is done; starts nothing."""
+    from sweeps.launch.outlook import MEANINGS, outlook
+    from sweeps.planning.spec import load_spec
+
+    loaded = load_spec(spec)
+    ahead = outlook(loaded, at(home), data_root)
+    if as_json:
+        typer.echo(json.dumps(ahead.facts(), indent=2))
+        return
+    rows = [
+        {"": name.replace("_", " "), "count": ahead.counts[name], "meaning": meaning}
+        for name, meaning in MEANINGS.items()
+    ]
+    show(rows, False, title=f"sweep {loaded.name}")
+    for left_out in loaded.missing:
+        typer.echo(f"left out: {left_out}")
+    if ahead.missing_data:
+        typer.echo("note: what is done is not known without the data.", err=True)
+        typer.echo(ahead.missing_data, err=True)
+    if ahead.name_taken:
+        typer.echo(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
+
+
+def run(
+    spec: SpecArgument,
+    home: HomeOption = DEFAULT_HOME,
+    data_root: DataOption = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster; default: start one here.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let this spec take over a name already given.")
+    ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Go on in place of a driver that still runs.")
+    ] = False,
+) -> None:
+    """Run every stage that is not done yet, then print the table. Run it again to go on."""
+    from sweeps.launch.launch import run_sweep
+    from sweeps.planning.spec import load_spec
+
+    loaded = load_spec(spec)
+    for left_out in loaded.missing:
+        typer.echo(f"left out: {left_out}")
+    launch = run_sweep(
+        loaded,
+        at(home),
+        data_root,
+        Console(),
+        address=address,
+        replace=replace,
+        take_over=take_over,
+        pictures=results.draw_pictures,
+    )
+    tell(launch)
+    if launch.stopped:
+        raise typer.Exit(130)
+    if launch.missing or launch.unmade:
+        raise typer.Exit(1)
+
+
+def tell(launch: "Launch") -> None:
+    """Say how a launch ended: counts, missing trials, the table, where everything lies."""
+    sweep, trials = launch.plan.spec.name, len(launch.plan.trials)
+    console = launch.console
+    console.print(
+        f"sweep {sweep}: {len(launch.started)} of {len(launch.plan.stages)} stages started, "
+        f"{launch.num_done} of {trials} trials done"
+        + (f", {launch.retried} attempts repeated" if launch.retried else "")
+    )
+    if launch.stopped:
+        typer.echo("stopped; what is saved stays. Run the same command to go on.")
+        return
+    missing = launch.missing
+    for trial, reason in missing:
+        about = launch.plan.describe(trial.score).removeprefix("score ")
+        console.print(f"missing {about}: {reason}", markup=False, style="red", soft_wrap=True)
+    for label in launch.unmade:
+        console.print(f"damaged and not made again: {label}", style="red", soft_wrap=True)
+    if launch.tracking_problem:
+        typer.echo(f"MLflow is not up to date: {launch.tracking_problem}", err=True)
+        typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)
+    if launch.tracking_problem and not is_exported(launch):
+        typer.echo(f"Then, for the table: osr export {sweep} && osr table {sweep}", err=True)
+    elif len(missing) < trials:
+        print_table(launch)
+    typer.echo(f"MLflow data: {launch.home.tracking_uri}")
+    if launch.home.tracking is None:
+        home = launch.home.root
+        typer.echo(f"Look at every run: osr ui{'' if home == DEFAULT_HOME else f' --home {home}'}")
+
+
+def is_exported(launch: "Launch") -> bool:
+    """Whether there is an export of just this plan, with all of its results."""
+    from analysis.exports.read import is_complete_export
+
+    trial_ids = [trial.id for trial in launch.plan.trials]
+    return is_complete_export(launch.home.export(launch.plan.spec.name), trial_ids)
+
+
+def print_table(launch: "Launch") -> None:
+    """Print a sweep's table, from a new export unless nothing can be new in it."""
+    from analysis.exports.write import export
+    from analysis.tables.sweep_table import render, table
+
+    sweep = launch.plan.spec.name
+    folder = launch.home.export(sweep)
+    if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
+        export(launch.home.tracking_uri, sweep, folder)
+    typer.echo(render(table(folder), "markdown"))

@@ -1,0 +1,61 @@
+"""`osr ui`: MLflow's pages on this machine, or for a team."""
+
+import os
+import socket
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from osr_core.errors import ConfigError
+from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
+from sweeps.launch.reaper import Reaper
+
+
+def ui(
+    home: HomeOption = DEFAULT_HOME,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="OSR_TRACKING_DATABASE",
+            help="Serve this database (postgresql://...) to a team instead of the home's own.",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
+) -> None:
+    """Open MLflow's pages on this machine until Ctrl-C, or serve a team's database."""
+    user_home = at(home)
+    if server is None and user_home.tracking is not None:
+        typer.echo(f"MLflow: {user_home.tracking} (OSR_TRACKING_URI)")
+        return
+    if server is None and not user_home.database.exists():
+        raise ConfigError(
+            f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
+        )
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"nobody can listen on {host}:{port} now ({error.strerror}). Choose another --port or "
+            "--host."
+        ) from error
+    typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    command += [] if server else ["--workers", "1"]  # one user; four take long to start
+    artifacts = (user_home.root.resolve() / "mlflow" / "artifacts").as_uri()
+    environment = {  # not on the command line, where every user of the machine could read it
+        "MLFLOW_BACKEND_STORE_URI": server or user_home.tracking_uri,
+        "MLFLOW_ARTIFACTS_DESTINATION" if server else "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts,
+    }
+    try:
+        with Reaper():  # the server has processes of its own, in a session that hears no Ctrl-C
+            done = subprocess.run(
+                command, env={**os.environ, **environment}, start_new_session=True, check=False
+            )
+    except KeyboardInterrupt:
+        return
+    raise typer.Exit(done.returncode)

@@ -1,0 +1,33 @@
+"""How an attempt at a stage ended."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """What ended an attempt that left no result; the value is what users read."""
+
+    REFUSED = "refused"  # the stage said no (bad data, a loss that is lost): it would say so again
+    ERROR = "error"  # anything else that the stage raised
+    OUT_OF_MEMORY = "CUDA out of memory"
+    WORKER_DIED = "worker process died"
+    NODE_LOST = "node lost"
+    PREEMPTED = "preempted"  # SIGTERM: the state was saved
+    INTERRUPTED = "interrupted"  # the driver asked its workers to stop
+    TAKEN_OVER = "taken over"  # another driver runs the sweep now
+    UNFIT = "unfit machine"  # it has other code than the driver, or does not see its store
+
+
+# These end the launch; the stage is as it was.
+OF_LAUNCH = (Cause.INTERRUPTED, Cause.TAKEN_OVER, Cause.UNFIT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How an attempt at a stage ended."""
+
+    stage_id: str
+    wall_s: float
+    cause: Cause | None = None  # None where the stage is committed
+    reason: str | None = None
+    traceback: str | None = None

@@ -1,0 +1,69 @@
+"""What the store knows of stages that are not done: retries, failures, checkpoints, progress."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from sweeps.store.files import Files, checksum_of
+from sweeps.store.layout import stage_of
+
+
+class Attempts:
+    """Reads and writes by stage id; every method may be called by many processes at once."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def save_retry(self, stage_id: str, cause: str, reason: str) -> None:
+        """Remember an attempt that came to nothing and is repeated; only drivers call this."""
+        attempt = {"cause": cause, "reason": reason, "failed_at": time.time()}
+        self._files.save(f"retries/{stage_id}.json", [*self.retries(stage_id), attempt])
+
+    def retries(self, stage_id: str) -> list[dict[str, Any]]:
+        """The attempts that came to nothing and were repeated, oldest first."""
+        return self._files.load(f"retries/{stage_id}.json") or []
+
+    def save_failure(self, stage_id: str, reason: str, traceback: str) -> None:
+        """Remember why a stage was given up."""
+        failure = {"reason": reason, "traceback": traceback, "failed_at": time.time()}
+        self._files.save(f"failures/{stage_id}.json", failure)
+
+    def failure(self, stage_id: str) -> dict[str, Any] | None:
+        """Why a stage was given up, if it was."""
+        found: dict[str, Any] | None = self._files.load(f"failures/{stage_id}.json")
+        return found
+
+    def failures(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Those of `ids` that were given up, and why."""
+        return self._noted("failures", ".json", ids)
+
+    def load_checkpoint(self, stage_id: str) -> bytes | None:
+        """The state of an unfinished fit, if any; a damaged one is removed, and none."""
+        name = f"work/{stage_id}.checkpoint"
+        found = self._files.read(name)
+        if found is None:
+            return None
+        checksum, content = found[:32], found[32:]
+        if checksum_of(content).encode() == checksum:
+            return content
+        self._files.delete(name)
+        return None
+
+    def save_checkpoint(self, stage_id: str, content: bytes) -> None:
+        """Replace the state of an unfinished fit; its checksum stands before it."""
+        self._files.write(f"work/{stage_id}.checkpoint", checksum_of(content).encode() + content)
+
+    def save_progress(self, stage_id: str, epochs_done: int, num_epochs: int) -> None:
+        """Tell how far a fit is."""
+        progress = {"epochs_done": epochs_done, "num_epochs": num_epochs}
+        self._files.save(f"work/{stage_id}.progress", progress)
+
+    def progress(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
+        """Those of `ids` that were begun and are not committed, and how far they are."""
+        return self._noted("work", ".progress", ids)
+
+    def _noted(self, folder: str, suffix: str, ids: Iterable[str]) -> dict[str, Any]:
+        """By stage id, from one listing: few of many stages have a note."""
+        names = {stage_of(name): name for name in self._files.names(folder, suffix)}
+        notes = {each: self._files.load(names[each]) for each in ids if each in names}
+        return {stage_id: note for stage_id, note in notes.items() if note is not None}

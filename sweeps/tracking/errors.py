@@ -1,0 +1,20 @@
+"""What goes wrong between here and MLflow."""
+
+import re
+from typing import TYPE_CHECKING
+
+from osr_core.errors import OsrError
+
+if TYPE_CHECKING:
+    pass
+
+
+class TrackingError(OsrError):
+    """MLflow cannot be reached or refuses what it is sent."""
+
+
+def reason_of(error: Exception) -> str:
+    """One line; of the many that a network library says, the system's own."""
+    text = str(error).strip() or type(error).__name__
+    found = re.search(r"\[Errno \d+\] [\w ]+", text)
+    return found[0] if found else text.splitlines()[0]
