@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from osr_core.errors import DataError
+from osr_core.identity import canonical_json
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
 LINKS = "links.parquet"
@@ -112,6 +113,8 @@ LINK_COLUMNS = (
     Column("run_id", pa.string(), "", "MLflow's name of the run"),
 )
 METRICS = tuple(column.name for column in METRIC_COLUMNS)
+OF_MODEL = ("num_parameters",)
+RESULTS = (*METRICS, *OF_MODEL, "commit")  # columns of runs.parquet that only the trial's run knows
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
 HISTORY_ORDER = ("stage_id", "epoch", "metric")
 
@@ -137,18 +140,26 @@ class Plan:
     sweep: str
     protocol: str
     recipe: str
-    commit: str
+    commit: str  # the version of the code, as `git describe` says it
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Plan":
-        """The plan in a parsed plan.json; keys that tables do not need are left."""
+    def from_record(cls, record: Mapping[str, Any]) -> "Plan":
+        """The plan in a plan's record; what tables do not need is left."""
         names = PlannedTrial.__dataclass_fields__
-        trials = [
-            PlannedTrial(**{name: trial[name] for name in names}) for trial in values["trials"]
-        ]
-        header = {name: values[name] for name in ("sweep", "protocol", "recipe", "commit")}
-        return cls(**header, trials=tuple(trials))
+        trials = tuple(
+            PlannedTrial(
+                **{name: trial[name] for name in names} | {"backbone": trial["backbone"]["name"]}
+            )
+            for trial in record["trials"]
+        )
+        return cls(record["sweep"], record["protocol"], record["recipe"], record["code"], trials)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Plan":
+        """The plan as the metadata of runs.parquet have it."""
+        trials = tuple(PlannedTrial(**trial) for trial in values["trials"])
+        return cls(**{**values, "trials": trials})
 
 
 def runs_schema(plan: Plan) -> pa.Schema:
@@ -194,11 +205,6 @@ def mined_schema() -> pa.Schema:
 def embeddings_schema() -> pa.Schema:
     """Columns of embeddings.parquet."""
     return _schema(EMBEDDING_COLUMNS)
-
-
-def canonical_json(value: Any) -> str:
-    """Sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:

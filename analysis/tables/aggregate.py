@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.exports.schema import METRICS, PlannedTrial, canonical_json
+from analysis.exports.schema import METRICS, PlannedTrial
+from osr_core.identity import canonical_json
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.exports.read import read_runs
-from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
+from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, runs_schema
 from analysis.papers.layouts import Grid, Layout, Line, Place, Printed, layout_named
 from analysis.tables.aggregate import aggregated
 from analysis.tables.sweep_table import joined, ranks
+from osr_core.identity import canonical_json
 
 Run = Mapping[str, Any]
 

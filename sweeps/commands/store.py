@@ -104,7 +104,7 @@ def sync(
     """Bring MLflow up to date with the store; fills an empty server, doubles nothing."""
     from sweeps.planning.record import plan_of
     from sweeps.store.leases import Fence, Lease
-    from sweeps.tracking.tracker import synchronise
+    from sweeps.tracking.synchronise import synchronise
 
     place = at(home)
     store = open_store(place)
@@ -112,7 +112,7 @@ def sync(
     plan = plan_of(record)
     with Lease(store.leases, sweep, take_over=False) as lease:
         fence = Fence(sweep, lease.number)
-        count = synchronise(plan, store, place, record["commit"], draw_pictures, fence)
+        count = synchronise(plan, store, place, record["code"], draw_pictures, fence)
     typer.echo(f"{count} of {len(plan.stages)} stages are in {place.tracking_uri}")
     if damaged := store.to_make_again(plan.stages):
         labels = ", ".join(plan.describe(plan.stages[each]) for each in sorted(damaged))

@@ -106,16 +106,16 @@ def run_sweep(
 
         check_answers(address)
     store = Store(home.store)
-    commit = code_version()
+    code = code_version()
     with Lease(store.leases, spec.name, take_over=take_over) as lease:
         fence = Fence(spec.name, lease.number)
         launch = Launch(plan, store, home, data_root, console, fence, address)
-        record = plan_record(plan, commit)
+        record = plan_record(plan, code)
         claim_name(store, record, replace)
         if is_complete(launch) and plan_held(home, spec.name) == digest(record):
             launch.up_to_date = True
             return launch
-        make_tracker = partial(tracker_of, launch, commit, pictures)
+        make_tracker = partial(tracker_of, launch, code, pictures)
         for _ in range(PASSES):
             again = store.to_make_again(plan.stages)
             run_pass(launch, again, BackgroundTracking(make_tracker))
@@ -265,8 +265,8 @@ def workplace(launch: Launch) -> Workplace:
     )
 
 
-def tracker_of(launch: Launch, commit: str, pictures: "Pictures | None") -> "Tracker":
+def tracker_of(launch: Launch, code: str, pictures: "Pictures | None") -> "Tracker":
     """A tracker that knows what MLflow holds of the sweep."""
     from sweeps.tracking.tracker import make_tracker  # MLflow takes seconds to import
 
-    return make_tracker(launch.plan, launch.store, launch.home, commit, pictures, launch.fence)
+    return make_tracker(launch.plan, launch.store, launch.home, code, pictures, launch.fence)

@@ -1,46 +1,67 @@
-"""What the store and MLflow keep of a plan: enough to tell what is done without spec or data."""
+"""A plan's record: what the store and MLflow keep of it, and all that an export says of a trial.
+
+Whoever has the record needs neither spec nor data to tell what is done.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from osr_core.errors import ConfigError
-from sweeps.planning.plan import Plan, make_plan
-from sweeps.planning.spec import parse_spec
+from osr_core.stage import Stage
+from sweeps.planning.plan import Plan, PlannedTrial, make_plan
+from sweeps.planning.spec import SweepSpec, parse_spec
 
 
-def plan_record(plan: Plan, commit: str) -> dict[str, Any]:
-    """A plan as plain JSON; equal plans give equal records."""
+def plan_record(plan: Plan, code: str) -> dict[str, Any]:
+    """A plan as plain JSON, made by `code`, a version; equal plans give equal records."""
     spec = plan.spec
     return {
         "sweep": spec.name,
         "protocol": spec.protocol,
         "recipe": spec.recipe,
-        "commit": commit,
+        "code": code,
         "spec": spec.plain(),
         "fingerprints": dict(plan.fingerprints),
-        "trials": [
-            {
-                "trial_id": trial.id,
-                "method": trial.method,
-                "title": trial.title,
-                "dataset": trial.split.benchmark,
-                "split": trial.split.index,
-                "seed": trial.seed,
-                "hyperparameters": dict(trial.hyperparameters),
-                "backbone": trial.backbone["name"],
-            }
-            for trial in plan.trials
-        ],
-        "stages": [
-            {
-                "stage_id": stage.id,
-                "kind": stage.kind,
-                "label": plan.describe(stage),
-                "inputs": sorted(upstream.id for upstream in stage.inputs.values()),
-            }
-            for stage in plan.stages.values()
-        ],
+        "trials": [trial_facts(spec, trial) for trial in plan.trials],
+        "stages": [stage_facts(plan, stage) for stage in plan.stages.values()],
     }
+
+
+def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
+    """All that is said of a trial besides its results; nowhere else is it written down."""
+    split = trial.split
+    return {
+        "trial_id": trial.id,
+        "method": trial.method,
+        "title": trial.title,
+        "hyperparameters": dict(trial.hyperparameters),
+        "recipe": spec.recipe,
+        "backbone": dict(trial.backbone),
+        "training": dict(trial.training),
+        "protocol": split.protocol,
+        "dataset": split.benchmark,
+        "split": split.index,
+        "seed": trial.seed,
+        "num_known": len(split.known),
+        "num_unknown": len(split.unknown),
+        "openness": split.openness,
+        "selection": "none",  # no rule has chosen the hyperparameters
+    }
+
+
+def stage_facts(plan: Plan, stage: Stage) -> dict[str, Any]:
+    """What a stage is and what it waits for; of the task, what its rows in an export say."""
+    config = stage.config
+    facts = {
+        "stage_id": stage.id,
+        "kind": stage.kind,
+        "label": plan.describe(stage),
+        "inputs": sorted(upstream.id for upstream in stage.inputs.values()),
+        "method": config["method"]["name"],
+    }
+    task = config.get("task", {})
+    facts |= {key: task[key] for key in ("dataset", "split") if key in task}
+    return facts | {key: config[key] for key in ("seed", "member") if key in config}
 
 
 def plan_of(record: Mapping[str, Any]) -> Plan:
@@ -52,7 +73,7 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
     plan = make_plan(parse_spec(record["spec"], record["sweep"]), record["fingerprints"])
     if {stage["stage_id"] for stage in record["stages"]} != set(plan.stages):
         raise ConfigError(
-            f"sweep '{record['sweep']}' was run with commit {record['commit']}, whose stages "
-            "differ from this version's. Use that commit, or run the sweep again."
+            f"sweep '{record['sweep']}' was run with code {record['code']}, whose stages "
+            "differ from this version's. Use that version, or run the sweep again."
         )
     return plan

@@ -79,7 +79,7 @@ class BackgroundTracking:
                 wait = min(2 * wait, LONGEST_WAIT_S)
 
     def _send(self, tracker: "Tracker") -> None:
-        tracker.record(self._unsent[0])
+        tracker.write(self._unsent[0])
         self._unsent.popleft()
         self._well_at = time.monotonic()
 
@@ -87,7 +87,7 @@ class BackgroundTracking:
         """Send everything that MLflow lacks, also of earlier launches, and end the sweep's run."""
         if self._hurry:
             tracker.end(self._status)  # there may be no time for more
-        self._unsent = deque(tracker.unrecorded())
+        self._unsent = deque(tracker.behind())
         while self._unsent:
             self._send(tracker)
         tracker.close(self._status)

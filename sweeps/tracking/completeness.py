@@ -22,7 +22,7 @@ def plan_held(home: Home, sweep: str) -> str | None:
     """What the tag says; None where there is none, or nobody to ask."""
     if home.tracking is None:
         return _from_file(home.database, sweep)
-    from sweeps.tracking.tracker import experiment_of
+    from sweeps.tracking.database import experiment_of
 
     try:
         experiment = experiment_of(home.tracking, sweep)

@@ -1,10 +1,9 @@
 """What a run says of itself in MLflow: its name, what it is found by, its columns, a page of text.
 
-Pure: from the plan and what a stage left. Tags are what runs are filtered by and what an export
-reads; parameters are the columns of MLflow's list.
+Pure: from the plan and what a stage left. Tags are what a run is found by; parameters are the
+columns of MLflow's list, and what its filters ask for.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -33,34 +32,9 @@ def run_name(plan: Plan, stage: Stage) -> str:
     return f"{trial.title} {trial.split.id}{plan.differing(stage)} seed {trial.seed}"
 
 
-def tags_of(plan: Plan, stage: Stage, commit: str) -> dict[str, str]:
-    """What a run is found and filtered by; the export reads the tags of score runs."""
-    tags = {"stage_id": stage.id, "kind": stage.kind, "method": stage.config["method"]["name"]}
-    if stage.kind == "score":
-        trial = trial_of(plan, stage)
-        split = trial.split
-        return tags | {
-            "trial_id": trial.id,
-            "title": trial.title,
-            "dataset": split.benchmark,
-            "protocol": split.protocol,
-            "split": str(split.index),
-            "seed": str(trial.seed),
-            "recipe": plan.spec.recipe,
-            "selection": "none",
-            "commit": commit,
-            "num_known": str(len(split.known)),
-            "num_unknown": str(len(split.unknown)),
-            "openness": repr(split.openness),
-            "hyperparameters": json.dumps(trial.hyperparameters, sort_keys=True),
-            "backbone": json.dumps(trial.backbone, sort_keys=True),
-            "training": json.dumps(trial.training, sort_keys=True),
-        }
-    task = stage.config["task"]
-    tags |= {"dataset": task["dataset"], "split": str(task["split"])}
-    if stage.kind == "fit":
-        tags |= {"seed": str(stage.config["seed"]), "member": str(stage.config["member"])}
-    return tags
+def tags_of(stage: Stage, code: str) -> dict[str, str]:
+    """What a run is found by: its stage, the stage's kind, and the version of the code."""
+    return {"stage_id": stage.id, "kind": stage.kind, "code": code}
 
 
 def params_of(plan: Plan, stage: Stage) -> dict[str, str]:

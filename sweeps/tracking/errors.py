@@ -1,12 +1,8 @@
 """What goes wrong between here and MLflow."""
 
 import re
-from typing import TYPE_CHECKING
 
 from osr_core.errors import OsrError
-
-if TYPE_CHECKING:
-    pass
 
 
 class TrackingError(OsrError):

@@ -22,14 +22,14 @@ def experiment_tags(plan: Plan, experiment_id: str) -> dict[str, str]:
     splits = {trial.split.id: trial.split for trial in plan.trials}
     everything = ["dataset", "split", "method", "seed", *_settings(plan)]
     views = {"all": _view("", everything)}
-    places: dict[str, list[str]] = {}
+    listed: dict[str, list[str]] = {}
     for split in splits.values():
-        asked = f' and tags.dataset = "{split.benchmark}" and tags.split = "{split.index}"'
+        asked = f' and params.dataset = "{split.benchmark}" and params.split = "{split.index}"'
         views[_key(split)] = _view(asked, everything[2:])
-        places.setdefault(split.benchmark, []).append(
+        listed.setdefault(split.benchmark, []).append(
             _link(str(split.index), experiment_id, _key(split))
         )
-    parts = [f"{name} split {' '.join(links)}" for name, links in places.items()]
+    parts = [f"{name} split {' '.join(links)}" for name, links in listed.items()]
     note = "Trials, best AUROC first: " + " · ".join([_link("all", experiment_id, "all"), *parts])
     if len(note) > LONGEST_NOTE:
         note = note[:LONGEST_NOTE].rpartition(" ")[0]  # a whole link is the last

@@ -1,6 +1,5 @@
 """A real MLflow database, filled as sweeps/tracking/tracker.py fills it."""
 
-import dataclasses
 import json
 import shutil
 import time
@@ -34,11 +33,21 @@ class Store:
 
     def plan(self, trials, stages=()):
         """Write the plan, in place of an older one."""
-        plan = {"sweep": SWEEP, "protocol": "cac", "recipe": "common", "commit": "1a2b3c4"}
-        plan["trials"] = [dataclasses.asdict(trial) for trial in trials]
-        ids = [*(trial.trial_id for trial in trials), *stages]
-        plan["stages"] = [{"stage_id": stage_id, "kind": "any"} for stage_id in ids]
-        self.client.log_text(self.parent.info.run_id, json.dumps(plan), "plan.json")
+        record = {"sweep": SWEEP, "protocol": "cac", "recipe": "common", "code": "1a2b3c4"}
+        record["trials"] = [facts_of(trial) for trial in trials]
+        record["stages"] = [{"stage_id": trial.trial_id} for trial in trials]
+        record["stages"] += [
+            {
+                "stage_id": stage_id,
+                "method": "cac",
+                "dataset": "svhn",
+                "split": int(stage_id[-1]),
+                "seed": 0,
+                "member": 0,
+            }
+            for stage_id in stages
+        ]
+        self.client.log_text(self.parent.info.run_id, json.dumps(record), "plan.json")
 
     def run(self, tags, metrics=(), files=(), status="FINISHED", start_time=None):
         """One run with everything it has; gives the run."""
@@ -57,30 +66,18 @@ class Store:
 
     def score(self, trial, status="FINISHED", start_time=None, **metrics):
         """The score run of a trial."""
-        described = run_of(trial, **metrics)
-        tags = {
-            name: str(described[name])
-            for name in described
-            if name not in (*METRICS, "num_parameters")
-        }
-        tags |= {
-            "stage_id": trial.trial_id,
-            "kind": "score",
-            "openness": repr(described["openness"]),
-        }
-        tags["backbone"] = json.dumps(json.loads(described["backbone"]), indent=1)
+        row = run_of(trial, **metrics)
         return self.run(
-            tags,
-            {f"test/{name}": described[name] for name in METRICS} | {"wall_s": 12.3},
+            {"stage_id": trial.trial_id, "kind": "score", "code": row["commit"]},
+            {f"test/{name}": row[name] for name in METRICS} | {"wall_s": 12.3},
             {"scores.parquet": scores_of(trial)},
             status,
             start_time,
         )
 
-    def fit(self, stage_id, split=0, status="FINISHED", losses=(0.5, 0.25)):
+    def fit(self, stage_id, status="FINISHED", losses=(0.5, 0.25)):
         """The run of a fit."""
-        tags = {"stage_id": stage_id, "kind": "fit", "method": "cac", "dataset": "svhn"}
-        tags |= {"split": str(split), "seed": "0", "member": "0"}
+        tags = {"stage_id": stage_id, "kind": "fit", "code": "1a2b3c4"}
         rows = [
             {"epoch": epoch, "metric": metric, "value": value}
             for epoch, value in enumerate(losses, start=1)
@@ -88,6 +85,14 @@ class Store:
         ]
         history = pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA)
         return self.run(tags, files={"history.parquet": history}, status=status)
+
+
+def facts_of(trial):
+    """What a plan's record says of a trial."""
+    row = run_of(trial)
+    facts = {name: row[name] for name in row if name not in (*METRICS, "num_parameters", "commit")}
+    settings = ("hyperparameters", "backbone", "training")
+    return facts | {name: json.loads(row[name]) for name in settings}
 
 
 def scores_of(trial):

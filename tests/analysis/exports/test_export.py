@@ -8,6 +8,7 @@ import pytest
 from handmade import run_of
 from tracked import FILES, SWEEP, TRIALS, Store, content, scores_of
 
+from analysis.exports.mlflow_runs import artifact
 from analysis.exports.schema import (
     EMBEDDING_COLUMNS,
     HISTORY_COLUMNS,
@@ -21,7 +22,7 @@ from analysis.exports.schema import (
     runs_schema,
     scores_schema,
 )
-from analysis.exports.write import ExportError, _artifact, export
+from analysis.exports.write import ExportError, export
 from analysis.tables.sweep_table import table
 from osr_core.errors import ConfigError
 from osr_core.metrics import evaluate
@@ -36,7 +37,7 @@ def test_export_has_what_mlflow_holds(store, tmp_path):
     store.score(TRIALS[0], auroc=0.1 + 0.2)
     store.score(TRIALS[1])
     store.score(TRIALS[2], status="FAILED")
-    store.fit("fit-1", split=1)
+    store.fit("fit-1")
     store.fit("fit-0")
     made = export(store.uri, SWEEP, tmp_path / "export")
 
@@ -123,13 +124,13 @@ def test_two_finished_runs_of_one_fit_are_refused(store, tmp_path):
     store.sweep(TRIALS, ["fit-0"])
     store.fit("fit-0")
     store.fit("fit-0")
-    with pytest.raises(ExportError, match="stage_id fit-0 has 2 finished runs"):
+    with pytest.raises(ExportError, match="fit fit-0 has 2 finished runs"):
         export(store.uri, SWEEP, tmp_path / "export")
 
 
 def test_runs_beyond_the_first_page_are_found(store, tmp_path, monkeypatch):
     """A page holds far fewer runs than a sweep has."""
-    monkeypatch.setattr("analysis.exports.write.PAGE", 2)
+    monkeypatch.setattr("analysis.exports.mlflow_runs.PAGE", 2)
     store.sweep(TRIALS)
     for trial in TRIALS:
         store.score(trial, start_time=1)  # the plan's run is the last by start time
@@ -179,10 +180,10 @@ def test_run_without_a_tag_or_an_artifact_is_named(store, tmp_path):
     """It cannot be told from one that somebody changed by hand."""
     store.sweep(TRIALS)
     run_id = store.score(TRIALS[0]).info.run_id
-    store.client.delete_tag(run_id, "openness")
-    with pytest.raises(ExportError, match=f"score run {run_id} lacks 'openness'"):
+    store.client.delete_tag(run_id, "code")
+    with pytest.raises(ExportError, match=f"score run {run_id} lacks 'code'"):
         export(store.uri, SWEEP, tmp_path / "export")
-    store.client.set_tag(run_id, "openness", "0.1")
+    store.client.set_tag(run_id, "code", "1a2b3c4")
     shutil.rmtree(store.folder / SWEEP / run_id)
     with pytest.raises(ExportError, match=f"scores.parquet of run {run_id} cannot be read"):
         export(store.uri, SWEEP, tmp_path / "export")
@@ -213,7 +214,7 @@ def test_artifacts_are_read_in_place_or_downloaded(tmp_path):
     (tmp_path / "a folder" / "scores.parquet").write_bytes(b"content")
     folder = (tmp_path / "a folder").as_posix()
     for uri in (folder, (tmp_path / "a folder").as_uri(), "mlflow-artifacts:/x", "s3://x/y"):
-        assert _artifact(Server(), uri, "a", "scores.parquet") == b"content"
+        assert artifact(Server(), uri, "a", "scores.parquet") == b"content"
 
 
 def test_every_column_is_documented():

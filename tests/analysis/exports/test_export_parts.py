@@ -66,7 +66,7 @@ def test_since_reads_later_runs_and_keeps_the_others(store, tmp_path):
     export(store.uri, SWEEP, tmp_path / "export")
     moment = datetime.now()
     store.score(TRIALS[1])
-    store.fit("fit-1", split=1)
+    store.fit("fit-1")
     export(store.uri, SWEEP, tmp_path / "whole")
     shutil.rmtree(store.folder / SWEEP / early.info.run_id)
     made = export(store.uri, SWEEP, tmp_path / "export", since=moment)
@@ -90,12 +90,12 @@ def test_since_refuses_what_it_cannot_go_on_from(store, tmp_path):
 
 def test_artifacts_that_only_some_runs_leave_have_files_of_their_own(store, tmp_path):
     """Mined images and embeddings; without any, there is no file."""
-    store.sweep(TRIALS, ["mine"])
+    store.sweep(TRIALS, ["mine-1"])
     store.score(TRIALS[0])
     export(store.uri, SWEEP, tmp_path / "export")
     assert not (tmp_path / "export" / "mined.parquet").exists()
     mined = {"label": [0, 1], "robustness": [0.5, 1.0], "correct": [False, True]}
-    tags = {"kind": "pmal.mine", "stage_id": "mine", "dataset": "svhn", "split": "1"}
+    tags = {"kind": "pmal.mine", "stage_id": "mine-1"}
     table = pa.table({**mined, "prototype": [False, True], "later": ["a", "b"]})
     store.run(tags, files={"mined.parquet": table})
     embedded = {"role": ["prototype"], "label": pa.array([0], pa.int32())}
@@ -104,7 +104,7 @@ def test_artifacts_that_only_some_runs_leave_have_files_of_their_own(store, tmp_
     store.client.log_artifact(described.info.run_id, str(written(tmp_path, table)))
     made = export(store.uri, SWEEP, tmp_path / "export")
     rows = pq.read_table(tmp_path / "export" / "mined.parquet").to_pylist()
-    first = {"stage_id": "mine", "dataset": "svhn", "split": 1}
+    first = {"stage_id": "mine-1", "dataset": "svhn", "split": 1}
     assert rows[0] == {**first, "label": 0, "robustness": 0.5, "correct": False, "prototype": False}
     (row,) = read_embeddings(tmp_path / "export", TRIALS[1].trial_id).to_pylist()
     assert row == {

@@ -22,7 +22,7 @@ def test_every_row_is_planned_once_before_any_trial_has_finished(name, tmp_path)
     spec = load_spec(LAYOUTS[name]().spec)
     record = plan_record(make_plan(spec, DATA), "1a2b3c4")
     (tmp_path / spec.name).mkdir()
-    empty = runs_schema(Plan.from_json(record)).empty_table()
+    empty = runs_schema(Plan.from_record(record)).empty_table()
     pq.write_table(empty, tmp_path / spec.name / RUNS)
     grids = paper_table(name, tmp_path).grids
     lines = [line for grid in grids for line in grid.lines]

@@ -23,8 +23,9 @@ from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import Store
 from sweeps.tracking.completeness import plan_held
 from sweeps.tracking.errors import TrackingError
+from sweeps.tracking.synchronise import synchronise
 from sweeps.tracking.tags import ARRIVED
-from sweeps.tracking.tracker import make_tracker, synchronise
+from sweeps.tracking.tracker import make_tracker
 
 # MLflow's own use of SQLAlchemy warns that it is old.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -40,9 +41,10 @@ def parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
     return content.getvalue()
 
 
-def finished(home: Home) -> tuple[Plan, Store]:
+def finished(home: Home, **changed: Any) -> tuple[Plan, Store]:
     """A sweep of two trials, all of it on the store and nothing in MLflow."""
-    plan = make_plan(parse_spec(SPEC, "late"), {"digits/train": "-", "digits/test": "-"})
+    spec = parse_spec({**SPEC, **changed}, "late")
+    plan = make_plan(spec, {"digits/train": "-", "digits/test": "-"})
     store = Store(home.store)
     epoch = {"epoch": 1, "metric": "loss", "value": 0.5}
     image = {"image_id": "digits/test/1", "label": 0, "predicted": 0, "unknown_score": 0.1}
@@ -71,7 +73,7 @@ def test_since_goes_by_when_a_run_reached_mlflow(tmp_path: Path) -> None:
     first, second = plan.trials
     tracker = make_tracker(plan, store, home, "1a2b3c4")
     for stage in first.score.walk():
-        tracker.record(stage)
+        tracker.write(stage)
     assert export(home.tracking_uri, "late", home.export("late")).num_finished == 1
     moment = datetime.now()
     assert store.read_commit(second.id).finished_at < moment.timestamp()
@@ -116,15 +118,15 @@ def test_a_request_that_came_through_late_leaves_no_second_run(tmp_path: Path):
     plan, store = finished(home)
     tracker = make_tracker(plan, store, home, "abc")
     for stage in plan.stages.values():
-        tracker.record(stage)
+        tracker.write(stage)
         tags = {"stage_id": stage.id, "kind": stage.kind}
         tracker.client.create_run(tracker.experiment_id, tags=tags)
     tracker.client.create_run(tracker.experiment_id, tags={"kind": "sweep"}, start_time=1)
     tracker.close("FINISHED")
-    runs = tracker._all_runs()
+    runs = tracker.found.all_runs()
     assert len(runs) == len(plan.stages) + 1
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert tracker.parent_id in {run.info.run_id for run in runs}
+    assert tracker.found.parent_id in {run.info.run_id for run in runs}
 
 
 def test_runs_that_a_user_made_stay(tmp_path: Path):
@@ -135,7 +137,7 @@ def test_runs_that_a_user_made_stay(tmp_path: Path):
     tracker = make_tracker(plan, store, home, "abc")
     own = {tracker.client.create_run(tracker.experiment_id).info.run_id for _ in range(2)}
     assert synchronise(plan, store, home, "abc") == len(plan.stages)
-    assert own <= {run.info.run_id for run in tracker._all_runs()}
+    assert own <= {run.info.run_id for run in tracker.found.all_runs()}
 
 
 def test_a_finished_run_is_replaced_when_its_stage_fails(tmp_path: Path):
@@ -149,10 +151,10 @@ def test_a_finished_run_is_replaced_when_its_stage_fails(tmp_path: Path):
     store.set_aside(stage.id)
     store.attempts.save_failure(stage.id, "bad luck", "Traceback ...")
     tracker = make_tracker(plan, store, home, "abc")
-    assert tracker.unrecorded() == [stage]
-    tracker.record_all()
-    assert tracker.unrecorded() == []
-    (run,) = [run for run in tracker._all_runs() if run.data.tags.get("stage_id") == stage.id]
+    assert tracker.behind() == [stage]
+    tracker.write_all()
+    assert tracker.behind() == []
+    (run,) = [run for run in tracker.found.all_runs() if run.data.tags.get("stage_id") == stage.id]
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
 
 
@@ -162,13 +164,13 @@ def test_a_driver_that_was_taken_over_writes_nothing(tmp_path: Path):
     plan, store = finished(home)
     store.leases.create("late", 1, {"pid": 1, "host": "here"})
     tracker = make_tracker(plan, store, home, "abc", fence=Fence("late", 1))
-    tracker.record(next(iter(plan.stages.values())))
+    tracker.write(next(iter(plan.stages.values())))
     store.leases.create("late", 2, {"pid": 2, "host": "there"})
     with pytest.raises(FencedError, match="process 2 on there"):
         tracker.close("KILLED")
     with pytest.raises(FencedError, match="process 2 on there"):
         tracker.open()  # it would overwrite the plan that an export goes by
-    runs = tracker._all_runs()
+    runs = tracker.found.all_runs()
     assert len(runs) == 2
     assert {run.info.status for run in runs if "stage_id" not in run.data.tags} == {"RUNNING"}
 
@@ -181,7 +183,7 @@ def test_a_run_whose_stage_left_the_plan_does_not_run_on(tmp_path: Path):
     tags = {"stage_id": "3f" * 16, "kind": "fit"}
     orphan = tracker.client.create_run(tracker.experiment_id, tags=tags).info.run_id
     synchronise(plan, store, home, "abc")
-    status = {run.info.run_id: run.info.status for run in tracker._all_runs()}
+    status = {run.info.run_id: run.info.status for run in tracker.found.all_runs()}
     assert status.pop(orphan) == "KILLED"
     assert set(status.values()) == {"FINISHED"}
 
@@ -217,4 +219,4 @@ def test_a_run_that_is_refused_holds_up_no_other(tmp_path: Path):
     with pytest.raises(TrackingError, match=r"what\?!"):
         synchronise(plan, store, home, "abc")
     tracker = make_tracker(plan, store, home, "abc")
-    assert tracker.finished == {stage.id for stage in others}
+    assert tracker.found.finished == {stage.id for stage in others}

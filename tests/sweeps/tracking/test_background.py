@@ -52,12 +52,12 @@ class Server:
         """Every request."""
         self.asked += 1
 
-    def record(self, stage: Stage) -> None:
+    def write(self, stage: Stage) -> None:
         self.answer()
         self.taken += 1
         self.left = [each for each in self.left if each.id != stage.id]
 
-    def unrecorded(self) -> list[Stage]:
+    def behind(self) -> list[Stage]:
         return self.left
 
     def end(self, status: str) -> None:

@@ -10,8 +10,10 @@ from sweeps.home import Home
 from sweeps.planning.record import plan_record
 from sweeps.tracking.background import BackgroundTracking
 from sweeps.tracking.completeness import plan_held
+from sweeps.tracking.database import make_database
+from sweeps.tracking.synchronise import synchronise
 from sweeps.tracking.tags import HELD
-from sweeps.tracking.tracker import make_database, make_tracker, synchronise
+from sweeps.tracking.tracker import make_tracker
 from tests.sweeps.tracking.test_arrival import finished
 
 # MLflow's own use of SQLAlchemy warns that it is old.
@@ -74,7 +76,7 @@ def test_a_sweep_with_damage_is_not_held(homes: tuple[Home, Home]):
     assert store.to_make_again(plan.stages) == {score.id}
     assert not plan_held(seen, "late")
     tracker = make_tracker(plan, store, home, "abc")
-    assert tracker.client.get_run(tracker.parent_id).info.status == "FAILED"
+    assert tracker.client.get_run(tracker.found.parent_id).info.status == "FAILED"
 
 
 def test_a_server_that_is_not_there_holds_nothing(tmp_path: Path):

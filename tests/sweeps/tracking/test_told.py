@@ -48,8 +48,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         for stage_id in plan.stages:
             make(stage_id, identities, Workplace(store=store.uri, data_root=None), store)
         tracker = make_tracker(plan, store, home, "abc", draw_pictures)
-        tracker.record_all()
-        runs = {run.info.run_name: run for run in tracker._all_runs()}
+        tracker.write_all()
+        runs = {run.info.run_name: run for run in tracker.found.all_runs()}
     return SimpleNamespace(home=home, plan=plan, store=store, tracker=tracker, runs=runs)
 
 
@@ -108,10 +108,10 @@ def test_a_picture_that_fails_stops_nothing(told: SimpleNamespace, tmp_path: Pat
 
     home = Home(tmp_path)
     tracker = make_tracker(told.plan, told.store, home, "abc", fail)
-    tracker.record_all()
-    assert tracker.finished == set(told.plan.stages)
+    tracker.write_all()
+    assert tracker.found.finished == set(told.plan.stages)
     trial = told.plan.trials[0]
-    files = tracker.client.list_artifacts(tracker.run_ids[trial.id])
+    files = tracker.client.list_artifacts(tracker.found.run_ids[trial.id])
     assert [file.path for file in files] == ["scores.parquet"]
     assert "no pictures of score softmax digits/0 seed 0: no ink" in caplog.text
 
@@ -121,7 +121,7 @@ def test_what_the_machine_did_is_in_mlflow_once_however_often_it_is_sent(told: S
     fits = [stage for stage in told.plan.stages.values() if stage.kind == "fit"]
     stage = next(s for s in fits if machine.MACHINE in told.store.read_commit(s.id).artifacts)
     kept = pq.read_table(pa.BufferReader(told.store.read(stage.id, machine.MACHINE))).to_pylist()
-    client, run_id = told.tracker.client, told.tracker.run_ids[stage.id]
+    client, run_id = told.tracker.client, told.tracker.found.run_ids[stage.id]
     for _ in range(2):
         for name in kept[0].keys() - {"at"}:
             points = client.get_metric_history(run_id, f"system/{name}")
@@ -129,7 +129,7 @@ def test_what_the_machine_did_is_in_mlflow_once_however_often_it_is_sent(told: S
             expected = [(n, round(1000 * row["at"]), row[name]) for n, row in enumerate(kept)]
             assert told_points == expected
         client.update_run(run_id, status="RUNNING")
-        make_tracker(told.plan, told.store, told.home, "abc").record(stage)
+        make_tracker(told.plan, told.store, told.home, "abc").write(stage)
     assert client.get_run(run_id).info.status == "FINISHED"
 
 
@@ -166,18 +166,18 @@ def test_a_failed_run_says_why_until_it_succeeds(told: SimpleNamespace, tmp_path
     stage = next(iter(told.plan.stages.values()))
     store.attempts.save_failure(stage.id, "the loss is lost", "Traceback ...")
     tracker = make_tracker(told.plan, store, home, "abc")
-    tracker.record(stage)
-    failed = tracker.client.get_run(tracker.run_ids[stage.id])
+    tracker.write(stage)
+    failed = tracker.client.get_run(tracker.found.run_ids[stage.id])
     assert "**Failed:** the loss is lost" in failed.data.tags[NOTE]
-    assert (failed.info.status, tracker.unrecorded()) == ("FAILED", [])
-    assert make_tracker(told.plan, store, home, "abc").unrecorded() == []
+    assert (failed.info.status, tracker.behind()) == ("FAILED", [])
+    assert make_tracker(told.plan, store, home, "abc").behind() == []
 
     place = Workplace(store=store.uri, data_root=None)
     make(stage.id, {stage.id: stage.identity}, place, store)
     tracker = make_tracker(told.plan, store, home, "abc")
-    assert tracker.unrecorded() == [stage]
-    tracker.record_all()
-    (run,) = [run for run in tracker._all_runs() if run.data.tags.get("stage_id") == stage.id]
+    assert tracker.behind() == [stage]
+    tracker.write_all()
+    (run,) = [run for run in tracker.found.all_runs() if run.data.tags.get("stage_id") == stage.id]
     assert (run.info.status, "reason" in run.data.tags) == ("FINISHED", False)
     assert run.info.start_time == round(1000 * store.read_commit(stage.id).started_at)
     files = {file.path for file in tracker.client.list_artifacts(run.info.run_id)}

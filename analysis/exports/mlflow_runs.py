@@ -1,0 +1,220 @@
+"""What MLflow holds of a sweep, as an export needs it (sweeps/tracking writes it).
+
+An experiment of the sweep's name; in it one run of kind "sweep" with the plan's record as the
+artifact plan.json, and one run per stage with the tags stage_id, kind and code. Each finished one
+has the metric arrived_at_s, the time at which MLflow held all of it. A "score" run has the trial's
+metrics and the artifact scores.parquet, perhaps embeddings.parquet; a "fit" run has
+history.parquet, a "pmal.mine" run mined.parquet. What is said of a trial besides its results stands
+in the record, and only there.
+
+Only this module of `analysis` needs mlflow, and imports it when an export begins.
+"""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.exports.schema import METRICS, OF_MODEL
+from osr_core.errors import ConfigError, OsrError, unknown_name
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PAGE = 1000  # runs per request to MLflow
+
+
+class ExportError(OsrError):
+    """MLflow cannot be read, or does not hold what an export needs."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finished run: as little of it as an export needs."""
+
+    run_id: str
+    experiment_id: str
+    artifact_uri: str  # "" for a run whose rows are taken from the older export
+    results: Mapping[str, Any]  # of a trial: its metrics, and the version of the code
+
+
+@contextmanager
+def connected(tracking_uri: str) -> Iterator["MlflowClient"]:
+    """A client of MLflow, whose complaints leave as ExportError."""
+    if tracking_uri.startswith("sqlite:///"):
+        database = Path(tracking_uri.removeprefix("sqlite:///"))
+        if not database.is_file():  # MLflow would make an empty one
+            raise ExportError(
+                f"there is no MLflow database at {database}; `osr run` makes it, and `osr sync` "
+                "makes it anew from the store."
+            )
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield MlflowClient(tracking_uri)
+    except MlflowException as error:
+        raise ExportError(
+            f"MLflow at {tracking_uri} did not answer as it should: {error}"
+        ) from error
+
+
+def experiment_id_of(client: "MlflowClient", sweep: str) -> str:
+    """The id of the sweep's experiment."""
+    experiment = client.get_experiment_by_name(sweep)
+    if experiment is None or experiment.lifecycle_stage != "active":
+        names = {other.name for other in client.search_experiments()} - {"Default"}
+        raise ConfigError(unknown_name("sweep", sweep, names) + " `osr run` starts one.")
+    return str(experiment.experiment_id)
+
+
+def finished_runs(
+    client: "MlflowClient", experiment_id: str, since: datetime | None
+) -> Iterator["Run"]:
+    """Every finished run of the experiment once, by start time.
+
+    Pages are counted by position: a run that arrives meanwhile can bring one twice, never hide one.
+    """
+    asked = "attributes.status = 'FINISHED'"
+    if since is not None:
+        asked += f" and metrics.arrived_at_s >= {since.timestamp()}"
+    seen: set[str] = set()
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            filter_string=asked,
+            max_results=PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        for run in page:
+            if run.info.run_id not in seen:
+                seen.add(run.info.run_id)
+                yield run
+        token = page.token
+        if not token:
+            return
+
+
+def plan_record(client: "MlflowClient", experiment_id: str, sweep: str) -> dict[str, Any]:
+    """The record of the sweep's plan, from the one run that holds it."""
+    found = client.search_runs([experiment_id], filter_string="tags.kind = 'sweep'")
+    if len(found) != 1:
+        ids = ", ".join(run.info.run_id for run in found) or "none"
+        raise ExportError(
+            f"MLflow's experiment '{sweep}' must hold exactly one run of kind 'sweep', which has "
+            f"the plan; it holds {len(found)} ({ids}). `osr sync` makes a missing one; delete one "
+            "too many in `osr ui`."
+        )
+    info = found[0].info
+    record: dict[str, Any] = json.loads(
+        artifact(client, info.artifact_uri, info.run_id, "plan.json")
+    )
+    return record
+
+
+def finished(
+    client: "MlflowClient",
+    experiment_id: str,
+    wanted: Mapping[str, Container[str]],
+    since: datetime | None,
+) -> dict[str, dict[str, Found]]:
+    """The finished runs by the id of their stage, for each kind of stage in `wanted`.
+
+    Raises:
+        ExportError: more than one finished run of a stage; one that lacks a metric.
+    """
+    found: dict[str, dict[str, Found]] = {kind: {} for kind in wanted}
+    twice: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for run in finished_runs(client, experiment_id, since):
+        kind, stage_id = run.data.tags.get("kind", ""), run.data.tags.get("stage_id", "")
+        if stage_id not in wanted.get(kind, ()):
+            continue
+        info = run.info
+        if stage_id in found[kind]:
+            twice[kind, stage_id].append(info.run_id)
+            continue
+        results = results_of(run) if kind == "score" else {}
+        found[kind][stage_id] = Found(info.run_id, info.experiment_id, info.artifact_uri, results)
+    for (kind, stage_id), others in twice.items():
+        ids = ", ".join(sorted([found[kind][stage_id].run_id, *others]))
+        raise ExportError(
+            f"{kind} {stage_id} has {len(others) + 1} finished runs in MLflow: {ids}. A stage "
+            "counts once and an export does not choose; delete all but one in `osr ui`."
+        )
+    return found
+
+
+def results_of(run: "Run") -> dict[str, Any]:
+    """What a trial's run says of its results, by column."""
+    metrics = run.data.metrics
+    try:
+        results = {name: metrics[f"test/{name}"] for name in METRICS}
+        results["commit"] = run.data.tags["code"]
+    except KeyError as error:
+        raise ExportError(
+            f"the finished score run {run.info.run_id} lacks {error}. Delete it "
+            "in `osr ui`; `osr sync` then writes it anew."
+        ) from None
+    for name in OF_MODEL:
+        number = metrics.get(f"model/{name}")
+        results[name] = None if number is None else int(number)
+    return results
+
+
+# -- artifacts -------------------------------------------------------------------------------------
+
+
+def has(client: "MlflowClient", run: Found, name: str, kept: bool) -> bool:
+    """Whether a run left an artifact that not every run leaves."""
+    if not run.artifact_uri:
+        return kept
+    if (root := _local(run.artifact_uri)) is not None:
+        return (root / name).is_file()
+    return any(file.path == name for file in client.list_artifacts(run.run_id))
+
+
+def parquet(client: "MlflowClient", run: Found, name: str) -> pa.Table:
+    """An artifact that is a table."""
+    content = artifact(client, run.artifact_uri, run.run_id, name)
+    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # small
+
+
+def artifact(client: "MlflowClient", artifact_uri: str, run_id: str, name: str) -> bytes:
+    """The content of a run's artifact; where it lies on this machine it is read in place."""
+    if (root := _local(artifact_uri)) is not None:
+        return _content(root / name, run_id)
+    with TemporaryDirectory() as folder:
+        return _content(Path(client.download_artifacts(run_id, name, folder)), run_id)
+
+
+def _local(artifact_uri: str) -> Path | None:
+    """The folder of a run's artifacts, if it is on this machine."""
+    scheme = urlsplit(artifact_uri).scheme
+    if scheme not in ("", "file"):
+        return None
+    return Path(url2pathname(urlsplit(artifact_uri).path) if scheme else artifact_uri)
+
+
+def _content(path: Path, run_id: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ExportError(
+            f"artifact {path.name} of run {run_id} cannot be read at {path}: "
+            f"{error.strerror}. Delete the run in `osr ui`; `osr sync` then writes it anew."
+        ) from None
