@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.source import Run, Source, rests_on_trial
 from analysis.figures.style import COLOURS, DASHES, HATCHES, MARKERS, canvas, draw_matrix, note
-from analysis.papers.layouts import CAC_DEFAULTS
+from analysis.papers.cac import DEFAULTS
 from analysis.papers.published import paper_tables
 from osr_core.errors import ConfigError, DataError
 
@@ -36,7 +36,7 @@ def sensitivity(source: Source) -> Figure:
         (both[0], "anchor_weight", "alpha", "lambda"),
         (both[1], "alpha", "anchor_weight", "alpha"),
     ):
-        runs = [run for run in source.rows("CAC") if _setting(run, other) == CAC_DEFAULTS[other]]
+        runs = [run for run in source.rows("CAC") if _setting(run, other) == DEFAULTS[other]]
         axes.axvspan(*stable[symbol], color="#eeeeee", zorder=0)
         for number, (metric, title) in enumerate(MEASURED.items()):
             points = _by(runs, name, metric)

@@ -12,7 +12,8 @@ from typing import Any
 
 from analysis.exports.read import read_runs
 from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
-from analysis.papers.layouts import Grid, Layout, Line, Place, Printed, layout_named
+from analysis.papers.layout import Grid, Layout, Line, Place, Printed
+from analysis.papers.layouts import layout_named
 from analysis.tables.aggregate import aggregated
 from analysis.tables.sweep_table import joined, ranks
 

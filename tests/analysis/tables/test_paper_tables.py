@@ -19,7 +19,8 @@ from paper_runs import (
 )
 
 from analysis.exports.schema import RUNS
-from analysis.papers.layouts import ALTERNATIVES, LAYOUTS
+from analysis.papers.layouts import LAYOUTS
+from analysis.papers.pmal import ALTERNATIVES
 from analysis.tables.paper_sheet import RENDERERS, render
 from analysis.tables.paper_table import paper_table
 from osr_core.errors import ConfigError
