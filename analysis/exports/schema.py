@@ -14,7 +14,7 @@ depend on who ran what and when, and only the report reads it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -115,6 +115,8 @@ METRICS = tuple(column.name for column in METRIC_COLUMNS)
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
 HISTORY_ORDER = ("stage_id", "epoch", "metric")
 
+FinishedTrial = Mapping[str, Any]  # a row of runs.parquet by column
+
 
 @dataclass(frozen=True)
 class PlannedTrial:
@@ -149,6 +151,13 @@ class Plan:
         ]
         header = {name: values[name] for name in ("sweep", "protocol", "recipe", "commit")}
         return cls(**header, trials=tuple(trials))
+
+
+def unfinished(
+    planned: Iterable[PlannedTrial], finished: Container[str]
+) -> tuple[PlannedTrial, ...]:
+    """The planned trials that have no result; `finished` holds the ids of those that have one."""
+    return tuple(trial for trial in planned if trial.trial_id not in finished)
 
 
 def runs_schema(plan: Plan) -> pa.Schema:
