@@ -1,4 +1,4 @@
-"""CAC's Figures 2 to 5, from our runs.
+"""CAC's Figures 2 to 5, from our trials.
 
     sensitivity  accuracy and AUROC over lambda (alpha at 10) and over alpha (lambda at 0.1)
     components   both terms, and each alone

@@ -1,4 +1,4 @@
-"""PMAL's Figures 4 to 6, from our runs.
+"""PMAL's Figures 4 to 6, from our trials.
 
     robustness       how r is distributed over the training images, and the share of each interval
                      that the first classifier gets right                               (Figure 4a)

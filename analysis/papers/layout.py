@@ -39,7 +39,7 @@ class Place:
     """One column as printed."""
 
     label: str
-    quantity: str  # a metric, or a key of paper_table.FACTS
+    quantity: str  # a metric, or a key of facts.FACTS
     dataset: str = ""
 
 
