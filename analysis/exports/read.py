@@ -24,6 +24,7 @@ from analysis.exports.schema import (
     SCORE_COLUMNS,
     SCORES,
     Column,
+    FinishedTrial,
     Plan,
     plan_in,
 )
@@ -39,6 +40,16 @@ def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
     path = _path(folder, RUNS)
     plan = plan_in(pq.read_schema(path))
     return _columns(path, RUN_COLUMNS), plan
+
+
+def by_id(runs: pa.Table) -> dict[str, FinishedTrial]:
+    """The finished trials of runs.parquet by trial_id, in its order."""
+    return {trial["trial_id"]: trial for trial in runs.to_pylist()}
+
+
+def joined(column: pa.ChunkedArray) -> str:
+    """Every value once, for a header."""
+    return ", ".join(sorted(set(column.to_pylist())))
 
 
 def is_complete_export(folder: Path, trial_ids: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ depend on who ran what and when, and only the report reads it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -118,6 +118,8 @@ RESULTS = (*METRICS, *OF_MODEL, "commit")  # columns of runs.parquet that only t
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
 HISTORY_ORDER = ("stage_id", "epoch", "metric")
 
+FinishedTrial = Mapping[str, Any]  # a row of runs.parquet by column
+
 
 @dataclass(frozen=True)
 class PlannedTrial:
@@ -160,6 +162,13 @@ class Plan:
         """The plan as the metadata of runs.parquet have it."""
         trials = tuple(PlannedTrial(**trial) for trial in values["trials"])
         return cls(**{**values, "trials": trials})
+
+
+def unfinished(
+    planned: Iterable[PlannedTrial], finished: Container[str]
+) -> tuple[PlannedTrial, ...]:
+    """The planned trials that have no result; `finished` holds the ids of those that have one."""
+    return tuple(trial for trial in planned if trial.trial_id not in finished)
 
 
 def runs_schema(plan: Plan) -> pa.Schema:

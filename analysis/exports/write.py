@@ -44,6 +44,7 @@ from analysis.exports.schema import (
     PlannedTrial,
     links_schema,
     runs_schema,
+    unfinished,
 )
 from osr_core.identity import canonical_json
 
@@ -93,7 +94,7 @@ def export(tracking_uri: str, sweep: str, folder: Path, since: datetime | None =
             _keep(found, folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)
         _write(client, found, plan, facts_in(record), folder)
-    missing = tuple(trial for trial in plan.trials if trial.trial_id not in found["score"])
+    missing = unfinished(plan.trials, found["score"])
     return Export(folder, plan, len(found["score"]), missing)
 
 

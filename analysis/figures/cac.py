@@ -1,4 +1,4 @@
-"""CAC's Figures 2 to 5, from our runs.
+"""CAC's Figures 2 to 5, from our trials.
 
     sensitivity  accuracy and AUROC over lambda (alpha at 10) and over alpha (lambda at 0.1)
     components   both terms, and each alone
@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.source import Run, Source, rests_on_trial
+from analysis.exports.schema import FinishedTrial
+from analysis.figures.source import Source, rests_on_trial
 from analysis.figures.style import COLOURS, DASHES, HATCHES, MARKERS, canvas, draw_matrix, note
-from analysis.papers.layouts import CAC_DEFAULTS
+from analysis.papers.cac import DEFAULTS
 from analysis.papers.published import paper_tables
 from osr_core.errors import ConfigError, DataError
 
@@ -36,10 +37,12 @@ def sensitivity(source: Source) -> Figure:
         (both[0], "anchor_weight", "alpha", "lambda"),
         (both[1], "alpha", "anchor_weight", "alpha"),
     ):
-        runs = [run for run in source.rows("CAC") if _setting(run, other) == CAC_DEFAULTS[other]]
+        trials = [
+            trial for trial in source.trials("CAC") if _setting(trial, other) == DEFAULTS[other]
+        ]
         axes.axvspan(*stable[symbol], color="#eeeeee", zorder=0)
         for number, (metric, title) in enumerate(MEASURED.items()):
-            points = _by(runs, name, metric)
+            points = _by(trials, name, metric)
             values, means = zip(*((x, 100 * fmean(y)) for x, y in points), strict=True)
             axes.plot(
                 values,
@@ -62,18 +65,18 @@ def components(source: Source) -> Figure:
     figure, (axes,) = canvas(width=4.2)
     there = {
         name: [
-            run
-            for run in source.rows("CAC")
-            if (_setting(run, "tuplet"), _setting(run, "anchor")) == switches
+            trial
+            for trial in source.trials("CAC")
+            if (_setting(trial, "tuplet"), _setting(trial, "anchor")) == switches
         ]
         for name, switches in VARIANTS.items()
     }
-    shown = {name: runs for name, runs in there.items() if runs}
+    shown = {name: trials for name, trials in there.items() if trials}
     for number, (metric, title) in enumerate(MEASURED.items()):
-        places = np.arange(len(shown)) + 0.38 * (number - 0.5)
-        values = [[100 * run[metric] for run in runs] for runs in shown.values()]
+        positions = np.arange(len(shown)) + 0.38 * (number - 0.5)
+        values = [[100 * trial[metric] for trial in trials] for trials in shown.values()]
         bars = axes.bar(
-            places,
+            positions,
             [fmean(one) for one in values],
             0.34,
             yerr=[stdev(one) if len(one) > 1 else 0 for one in values],
@@ -95,11 +98,13 @@ def components(source: Source) -> Figure:
 
 def mistaken(source: Source) -> Figure:
     """Figure 4 as a matrix: rows are unknown classes, each with what its images were taken for."""
-    run = source.one("CAC")
-    scores = source.scores(run)
+    trial = source.one("CAC")
+    scores = source.scores(trial)
     accepted = ~scores.known & (scores.unknown_score <= scores.threshold)
     if not accepted.any():
-        raise DataError(f"trial {run['trial_id']} accepts no unknown image; nothing was mistaken.")
+        raise DataError(
+            f"trial {trial['trial_id']} accepts no unknown image; nothing was mistaken."
+        )
     names = scores.known_names()
     counts: dict[str, Any] = defaultdict(lambda: np.zeros(len(names)))
     for position in accepted.nonzero()[0].tolist():
@@ -113,7 +118,7 @@ def mistaken(source: Source) -> Figure:
     axes.set_yticks(range(len(largest)), labels)
     axes.set(xlabel="taken for, % of the row", ylabel="own class (images)")
     axes.set_title("accepted unknown images")
-    note(figure, rests_on_trial(run))
+    note(figure, rests_on_trial(trial))
     return figure
 
 
@@ -121,8 +126,8 @@ def examples(source: Source) -> Figure:
     """Figure 5: the most known-looking unknown images, and the most unknown-looking ones."""
     if source.images is None:
         raise ConfigError("figure cac5 shows test images: say where they are with --data-root.")
-    run = source.one("CAC")
-    scores = source.scores(run)
+    trial = source.one("CAC")
+    scores = source.scores(trial)
     unknown = (~scores.known).nonzero()[0]
     ordered = unknown[np.argsort(scores.unknown_score[unknown], kind="stable")].tolist()
     count = min(EXAMPLES, len(ordered) // 2)
@@ -143,19 +148,19 @@ def examples(source: Source) -> Figure:
         f"{scores.threshold:.3g}",
         fontsize=8,
     )
-    note(figure, rests_on_trial(run))
+    note(figure, rests_on_trial(trial))
     return figure
 
 
-def _setting(run: Run, name: str) -> Any:
-    return json.loads(run["hyperparameters"])[name]
+def _setting(trial: FinishedTrial, name: str) -> Any:
+    return json.loads(trial["hyperparameters"])[name]
 
 
-def _by(runs: list[Run], name: str, metric: str) -> list[tuple[float, list[float]]]:
+def _by(trials: list[FinishedTrial], name: str, metric: str) -> list[tuple[float, list[float]]]:
     """Values of a metric by a setting, ascending."""
-    if not runs:
+    if not trials:
         raise DataError(f"the sweep has no trial that varies {name} alone.")
     groups: dict[float, list[float]] = defaultdict(list)
-    for run in runs:
-        groups[_setting(run, name)].append(run[metric])
+    for trial in trials:
+        groups[_setting(trial, name)].append(trial[metric])
     return sorted(groups.items())

@@ -15,13 +15,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from analysis.exports.schema import FinishedTrial
 from analysis.figures import cac, pmal
-from analysis.figures.source import ImageLoader, Run, Scores, Source
+from analysis.figures.source import ImageLoader, Scores, Source
 from analysis.figures.style import encoded, styled
 from analysis.figures.trial import TRIAL_FIGURES
 from osr_core.errors import ConfigError, unknown_name
-
-__all__ = ["FIGURES", "ImageLoader", "draw"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,12 @@ class Drawing:
     sweep: str  # "" where any will do and one must be named
 
 
-def about_one(draw_trial: Callable[[Run, Scores], Figure]) -> Drawing:
+def about_one(draw_trial: Callable[[FinishedTrial, Scores], Figure]) -> Drawing:
     """A figure about the trial that was asked for."""
 
     def make(source: Source) -> Figure:
-        run = source.one()
-        return draw_trial(run, source.scores(run))
+        trial = source.one()
+        return draw_trial(trial, source.scores(trial))
 
     return Drawing(make, "")
 

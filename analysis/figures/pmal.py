@@ -1,4 +1,4 @@
-"""PMAL's Figures 4 to 6, from our runs.
+"""PMAL's Figures 4 to 6, from our trials.
 
     robustness       how r is distributed over the training images, and the share of each interval
                      that the first classifier gets right                               (Figure 4a)
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 
 from analysis.exports.read import read_embeddings, read_mined
-from analysis.figures.source import Run, Source, rests_on_trial
+from analysis.exports.schema import FinishedTrial
+from analysis.figures.source import Source, rests_on_trial
 from analysis.figures.style import BLUE, COLOURS, GREY, MARKERS, ORANGE, canvas, note
 from analysis.figures.trial import draw_histogram
 from osr_core.errors import DataError
@@ -36,9 +37,9 @@ def robustness(source: Source) -> Figure:
     mine = mined.filter([stage == first for stage in mined["stage_id"].to_pylist()])
     r, correct = mine["robustness"].to_numpy(), mine["correct"].to_numpy(zero_copy_only=False)
     edges = np.linspace(0, 1, INTERVALS + 1)
-    place = np.clip(np.digitize(r, edges) - 1, 0, INTERVALS - 1)
-    counts = np.bincount(place, minlength=INTERVALS)
-    right = np.bincount(place, weights=correct, minlength=INTERVALS)
+    interval = np.clip(np.digitize(r, edges) - 1, 0, INTERVALS - 1)
+    counts = np.bincount(interval, minlength=INTERVALS)
+    right = np.bincount(interval, weights=correct, minlength=INTERVALS)
     middles = (edges[:-1] + edges[1:]) / 2
     figure, (axes,) = canvas(width=4.2)
     shares = 100 * counts / counts.sum()
@@ -67,24 +68,24 @@ def embedding(source: Source) -> Figure:
 def one_against_ten(source: Source) -> Figure:
     """Score densities of the same split with T = 1 and T = 10."""
     by_count = {
-        count: [run for run in source.rows("PMAL") if _prototypes(run) == count]
+        count: [trial for trial in source.trials("PMAL") if _prototypes(trial) == count]
         for count in (1, 10)
     }
     if not all(by_count.values()):
         raise DataError(f"{source.folder} needs finished trials with T = 1 and with T = 10.")
     figure, both = canvas(2)
-    for axes, (count, runs) in zip(both, by_count.items(), strict=True):
-        draw_histogram(axes, source.scores(runs[0]))
-        mean = float(np.mean([run["auroc"] for run in runs]))
+    for axes, (count, trials) in zip(both, by_count.items(), strict=True):
+        draw_histogram(axes, source.scores(trials[0]))
+        mean = float(np.mean([trial["auroc"] for trial in trials]))
         axes.set_title(f"T = {count}: AUROC {100 * mean:.1f} %")
-    run = by_count[10][0]
-    drawn = f"densities of {run['dataset']}/{run['split']}, AUROC over all splits"
+    trial = by_count[10][0]
+    drawn = f"densities of {trial['dataset']}/{trial['split']}, AUROC over all splits"
     note(figure, f"{drawn}; {source.rests_on()}")
     return figure
 
 
 def tsne(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) places of points (N, D); the same for the same points."""
+    """(N, 2) positions of points (N, D); the same for the same points."""
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
     placed = TSNE(perplexity=perplexity, init="pca", random_state=0, method="exact")
     result: NDArray[np.float64] = placed.fit_transform(points)
@@ -92,38 +93,38 @@ def tsne(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _plane(source: Source, with_unknown: bool) -> Figure:
-    run = source.one("PMAL")
-    table = read_embeddings(source.folder, run["trial_id"])
+    trial = source.one("PMAL")
+    table = read_embeddings(source.folder, trial["trial_id"])
     if not len(table):
-        raise DataError(f"trial {run['trial_id']} left no embeddings.")
+        raise DataError(f"trial {trial['trial_id']} left no embeddings.")
     label = table["label"].to_numpy()
     mined = np.array([role == "prototype" for role in table["role"].to_pylist()])
     images = (~mined & (with_unknown | (label >= 0))).nonzero()[0]
     images = images[:: -(-len(images) // MOST_IMAGES)]
     shown = np.concatenate([images, mined.nonzero()[0]])
-    places = tsne(np.array(table["embedding"].to_pylist())[shown])
+    positions = tsne(np.array(table["embedding"].to_pylist())[shown])
     figure, (axes,) = canvas(width=5.0, height=4.0)
     label, mined = label[shown], mined[shown]
     unknown = label < 0
     if with_unknown:
-        x, y = places[unknown].T
+        x, y = positions[unknown].T
         axes.scatter(x, y, s=8, color="#bbbbbb", marker="x", linewidths=0.7, label="unknown")
-    for k, name in enumerate(source.scores(run).known_names()):
+    for k, name in enumerate(source.scores(trial).known_names()):
         of = (label == k) & ~mined
         colour = COLOURS[k % len(COLOURS)]
         marker = MARKERS[k % len(MARKERS)]
-        x, y = places[of].T
+        x, y = positions[of].T
         axes.scatter(x, y, s=9, color=colour, marker=marker, linewidths=0, label=name)
-    x, y = places[mined].T
+    x, y = positions[mined].T
     stars: Any = {"marker": "*", "facecolor": "white", "edgecolor": "black", "linewidths": 0.6}
     axes.scatter(x, y, s=30, label="prototype", **stars)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=GREY)
     figure.legend(loc="outside right upper", markerscale=1.5, labelspacing=0.25, title="class")
-    note(figure, f"t-SNE; {rests_on_trial(run)}")
+    note(figure, f"t-SNE; {rests_on_trial(trial)}")
     return figure
 
 
-def _prototypes(run: Run) -> int:
-    count: int = json.loads(run["hyperparameters"])["prototypes"]
+def _prototypes(trial: FinishedTrial) -> int:
+    count: int = json.loads(trial["hyperparameters"])["prototypes"]
     return count

@@ -1,21 +1,18 @@
 """What a figure is drawn from: one export, one trial of it, and perhaps the images themselves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.exports.read import read_runs, read_scores
-from analysis.exports.schema import RUNS, Plan
-from analysis.tables.sweep_table import joined
+from analysis.exports.read import joined, read_runs, read_scores
+from analysis.exports.schema import RUNS, FinishedTrial, Plan
 from osr_core.errors import ConfigError, DataError
 
 ImageLoader = Callable[[Sequence[str]], Sequence[NDArray[np.uint8]]]  # image ids -> (H, W, C) each
-Run = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,11 +58,11 @@ class Scores:
         return names
 
 
-def rests_on_trial(run: Run) -> str:
+def rests_on_trial(trial: FinishedTrial) -> str:
     """For the foot of a figure about one trial: which one."""
     return (
-        f"{run['title']} {run['dataset']}/{run['split']} seed {run['seed']}, trial "
-        f"{run['trial_id'][:8]}, sweep {run['sweep']}, commit {run['commit']}"
+        f"{trial['title']} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
+        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, commit {trial['commit']}"
     )
 
 
@@ -95,26 +92,26 @@ class Source:
         runs, plan = read_runs(folder)
         return cls(folder, plan, runs, trial, images)
 
-    def rows(self, title: str = "") -> list[Run]:
+    def trials(self, title: str = "") -> list[FinishedTrial]:
         """Finished trials, of one method if a title is given; never none.
 
         Raises:
             DataError: there is none.
         """
-        rows = [run for run in self.runs.to_pylist() if title in ("", run["title"])]
-        if not rows:
+        found = [trial for trial in self.runs.to_pylist() if title in ("", trial["title"])]
+        if not found:
             raise DataError(f"{self.folder} holds no finished trial{f' of {title}' * bool(title)}.")
-        return rows
+        return found
 
-    def one(self, title: str = "") -> Run:
+    def one(self, title: str = "") -> FinishedTrial:
         """The trial asked for; else the first, of the method `title`.
 
         Raises:
             ConfigError: the beginning of an id fits no trial, or several.
         """
         if not self.trial:
-            return self.rows(title)[0]
-        found = [run for run in self.rows() if run["trial_id"].startswith(self.trial)]
+            return self.trials(title)[0]
+        found = [trial for trial in self.trials() if trial["trial_id"].startswith(self.trial)]
         if len(found) != 1:
             raise ConfigError(
                 f"trial '{self.trial}' fits {len(found)} of the {len(self.runs)} finished trials "
@@ -123,15 +120,15 @@ class Source:
             )
         return found[0]
 
-    def scores(self, run: Run) -> Scores:
+    def scores(self, trial: FinishedTrial) -> Scores:
         """The test images of a trial.
 
         Raises:
             DataError: the export has none of them.
         """
-        table = read_scores(self.folder, [run["trial_id"]])
+        table = read_scores(self.folder, [trial["trial_id"]])
         if not len(table):
-            raise DataError(f"{self.folder} holds no scores of trial {run['trial_id']}.")
+            raise DataError(f"{self.folder} holds no scores of trial {trial['trial_id']}.")
         return Scores.from_table(table)
 
     def rests_on(self) -> str:

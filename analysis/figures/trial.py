@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.figures.source import Run, Scores, rests_on_trial
+from analysis.exports.schema import FinishedTrial
+from analysis.figures.source import Scores, rests_on_trial
 from analysis.figures.style import GREY, KNOWN, UNKNOWN, canvas, draw_matrix, encoded, note, styled
 
 BINS = 40
 WRITTEN = 20  # classes whose shares and names fit into a confusion matrix
 
 
-def roc(run: Run, scores: Scores) -> Figure:
+def roc(trial: FinishedTrial, scores: Scores) -> Figure:
     """Share of unknowns recognised against share of knowns rejected, at every threshold."""
     rejected, recognised = roc_points(scores.unknown_score, scores.known)
     figure, (axes,) = canvas(height=3.0)
@@ -28,25 +29,25 @@ def roc(run: Run, scores: Scores) -> Figure:
     axes.set(
         xlabel="known images rejected",
         ylabel="unknown images recognised",
-        title=f"AUROC {100 * run['auroc']:.1f} %",
+        title=f"AUROC {100 * trial['auroc']:.1f} %",
         xlim=(-0.01, 1.01),
         ylim=(-0.01, 1.01),
         aspect="equal",
     )
-    note(figure, rests_on_trial(run))
+    note(figure, rests_on_trial(trial))
     return figure
 
 
-def histogram(run: Run, scores: Scores) -> Figure:
+def histogram(trial: FinishedTrial, scores: Scores) -> Figure:
     """Densities of the unknown score, and the threshold that accepts 95 % of the knowns."""
     figure, (axes,) = canvas(width=4.2)
     draw_histogram(axes, scores)
-    axes.set_title(f"{run['title']}: AUROC {100 * run['auroc']:.1f} %")
-    note(figure, rests_on_trial(run))
+    axes.set_title(f"{trial['title']}: AUROC {100 * trial['auroc']:.1f} %")
+    note(figure, rests_on_trial(trial))
     return figure
 
 
-def confusion(run: Run, scores: Scores) -> Figure:
+def confusion(trial: FinishedTrial, scores: Scores) -> Figure:
     """What the images of each class were taken for, where 95 % of the knowns are accepted."""
     names = [*scores.known_names(), "unknown"]
     size = len(names)
@@ -60,30 +61,31 @@ def confusion(run: Run, scores: Scores) -> Figure:
     axes.set(
         xlabel="taken for, % of the row" if few else "taken for; the last column is rejected",
         ylabel="true class" if few else "true class; the last row is unknown",
-        title=f"{run['title']}: macro F1 {100 * run['macro_f1']:.1f} %",
+        title=f"{trial['title']}: macro F1 {100 * trial['macro_f1']:.1f} %",
     )
-    note(figure, f"{rests_on_trial(run)}; 95 % of known images accepted")
+    note(figure, f"{rests_on_trial(trial)}; 95 % of known images accepted")
     return figure
 
 
-TRIAL_FIGURES: Mapping[str, Callable[[Run, Scores], Figure]] = {
+TRIAL_FIGURES: Mapping[str, Callable[[FinishedTrial, Scores], Figure]] = {
     "roc": roc,
     "histogram": histogram,
     "confusion": confusion,
 }
 
 
-def pictures(run: Run, scores: bytes) -> dict[str, bytes]:
+def pictures(trial: FinishedTrial, scores: bytes) -> dict[str, bytes]:
     """Every figure about one trial as PNG, by file name.
 
     Args:
-        run: title, dataset, split, seed, trial_id, sweep, commit, and the metrics as fractions.
+        trial: title, dataset, split, seed, trial_id, sweep, commit, and the metrics as fractions.
         scores: the artifact scores.parquet of its score stage.
     """
     table = Scores.from_table(pq.read_table(pa.BufferReader(scores)))
     with styled():
         return {
-            f"{name}.png": encoded(make(run, table), "png") for name, make in TRIAL_FIGURES.items()
+            f"{name}.png": encoded(make(trial, table), "png")
+            for name, make in TRIAL_FIGURES.items()
         }
 
 

@@ -1,1 +1,1 @@
-"""What the two papers print, and which of our trials belong in which place of their tables."""
+"""What the two papers print, and which of our trials belong where in their tables."""

@@ -17,14 +17,14 @@ import jinja2
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from analysis.exports.read import read_history, read_links, read_runs
-from analysis.exports.schema import METRICS, RUNS, PlannedTrial
+from analysis.exports.read import by_id, joined, read_history, read_links, read_runs
+from analysis.exports.schema import METRICS, RUNS, FinishedTrial, PlannedTrial
 from analysis.figures.draw import FIGURES, draw
 from analysis.papers.layouts import LAYOUTS
 from analysis.tables import paper_sheet, sheet, sweep_sheet
 from analysis.tables.aggregate import row_labels
-from analysis.tables.paper_table import paper_table
-from analysis.tables.sweep_table import joined, table
+from analysis.tables.paper_table import FilledGrid, paper_table
+from analysis.tables.sweep_table import table
 from osr_core.errors import DataError
 
 MLFLOW = "http://127.0.0.1:5000"  # where `osr ui` serves it by default
@@ -41,7 +41,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class TrialLine:
+class ListedTrial:
     """One trial of a group."""
 
     trial_id: str
@@ -57,7 +57,7 @@ class Group:
 
     anchor: str
     title: str
-    trials: tuple[TrialLine, ...]
+    trials: tuple[ListedTrial, ...]
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def costs(history: Any) -> tuple[Cost, ...]:
 def _section(exports: Path, name: str, mlflow_url: str) -> Section:
     folder = exports / name
     runs, plan = read_runs(folder)
-    finished = {run["trial_id"]: run for run in runs.to_pylist()}
+    finished = by_id(runs)
     links, all_runs = {}, ""
     for link in read_links(folder).to_pylist():
         listed = f"{mlflow_url.rstrip('/')}/#/experiments/{link['experiment_id']}/runs"
@@ -161,7 +161,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         all_runs = f"{listed}?{ALL_TRIALS}"
     in_order = [finished[t.trial_id] for t in plan.trials if t.trial_id in finished]
     groups = _groups(name, plan.trials, finished, links)
-    anchors = {(group.title): group.anchor for group in groups}
+    anchors = {group.title: group.anchor for group in groups}
     spent = costs(read_history(folder))
     facts = {
         "protocol": plan.protocol,
@@ -173,7 +173,8 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         "training": duration(sum(cost.wall_s for cost in spent)),
         "commit": joined(runs["commit"]) or plan.commit,
     }
-    printed = _linked(sweep_sheet.to_sheet(table(folder)), anchors)
+    printed = sweep_sheet.to_sheet(table(folder))
+    printed = _linked(printed, [_rows_to_trials(panel, anchors) for panel in printed.panels])
     return Section(
         name,
         all_runs,
@@ -188,38 +189,55 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
 def _groups(
     sweep: str,
     planned: Sequence[PlannedTrial],
-    finished: Mapping[str, Mapping[str, Any]],
+    finished: Mapping[str, FinishedTrial],
     links: Mapping[str, str],
 ) -> tuple[Group, ...]:
     labels = row_labels(planned)
-    by_cell: dict[str, list[TrialLine]] = defaultdict(list)
+    by_title: dict[str, list[ListedTrial]] = defaultdict(list)
     for trial in planned:
-        run = finished.get(trial.trial_id, {})
-        metrics = {metric: 100 * run[metric] for metric in METRICS if metric in run}
-        line = TrialLine(
+        measured = finished.get(trial.trial_id, {})
+        metrics = {metric: 100 * measured[metric] for metric in METRICS if metric in measured}
+        listed = ListedTrial(
             trial.trial_id, trial.split, trial.seed, metrics, links.get(trial.trial_id, "")
         )
-        by_cell[f"{labels[trial.trial_id]} on {trial.dataset}"].append(line)
+        by_title[f"{labels[trial.trial_id]} on {trial.dataset}"].append(listed)
     return tuple(
         Group(f"trials-{sweep}-{number}", title, tuple(trials))
-        for number, (title, trials) in enumerate(by_cell.items())
+        for number, (title, trials) in enumerate(by_title.items())
     )
 
 
-def _linked(printed: sheet.Sheet, anchors: Mapping[str, str]) -> sheet.Sheet:
-    """Our numbers lead to their trials."""
+def _linked(printed: sheet.Sheet, links: Sequence[Sequence[Sequence[str]]]) -> sheet.Sheet:
+    """The sheet with a link for each cell by panel and row; "" for none."""
     panels = []
-    for panel in printed.panels:
-        rows = []
-        for first, *others in panel.rows:
-            anchor = anchors[f"{first.text} on {panel.name}"]
-            ours = [
-                dataclasses.replace(cell, href=f"#{anchor}") if "(" not in heading else cell
-                for cell, heading in zip(others, panel.headings[1:], strict=True)
-            ]
-            rows.append((first, *ours))
+    for panel, of_panel in zip(printed.panels, links, strict=True):
+        rows = [
+            tuple(
+                dataclasses.replace(cell, href=link) for cell, link in zip(row, of_row, strict=True)
+            )
+            for row, of_row in zip(panel.rows, of_panel, strict=True)
+        ]
         panels.append(dataclasses.replace(panel, rows=tuple(rows)))
     return dataclasses.replace(printed, panels=tuple(panels))
+
+
+def _rows_to_trials(panel: sheet.Panel, anchors: Mapping[str, str]) -> list[list[str]]:
+    """From our numbers in a panel of a sweep to the trials of their row."""
+    return [
+        ["", *("" if "(" in heading else f"#{anchor}" for heading in panel.headings[1:])]
+        for anchor in (anchors[f"{row[0].text} on {panel.name}"] for row in panel.rows)
+    ]
+
+
+def _lines_to_trials(grid: FilledGrid, anchors: Mapping[str, str]) -> list[list[str]]:
+    """From our numbers in a grid of a paper to the trials of a row in the sweep's own table."""
+    return [
+        [
+            *("" for _ in (line.label, *line.features)),
+            *(f"#{anchors[one.trial_ids[0]]}" if one.trial_ids else "" for one in line.filled),
+        ]
+        for line in grid.lines
+    ]
 
 
 def _papers(
@@ -227,39 +245,25 @@ def _papers(
 ) -> tuple[list[Markup], list[tuple[str, str]]]:
     """The papers' tables of which we have something, and the commands that make the others."""
     there, absent = [], []
-    for name, layout in LAYOUTS.items():
-        if layout().sweep not in sweeps:
-            absent.append((layout().title, f"osr run {layout().spec}"))
+    for name, make_layout in LAYOUTS.items():
+        layout = make_layout()
+        if layout.sweep not in sweeps:
+            absent.append((layout.title, f"osr run {layout.spec}"))
             continue
         made = paper_table(name, exports)
-        printed = paper_sheet.to_sheet(made)
-        panels = []
-        for panel, grid in zip(printed.panels, made.grids, strict=True):
-            rows = []
-            for row, line in zip(panel.rows, grid.lines, strict=True):
-                words = len(row) - len(line.places)
-                ours = [
-                    dataclasses.replace(cell, href=f"#{anchors[place.trial_ids[0]]}")
-                    if place.trial_ids
-                    else cell
-                    for cell, place in zip(row[words:], line.places, strict=True)
-                ]
-                rows.append((*row[:words], *ours))
-            panels.append(dataclasses.replace(panel, rows=tuple(rows)))
-        there.append(Markup(sheet.to_html(dataclasses.replace(printed, panels=tuple(panels)))))
+        links = [_lines_to_trials(grid, anchors) for grid in made.grids]
+        there.append(Markup(sheet.to_html(_linked(paper_sheet.to_sheet(made), links))))
     return there, absent
 
 
-def _histograms(
-    exports: Path, name: str, finished: Iterable[Mapping[str, Any]]
-) -> Iterable[Picture]:
+def _histograms(exports: Path, name: str, finished: Iterable[FinishedTrial]) -> Iterable[Picture]:
     """Scores of the first trial of each method and dataset, where the export has them."""
     first: dict[tuple[str, str], str] = {}
-    for run in finished:
-        first.setdefault((run["dataset"], run["title"]), run["trial_id"])
-    for (dataset, title), trial in list(first.items())[:PICTURED]:
+    for trial in finished:
+        first.setdefault((trial["dataset"], trial["title"]), trial["trial_id"])
+    for (dataset, title), trial_id in list(first.items())[:PICTURED]:
         try:
-            drawn = draw("histogram", exports, sweep=name, trial=trial, format="svg")
+            drawn = draw("histogram", exports, sweep=name, trial=trial_id, format="svg")
         except DataError:
             continue
         yield Picture(f"Scores of {title} on {dataset}, one trial", _inside(drawn))

@@ -1,4 +1,4 @@
-"""Trials -> cells: the mean and the deviation of each metric for each row and dataset. Pure.
+"""Trials -> averages: mean and deviation of each metric for each row and dataset, and ranks. Pure.
 
 A row of a table is a method and those of its hyperparameters in which its trials on a dataset
 differ: "CAC", or "CAC (alpha=5)" and "CAC (alpha=10)". A hyperparameter that merely follows the
@@ -6,19 +6,33 @@ dataset makes no rows of its own.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-import pyarrow as pa
-
-from analysis.exports.schema import METRICS, PlannedTrial
+from analysis.exports.schema import (
+    METRICS,
+    FinishedTrial,
+    PlannedTrial,
+    unfinished,
+)
 from osr_core.identity import canonical_json
+
+METRIC_TITLES = {
+    "accuracy": "ACC",
+    "auroc": "AUROC",
+    "oscr": "OSCR",
+    "aupr_unknown": "AUPR-out",
+    "aupr_known": "AUPR-in",
+    "fpr95": "FPR95",
+    "macro_f1": "macro-F1",
+}
+LOWER_IS_BETTER = ("fpr95",)
 
 
 @dataclass(frozen=True)
-class Cell:
+class Average:
     """One metric of one row on one dataset, over those of its trials that are finished."""
 
     mean: float | None  # fraction, over splits, each the mean over its seeds; None without trials
@@ -26,23 +40,61 @@ class Cell:
     num_planned: int  # trials
     missing: tuple[PlannedTrial, ...]
 
+    @property
+    def num_finished(self) -> int:
+        """Trials behind the mean."""
+        return self.num_planned - len(self.missing)
 
-def cells(runs: pa.Table, planned: Iterable[PlannedTrial]) -> dict[tuple[str, str, str], Cell]:
-    """Cells by (row, dataset, metric), rows in the order of the planned trials.
 
-    `runs` has the columns of runs.parquet; trials that are not planned are left out.
+def averages(
+    planned: Iterable[PlannedTrial], finished: Mapping[str, FinishedTrial]
+) -> dict[tuple[str, str, str], Average]:
+    """Averages by (row, dataset, metric), rows in the order of the planned trials.
+
+    Finished trials that are not planned are left out.
     """
-    finished = {run["trial_id"]: run for run in runs.select(["trial_id", *METRICS]).to_pylist()}
     planned = list(planned)
     rows = row_labels(planned)
     groups: dict[tuple[str, str], list[PlannedTrial]] = defaultdict(list)
     for trial in planned:
         groups[rows[trial.trial_id], trial.dataset].append(trial)
     return {
-        (row, dataset, metric): aggregated(trials, metric, finished)
+        (row, dataset, metric): average(trials, metric, finished)
         for (row, dataset), trials in groups.items()
         for metric in METRICS
     }
+
+
+def average(
+    planned: Sequence[PlannedTrial], metric: str, finished: Mapping[str, FinishedTrial]
+) -> Average:
+    """The average over the trials of one row and dataset that are finished."""
+    by_split: dict[int, list[float]] = defaultdict(list)
+    for trial in planned:
+        if trial.trial_id in finished:
+            by_split[trial.split].append(finished[trial.trial_id][metric])
+    splits = [fmean(values) for values in by_split.values()]
+    return Average(
+        mean=fmean(splits) if splits else None,
+        std=stdev(splits) if len(splits) > 1 else None,
+        num_planned=len(planned),
+        missing=unfinished(planned, finished),
+    )
+
+
+def ranks(shown: Sequence[float | None], metric: str) -> list[int]:
+    """1 for the best and 2 for the second best of values as they are printed, 0 else.
+
+    Ties share a rank; where nothing differs, nothing is ranked.
+    """
+    values = sorted(
+        {value for value in shown if value is not None}, reverse=metric not in LOWER_IS_BETTER
+    )
+    best = values[:2] if len(values) > 1 else []
+    return [best.index(value) + 1 if value in best else 0 for value in shown]
+
+
+# -- rows ------------------------------------------------------------------------------------------
 
 
 def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
@@ -56,23 +108,6 @@ def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
         for varied in [_varied(trials)]
         for trial in trials
     }
-
-
-def aggregated(
-    trials: list[PlannedTrial], metric: str, finished: Mapping[str, Mapping[str, Any]]
-) -> Cell:
-    """The cell of trials of one row and dataset, from the runs of those that are finished."""
-    by_split: dict[int, list[float]] = defaultdict(list)
-    for trial in trials:
-        if trial.trial_id in finished:
-            by_split[trial.split].append(finished[trial.trial_id][metric])
-    splits = [fmean(values) for values in by_split.values()]
-    return Cell(
-        mean=fmean(splits) if splits else None,
-        std=stdev(splits) if len(splits) > 1 else None,
-        num_planned=len(trials),
-        missing=tuple(trial for trial in trials if trial.trial_id not in finished),
-    )
 
 
 def _varied(trials: list[PlannedTrial]) -> list[str]:

@@ -1,19 +1,15 @@
-"""A paper's table as text: Markdown, LaTeX, HTML (see `analysis.tables.sheet`), CSV and JSON.
+"""A paper's table in words, ready to be rendered.
 
-A place reads "ours ± deviation (published, difference)" in the paper's own unit and decimals. Best
+A cell reads "ours ± deviation (published, difference)" in the paper's own unit and decimals. Best
 and second best are marked among ours and, separately, among the published values, as papers do.
 """
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 
 from analysis.papers.published import PAPERS
 from analysis.tables import sheet
-from analysis.tables.paper_table import Filled, FilledGrid, FilledLine, PaperTable
-from osr_core.errors import ConfigError, unknown_name
+from analysis.tables.paper_table import Filled, FilledGrid, PaperTable
+from analysis.tables.render import Printable
 
 CSV_COLUMNS = (
     *("table", "grid", "row", "column", "ours", "std", "published", "difference"),
@@ -22,15 +18,23 @@ CSV_COLUMNS = (
 NOTHING = "-"  # as both papers print a gap
 
 
-def render(table: PaperTable, format: str) -> str:
-    """The text of a table in one of the formats of RENDERERS.
-
-    Raises:
-        ConfigError: no such format; says which there are.
-    """
-    if format not in RENDERERS:
-        raise ConfigError(unknown_name("format", format, RENDERERS))
-    return RENDERERS[format](table)
+def printable(table: PaperTable) -> Printable:
+    """The table for every format; JSON also has the trials behind each cell."""
+    rows = tuple(_rows(table))
+    values = {
+        "table": table.layout.name,
+        "title": table.layout.title,
+        "sweep": table.layout.sweep,
+        "provenance": provenance(table),
+        "places": rows,
+        "trials": {
+            f"{line.label}/{place.label}": filled.trial_ids
+            for grid in table.grids
+            for line in grid.lines
+            for place, filled in zip(grid.layout.places, line.filled, strict=True)
+        },
+    }
+    return Printable(to_sheet(table), CSV_COLUMNS, rows, values)
 
 
 def to_sheet(table: PaperTable) -> sheet.Sheet:
@@ -45,48 +49,6 @@ def to_sheet(table: PaperTable) -> sheet.Sheet:
     )
     panels = tuple(_panel(table, grid, legend) for grid in table.grids)
     return sheet.Sheet(layout.name, layout.title, provenance(table), panels, legend)
-
-
-def to_csv(table: PaperTable) -> str:
-    """One line per place."""
-    out = io.StringIO()
-    lines = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
-    lines.writeheader()
-    lines.writerows(_records(table))
-    return out.getvalue()
-
-
-def to_json(table: PaperTable) -> str:
-    """The same lines with the header and every digit."""
-    return (
-        json.dumps(
-            {
-                "table": table.layout.name,
-                "title": table.layout.title,
-                "sweep": table.layout.sweep,
-                "provenance": provenance(table),
-                "places": list(_records(table)),
-                "trials": {
-                    f"{line.label}/{place.label}": list(filled.trial_ids)
-                    for grid in table.grids
-                    for line in grid.lines
-                    for place, filled in zip(grid.layout.places, line.places, strict=True)
-                },
-            },
-            indent=2,
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
-
-
-RENDERERS: dict[str, Callable[[PaperTable], str]] = {
-    "markdown": lambda table: sheet.to_markdown(to_sheet(table)),
-    "latex": lambda table: sheet.to_latex(to_sheet(table)),
-    "html": lambda table: sheet.to_html(to_sheet(table)),
-    "csv": to_csv,
-    "json": to_json,
-}
 
 
 def provenance(table: PaperTable) -> str:
@@ -112,13 +74,13 @@ def missing(table: PaperTable, grid: FilledGrid) -> Iterator[str]:
             f"{place.label} {filled.num_finished}/{filled.num_planned}"
             if filled.num_planned
             else f"{place.label} not in the sweep"
-            for place, filled in zip(grid.layout.places, line.places, strict=True)
-            if filled.num_finished < filled.num_planned or not filled.num_planned
+            for place, filled in zip(grid.layout.places, line.filled, strict=True)
+            if filled.missing or not filled.num_planned
         ]
         if not gaps:
             continue
-        absent = not any(filled.num_planned for filled in line.places)
-        what = "not in the sweep" if absent else f"missing {', '.join(gaps)}"
+        planned = any(filled.num_planned for filled in line.filled)
+        what = f"missing {', '.join(gaps)}" if planned else "not in the sweep"
         yield f"{line.label}: {what}; fill with `osr run {table.layout.spec}`"
 
 
@@ -127,12 +89,12 @@ def _panel(table: PaperTable, grid: FilledGrid, legend: tuple[str, ...]) -> shee
         (
             sheet.cell(line.label),
             *map(sheet.cell, line.features),
-            *(_cell(filled, table.layout.decimals) for filled in line.places),
+            *(_cell(filled, table.layout.decimals) for filled in line.filled),
         )
         for line in grid.lines
     )
-    places = (place.label for place in grid.layout.places)
-    headings = (grid.layout.rows, *grid.layout.features, *places)
+    columns = (place.label for place in grid.layout.places)
+    headings = (grid.layout.rows, *grid.layout.features, *columns)
     remarks = [*missing(table, grid), *_remarks(grid)]
     return sheet.Panel(grid.layout.name, grid.layout.title, headings, rows, tuple(remarks), legend)
 
@@ -141,7 +103,7 @@ def _remarks(grid: FilledGrid) -> Iterator[str]:
     for line in grid.lines:
         if line.remark:
             yield f"{line.label}: {line.remark}"
-        for place, filled in zip(grid.layout.places, line.places, strict=True):
+        for place, filled in zip(grid.layout.places, line.filled, strict=True):
             if filled.note:
                 yield f"† {line.label}, {place.label}: {filled.note}"
 
@@ -173,28 +135,23 @@ def _text(value: float | str | None, decimals: int) -> str:
     return value if isinstance(value, str) else f"{value:.{decimals}f}"
 
 
-def _records(table: PaperTable) -> Iterator[dict[str, str | int | float | None]]:
+def _rows(table: PaperTable) -> Iterator[dict[str, str | int | float | None]]:
     for grid in table.grids:
         for line in grid.lines:
-            yield from _line_records(table, grid, line)
-
-
-def _line_records(
-    table: PaperTable, grid: FilledGrid, line: FilledLine
-) -> Iterator[dict[str, str | int | float | None]]:
-    for place, filled in zip(grid.layout.places, line.places, strict=True):
-        shown = asdict(filled)
-        yield {
-            "table": table.layout.name,
-            "grid": grid.layout.name,
-            "row": line.label,
-            "column": place.label,
-            "published": filled.printed,
-            "difference": filled.difference,
-            "published_rank": filled.printed_rank,
-            "starred": int(filled.starred),
-            **{
-                name: shown[name]
-                for name in ("ours", "std", "num_finished", "num_planned", "rank", "note")
-            },
-        }
+            for place, filled in zip(grid.layout.places, line.filled, strict=True):
+                yield {
+                    "table": table.layout.name,
+                    "grid": grid.layout.name,
+                    "row": line.label,
+                    "column": place.label,
+                    "published": filled.printed,
+                    "difference": filled.difference,
+                    "published_rank": filled.printed_rank,
+                    "starred": int(filled.starred),
+                    "ours": filled.ours,
+                    "std": filled.std,
+                    "num_finished": filled.num_finished,
+                    "num_planned": filled.num_planned,
+                    "rank": filled.rank,
+                    "note": filled.note,
+                }

@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place."""
+    """What stands where a row meets a column."""
 
     parts: tuple[Part, ...]
     value: float | None = None  # what a column is sorted by; None for words and gaps
@@ -124,8 +124,8 @@ def panels_to_html(sheet: Sheet) -> str:
 def _pipe_table(panel: Panel) -> list[str]:
     names = [_literal(row[0].text) for row in panel.rows]
     columns = [_left_aligned(panel.headings[0], names)]
-    for place, heading in enumerate(panel.headings[1:], start=1):
-        columns.append(_left_aligned(heading, _pointed([row[place] for row in panel.rows])))
+    for number, heading in enumerate(panel.headings[1:], start=1):
+        columns.append(_left_aligned(heading, _pointed([row[number] for row in panel.rows])))
     return [f"| {' | '.join(cells)} |" for cells in zip(*columns, strict=True)]
 
 

@@ -1,19 +1,16 @@
-"""A sweep's table as text: Markdown, LaTeX, HTML (see `analysis.tables.sheet`), CSV and JSON.
+"""A sweep's table in words, ready to be rendered.
 
 Percent to one decimal, the best of ours in bold, the second best in italics. CSV has one line per
 number, JSON everything.
 """
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from analysis.papers.published import PAPERS
 from analysis.tables import sheet
-from analysis.tables.model import Block, Entry, Heading, Table
-from osr_core.errors import ConfigError, unknown_name
+from analysis.tables.render import Printable
+from analysis.tables.sweep_table import Block, Entry, Heading, Table
 
 CSV_COLUMNS = (
     *("sweep", "dataset", "method", "metric", "source", "mean_percent", "std_percent"),
@@ -21,15 +18,9 @@ CSV_COLUMNS = (
 )
 
 
-def render(table: Table, format: str) -> str:
-    """The text of a table in one of the formats of RENDERERS.
-
-    Raises:
-        ConfigError: no such format; says which there are.
-    """
-    if format not in RENDERERS:
-        raise ConfigError(unknown_name("format", format, RENDERERS))
-    return RENDERERS[format](table)
+def printable(table: Table) -> Printable:
+    """The table for every format; CSV's `source` is "ours" or the paper."""
+    return Printable(to_sheet(table), CSV_COLUMNS, tuple(_rows(table)), asdict(table))
 
 
 def to_sheet(table: Table) -> sheet.Sheet:
@@ -54,31 +45,8 @@ def to_sheet(table: Table) -> sheet.Sheet:
         )
         for block in table.blocks
     )
-    lines = tuple(legend(table, table.blocks))
-    return sheet.Sheet(table.sweep, table.sweep, provenance(table), panels, lines)
-
-
-def to_csv(table: Table) -> str:
-    """One line per number in percent; `source` is "ours" or the paper."""
-    out = io.StringIO()
-    lines = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
-    lines.writeheader()
-    lines.writerows(_records(table))
-    return out.getvalue()
-
-
-def to_json(table: Table) -> str:
-    """The model of the table with every digit."""
-    return json.dumps(asdict(table), indent=2, ensure_ascii=False) + "\n"
-
-
-RENDERERS: dict[str, Callable[[Table], str]] = {
-    "markdown": lambda table: sheet.to_markdown(to_sheet(table)),
-    "latex": lambda table: sheet.to_latex(to_sheet(table)),
-    "html": lambda table: sheet.to_html(to_sheet(table)),
-    "csv": to_csv,
-    "json": to_json,
-}
+    legend_of_all = tuple(legend(table, table.blocks))
+    return sheet.Sheet(table.sweep, table.sweep, provenance(table), panels, legend_of_all)
 
 
 # -- words -----------------------------------------------------------------------------------------
@@ -156,7 +124,7 @@ def _count(number: int, noun: str) -> str:
 # -- CSV -------------------------------------------------------------------------------------------
 
 
-def _records(table: Table) -> Iterator[dict[str, str | int]]:
+def _rows(table: Table) -> Iterator[dict[str, str | int]]:
     for block in table.blocks:
         for row in block.rows:
             for column, entry in zip(block.headings, row.entries, strict=True):

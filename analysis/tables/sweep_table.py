@@ -1,28 +1,83 @@
 """An exported sweep -> a table: one block per dataset, ours beside what the papers print.
 
-Only runs.parquet is read. `table` makes the model, `render` its text in one of four formats.
+Only runs.parquet is read. `sweep_sheet` puts the table into words.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.exports.read import read_runs
-from analysis.exports.schema import METRICS, PlannedTrial
+from analysis.exports.read import by_id, joined, read_runs
+from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial
 from analysis.papers.published import PAPERS, Published, published
-from analysis.tables.aggregate import Cell, cells, row_labels
-from analysis.tables.model import Block, Entry, Heading, Row, Table
-from analysis.tables.sweep_sheet import render
+from analysis.tables.aggregate import METRIC_TITLES, Average, averages, ranks, row_labels
 from osr_core.errors import ConfigError, unknown_name
 
-__all__ = ["DEFAULT_METRICS", "render", "table"]
-
-LOWER_IS_BETTER = ("fpr95",)
 DEFAULT_METRICS = ("accuracy", "auroc", "oscr")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """One column of numbers."""
+
+    metric: str
+    paper: str = ""  # key of PAPERS; "" for ours
+
+    @property
+    def text(self) -> str:
+        """'AUROC', or 'AUROC (CAC)' for what that paper prints."""
+        title = METRIC_TITLES[self.metric]
+        return f"{title} ({self.paper})" if self.paper else title
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number: ours, or a paper's."""
+
+    mean_percent: float | None = None  # None: nothing finished, or nothing printed
+    std_percent: float | None = None  # over splits
+    num_finished: int = 0  # trials; 0 of 0 for a paper's number
+    num_planned: int = 0
+    rank: int = 0  # 1 best of the column, 2 second best, ties share; 0 else, and for papers
+    starred: bool = False  # re-run by the paper's authors
+    note: str = ""  # what was wrong with the printed value
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method, with the hyperparameters that set it apart."""
+
+    label: str
+    entries: tuple[Entry, ...]  # one per heading
+    missing: tuple[PlannedTrial, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """All rows of one dataset."""
+
+    dataset: str
+    task: str  # numbers of classes and openness in words; empty while no trial is finished
+    headings: tuple[Heading, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was asked for, under what it rests on."""
+
+    sweep: str
+    protocol: str
+    recipe: str
+    selection: str  # rule that chose the hyperparameters
+    num_splits: int
+    num_seeds: int
+    commit: str  # code version; more than one where trials were scored by different ones
+    blocks: tuple[Block, ...]
 
 
 def table(
@@ -41,36 +96,33 @@ def table(
     if problems:
         raise ConfigError(problems)
     shown = list(dict.fromkeys(datasets)) or there
-    trials = [trial for trial in plan.trials if trial.dataset in shown]
-    runs = runs.filter(pc.is_in(runs["dataset"], pa.array(shown)))
+    planned = [trial for trial in plan.trials if trial.dataset in shown]
+    runs = runs.filter(pc.is_in(runs["dataset"], pa.array(shown, pa.string())))
+    finished = by_id(runs)
     return Table(
         sweep=plan.sweep,
         protocol=plan.protocol,
         recipe=plan.recipe,
         selection=joined(runs["selection"]) or "none",
-        num_splits=len({trial.split for trial in trials}),
-        num_seeds=len({trial.seed for trial in trials}),
+        num_splits=len({trial.split for trial in planned}),
+        num_seeds=len({trial.seed for trial in planned}),
         commit=joined(runs["commit"]) or plan.commit,
-        blocks=tuple(_block(name, trials, runs, metrics) for name in shown),
+        blocks=tuple(_block(name, planned, finished, metrics) for name in shown),
     )
 
 
-def joined(column: pa.ChunkedArray) -> str:
-    """Every value once, for a header."""
-    return ", ".join(sorted(set(column.to_pylist())))
-
-
 def _block(
-    dataset: str, trials: Sequence[PlannedTrial], runs: pa.Table, metrics: Sequence[str]
+    dataset: str,
+    planned: Sequence[PlannedTrial],
+    finished: Mapping[str, FinishedTrial],
+    metrics: Sequence[str],
 ) -> Block:
-    planned = [trial for trial in trials if trial.dataset == dataset]
+    planned = [trial for trial in planned if trial.dataset == dataset]
     labels = row_labels(planned)
+    finished = {name: trial for name, trial in finished.items() if name in labels}
     titles = {labels[trial.trial_id]: trial.title for trial in planned}  # by row, in order
-    ours = cells(runs, planned)
-    finished = {run["trial_id"]: run for run in runs.to_pylist() if run["trial_id"] in labels}
-    backbones = {
-        labels[trial_id]: json.loads(run["backbone"])["name"] for trial_id, run in finished.items()
-    }
+    backbones = {labels[i]: json.loads(trial["backbone"])["name"] for i, trial in finished.items()}
+    ours = averages(planned, finished)
     columns: dict[Heading, list[Entry]] = {}
     for metric in metrics:
         columns[Heading(metric)] = _ours([ours[row, dataset, metric] for row in titles], metric)
@@ -88,43 +140,31 @@ def _block(
     return Block(dataset, _task(finished.values()), tuple(columns), tuple(rows))
 
 
-def _task(finished: Iterable[Mapping[str, Any]]) -> str:
+def _task(finished: Iterable[FinishedTrial]) -> str:
     """The classes of a dataset's splits in words; empty while no trial is finished."""
-    for run in finished:
+    for trial in finished:
         return (
-            f"{run['num_known']} known and {run['num_unknown']} unknown classes, "
-            f"openness {100 * run['openness']:.1f} %"
+            f"{trial['num_known']} known and {trial['num_unknown']} unknown classes, "
+            f"openness {100 * trial['openness']:.1f} %"
         )
     return ""
 
 
-def _ours(column: Sequence[Cell], metric: str) -> list[Entry]:
+def _ours(column: Sequence[Average], metric: str) -> list[Entry]:
     """Entries of one column; a row with missing trials takes no part in the ranks."""
     shown = [
-        None if cell.mean is None or cell.missing else round(100 * cell.mean, 1) for cell in column
+        None if one.mean is None or one.missing else round(100 * one.mean, 1) for one in column
     ]
     return [
         Entry(
-            mean_percent=None if cell.mean is None else 100 * cell.mean,
-            std_percent=None if cell.std is None else 100 * cell.std,
-            num_finished=cell.num_planned - len(cell.missing),
-            num_planned=cell.num_planned,
+            mean_percent=None if one.mean is None else 100 * one.mean,
+            std_percent=None if one.std is None else 100 * one.std,
+            num_finished=one.num_finished,
+            num_planned=one.num_planned,
             rank=rank,
         )
-        for cell, rank in zip(column, ranks(shown, metric), strict=True)
+        for one, rank in zip(column, ranks(shown, metric), strict=True)
     ]
-
-
-def ranks(shown: Sequence[float | None], metric: str) -> list[int]:
-    """1 for the best and 2 for the second best of values as they are printed, 0 else.
-
-    Ties share a rank; where nothing differs, nothing is ranked.
-    """
-    values = sorted(
-        {value for value in shown if value is not None}, reverse=metric not in LOWER_IS_BETTER
-    )
-    best = values[:2] if len(values) > 1 else []
-    return [best.index(value) + 1 if value in best else 0 for value in shown]
 
 
 def _printed(values: Sequence[Published], paper: str) -> Entry:

@@ -59,20 +59,23 @@ def table(
     A paper's table reads the export of its own sweep: cac2 that of cac-table2, and so on.
     """
     from analysis.papers.layouts import LAYOUTS
-    from analysis.tables import comparison, paper_sheet, paper_table, sweep_table
+    from analysis.tables import paper_sheet, paper_table, sweep_sheet, sweep_table
+    from analysis.tables.render import render
 
     exports = at(home).root / "exports"
     if name == "compare":
+        from analysis.tables import comparison, comparison_sheet  # scipy takes a second to import
+
         names = sweeps or exported_sweeps(exports)
         folders = [at(home).export(sweep) for sweep in names]
         made = comparison.compare(folders, row or (), dataset or (), metric or ("auroc",))
-        typer.echo(comparison.render(made, format))
+        printable = comparison_sheet.printable(made)
     elif sweeps or row:
         raise ConfigError(f"only `osr table compare` takes several sweeps or rows, not '{name}'.")
     elif name in LAYOUTS:
         if dataset or metric:
             raise ConfigError(f"table {name} is as printed: it takes no --dataset and no --metric.")
-        typer.echo(paper_sheet.render(paper_table.paper_table(name, exports), format))
+        printable = paper_sheet.printable(paper_table.paper_table(name, exports))
     else:
         folder = at(home).export(name)
         if not folder.exists():
@@ -81,7 +84,8 @@ def table(
                 f"{unknown_name('table', name, known)} A sweep's needs its export: osr export NAME"
             )
         shown = sweep_table.table(folder, dataset or (), metric or sweep_table.DEFAULT_METRICS)
-        typer.echo(sweep_table.render(shown, format))
+        printable = sweep_sheet.printable(shown)
+    typer.echo(render(printable, format))
 
 
 def figure(

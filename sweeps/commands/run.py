@@ -127,10 +127,12 @@ def is_exported(launch: "Launch") -> bool:
 def print_table(launch: "Launch") -> None:
     """Print a sweep's table, from a new export unless nothing can be new in it."""
     from analysis.exports.write import export
-    from analysis.tables.sweep_table import render, table
+    from analysis.tables.render import render
+    from analysis.tables.sweep_sheet import printable
+    from analysis.tables.sweep_table import table
 
     sweep = launch.plan.spec.name
     folder = launch.home.export(sweep)
     if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
         export(launch.home.tracking_uri, sweep, folder)
-    typer.echo(render(table(folder), "markdown"))
+    typer.echo(render(printable(table(folder)), "markdown"))

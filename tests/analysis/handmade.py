@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
-from analysis.tables.sweep_table import render, table
+from analysis.tables.render import render
+from analysis.tables.sweep_sheet import printable
+from analysis.tables.sweep_table import table
 
 GOLDEN = {
     name: Path(__file__).parent / "golden" / f"table.{suffix}"
@@ -115,9 +117,14 @@ def small_sweep(folder):
     return write_export(folder, trials, runs)
 
 
+def text_of(made, format="markdown"):
+    """A sweep's table as it is printed."""
+    return render(printable(made), format)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
         model = table(small_sweep(Path(made)))
     for name, path in GOLDEN.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(render(model, name), encoding="utf-8")
+        path.write_text(text_of(model, name), encoding="utf-8")

@@ -58,6 +58,16 @@ def pmal_values(table):
             yield KEYS[column], title, backbone, PMAL if name == "PMAL" else {}, values
 
 
+def corrected_values():
+    """PMAL, Table 1 with PROSER's 94.3 where it belongs."""
+    for dataset, title, backbone, settings, values in pmal_values("table1"):
+        if (title, dataset) == ("PROSER", "mnist"):
+            continue
+        if (title, dataset) == ("PROSER", "svhn"):
+            values = {**values, "auroc": 0.943}
+        yield dataset, title, backbone, settings, values
+
+
 def pmal3_values():
     """The modules."""
     for row in TABLES["pmal"]["table3"]["rows"].values():

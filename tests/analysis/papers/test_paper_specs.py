@@ -26,7 +26,7 @@ def test_every_row_is_planned_once_before_any_trial_has_finished(name, tmp_path)
     pq.write_table(empty, tmp_path / spec.name / RUNS)
     grids = paper_table(name, tmp_path).grids
     lines = [line for grid in grids for line in grid.lines]
-    absent = {line.label for line in lines if not all(f.num_planned for f in line.places)}
+    absent = {line.label for line in lines if not all(one.num_planned for one in line.filled)}
     names = {label.rstrip("*").lower().replace("-", "_") for label in absent}
     rows_are_methods = grids[0].layout.rows == "method"
     assert names == {missing.name for missing in spec.missing if rows_are_methods}

@@ -6,7 +6,9 @@ import json
 import pytest
 from handmade import planned_trial, run_of, write_export
 
-from analysis.tables.comparison import POOLED, RENDERERS, compare, render
+from analysis.tables.comparison import POOLED, compare
+from analysis.tables.comparison_sheet import printable
+from analysis.tables.render import FORMATS, render
 from osr_core.errors import ConfigError
 
 A = (0.90, 0.91, 0.92, 0.93, 0.94)
@@ -27,10 +29,10 @@ def folder_of(tmp_path, name, columns, dataset="svhn", seeds=(0,)):
     return write_export(tmp_path / name, trials, runs)
 
 
-def test_lines_have_means_ranks_differences_and_p(tmp_path):
+def test_standings_have_means_ranks_differences_and_p(tmp_path):
     """Five wins of five: p 1/16, with one test nothing to correct."""
     made = compare([folder_of(tmp_path, "a", {"A": A, "B": B})])
-    first, second = made.lines
+    first, second = made.standings
     assert (first.row, first.mean_percent, first.p_value) == ("A", pytest.approx(92.0), None)
     assert second.difference_percent == pytest.approx(8.0)
     assert (second.p_value, second.p_holm) == (0.0625, 0.0625)
@@ -41,23 +43,23 @@ def test_lines_have_means_ranks_differences_and_p(tmp_path):
 def test_correction_counts_every_test_shown(tmp_path):
     """Two rows against the first, on one metric: twice the smallest p."""
     made = compare([folder_of(tmp_path, "a", {"A": A, "B": B, "C": B})])
-    assert [line.p_holm for line in made.lines] == [None, 0.125, 0.125]
+    assert [one.p_holm for one in made.standings] == [None, 0.125, 0.125]
 
 
 def test_only_splits_that_all_rows_have_are_compared(tmp_path):
     """The others are named; nothing is averaged over different splits."""
     made = compare([folder_of(tmp_path, "a", {"A": A, "B": (0.8, None, 0.8, 0.8, 0.8)})])
-    assert made.lines[0].num_pairs == 4
-    assert made.lines[0].mean_percent == pytest.approx(92.25)
+    assert made.standings[0].num_pairs == 4
+    assert made.standings[0].mean_percent == pytest.approx(92.25)
     assert made.left_out == ("svhn/1",)
-    assert "left out, not there of all rows: svhn/1" in render(made, "markdown")
+    assert "left out, not there of all rows: svhn/1" in render(printable(made), "markdown")
 
 
 def test_seeds_are_averaged_within_a_split(tmp_path):
     """Seeds do not make more pairs."""
     made = compare([folder_of(tmp_path, "a", {"A": A, "B": B}, seeds=(0, 2))])
-    assert made.lines[0].num_pairs == 5
-    assert made.lines[0].mean_percent == pytest.approx(93.0)
+    assert made.standings[0].num_pairs == 5
+    assert made.standings[0].mean_percent == pytest.approx(93.0)
 
 
 def test_rows_of_several_sweeps_and_datasets_are_pooled(tmp_path):
@@ -68,7 +70,7 @@ def test_rows_of_several_sweeps_and_datasets_are_pooled(tmp_path):
         folder_of(tmp_path, "c", {"A": A, "B": B}, dataset="cifar10"),
     ]
     made = compare(folders)
-    (pooled,) = [line for line in made.lines if line.dataset == POOLED and line.row == "B"]
+    (pooled,) = [one for one in made.standings if (one.dataset, one.row) == (POOLED, "B")]
     assert pooled.num_pairs == 10
     assert pooled.p_value < 0.01
 
@@ -78,15 +80,15 @@ def test_rows_datasets_and_metrics_are_chosen(tmp_path):
     made = compare(
         [folder_of(tmp_path, "a", {"A": A, "B": B, "C": B})], ["B", "A"], ["svhn"], ["fpr95"]
     )
-    assert [line.row for line in made.lines] == ["B", "A"]
-    assert {line.metric for line in made.lines} == {"fpr95"}
+    assert [one.row for one in made.standings] == ["B", "A"]
+    assert {one.metric for one in made.standings} == {"fpr95"}
 
 
-@pytest.mark.parametrize("format", RENDERERS)
+@pytest.mark.parametrize("format", FORMATS)
 def test_every_format_has_the_numbers(format, tmp_path):
     """Machine formats with every digit."""
     made = compare([folder_of(tmp_path, "a", {"A": A, "B": B})])
-    text = render(made, format)
+    text = render(printable(made), format)
     if format == "csv":
         assert float(list(csv.DictReader(text.splitlines()))[1]["p_value"]) == 0.0625
     elif format == "json":
@@ -108,5 +110,3 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         compare([one, folder_of(tmp_path, "b", {"A": A})])
     with pytest.raises(ConfigError, match="nothing is paired"):
         compare([folder_of(tmp_path, "c", {"A": (0.5, None), "B": (None, 0.5)})])
-    with pytest.raises(ConfigError, match="Did you mean 'csv'"):
-        render(compare([one]), "csw")

@@ -6,18 +6,17 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from handmade import GOLDEN, planned_trial, run_of, small_sweep, write_export
+from handmade import GOLDEN, planned_trial, run_of, small_sweep, text_of, write_export
 
 from analysis.tables.sheet import LATEX_SPECIAL
-from analysis.tables.sweep_sheet import to_csv, to_json
-from analysis.tables.sweep_table import render, table
+from analysis.tables.sweep_table import table
 from osr_core.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_small_sweep_prints_the_stored_table(name, tmp_path):
     """Byte for byte; `python tests/analysis/handmade.py` remakes what is stored."""
-    made = render(table(small_sweep(tmp_path)), name)
+    made = text_of(table(small_sweep(tmp_path)), name)
     assert made == GOLDEN[name].read_text(encoding="utf-8")
 
 
@@ -62,7 +61,7 @@ def test_unfinished_row_is_shown_but_not_ranked(tmp_path):
     finished = zip(trials[:3], (0.7, 0.7, 0.9), strict=True)
     runs = [run_of(trial, auroc=value) for trial, value in finished]
     made = table(write_export(tmp_path, trials, runs), metrics=["auroc"])
-    text = render(made, "markdown")
+    text = text_of(made)
     assert [row.entries[0].rank for row in made.blocks[0].rows] == [0, 0]
     assert "| 90.0 (1/2) |" in text
     assert "- B: missing svhn/1 seed 0 (b-svhn-1)" in text
@@ -72,7 +71,7 @@ def test_header_states_what_the_numbers_rest_on(tmp_path):
     """Two code versions in one table are both named."""
     trials = [planned_trial("A", split=split, seed=seed) for split in (0, 1) for seed in (0, 1, 2)]
     runs = [run_of(trial) | {"commit": f"c{trial.split}"} for trial in trials]
-    text = render(table(write_export(tmp_path, trials, runs)), "markdown")
+    text = text_of(table(write_export(tmp_path, trials, runs)))
     expected = "protocol cac, recipe common, selection none, 2 splits x 3 seeds, commit c0, c1"
     assert text.splitlines()[2] == expected
 
@@ -82,7 +81,7 @@ def test_markdown_is_aligned_as_plain_text(tmp_path):
     aurocs = {"A": 1.0, "B": 0.085, "A much longer name": 0.5}
     trials = [planned_trial(title) for title in aurocs]
     runs = [run_of(trial, auroc=aurocs[trial.title]) for trial in trials]
-    text = render(table(write_export(tmp_path, trials, runs), metrics=["auroc"]), "markdown")
+    text = text_of(table(write_export(tmp_path, trials, runs), metrics=["auroc"]))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(line) for line in lines}) == 1
     assert len({line.index(".") for line in lines[2:]}) == 1
@@ -92,7 +91,7 @@ def test_latex_escapes_every_special_character(tmp_path):
     """A hyperparameter's name has underscores; a label may have anything."""
     awkward = "".join(chr(character) for character in LATEX_SPECIAL)
     trials = [planned_trial(f"A{awkward}", anchor_weight=weight) for weight in (1, 2)]
-    text = render(
+    text = text_of(
         table(write_export(tmp_path, trials, [run_of(trial) for trial in trials])), "latex"
     )
     row = next(line for line in text.splitlines() if "weight=1" in line)
@@ -105,15 +104,15 @@ def test_latex_escapes_every_special_character(tmp_path):
 def test_pipe_in_a_label_does_not_split_a_markdown_cell(tmp_path):
     """The one character that ends a cell."""
     trials = [planned_trial("A", mode=mode) for mode in ("x|y", "z")]
-    text = render(table(write_export(tmp_path, trials, [])), "markdown")
+    text = text_of(table(write_export(tmp_path, trials, [])))
     assert r"| A (mode=x\|y) |" in text
 
 
 def test_machine_formats_hold_the_same_numbers(tmp_path):
     """JSON has the model with every digit, CSV four decimals of it."""
     made = table(small_sweep(tmp_path), ["svhn"])
-    model = json.loads(to_json(made))
-    lines = list(csv.DictReader(to_csv(made).splitlines()))
+    model = json.loads(text_of(made, "json"))
+    lines = list(csv.DictReader(text_of(made, "csv").splitlines()))
     entry = model["blocks"][0]["rows"][2]["entries"][3]
     (line,) = [
         line
@@ -138,8 +137,6 @@ def test_wrong_names_are_refused_with_the_right_ones(tmp_path):
     with pytest.raises(ConfigError, match="Did you mean 'svhn'") as caught:
         table(small_sweep(tmp_path), ["svnh"], ["auroc", "f1"])
     assert len(caught.value.problems) == 2
-    with pytest.raises(ConfigError, match="format 'word' does not exist"):
-        render(table(small_sweep(tmp_path)), "word")
 
 
 def test_folder_without_export_says_how_to_make_one(tmp_path):

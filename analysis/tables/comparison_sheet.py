@@ -1,0 +1,79 @@
+"""A comparison in words, ready to be rendered."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+from analysis.tables import sheet
+from analysis.tables.aggregate import METRIC_TITLES, ranks
+from analysis.tables.comparison import Comparison, Standing
+from analysis.tables.render import Printable
+from analysis.tables.statistics import RESAMPLES
+
+CSV_COLUMNS = tuple(field.name for field in fields(Standing))
+
+
+def printable(comparison: Comparison) -> Printable:
+    """The comparison for every format."""
+    rows = tuple(asdict(standing) for standing in comparison.standings)
+    values = {
+        "sweeps": comparison.sweeps,
+        "protocol": comparison.protocol,
+        "commit": comparison.commit,
+        "rows": comparison.rows,
+        "lines": rows,
+        "left_out": comparison.left_out,
+    }
+    return Printable(to_sheet(comparison), CSV_COLUMNS, rows, values)
+
+
+def to_sheet(comparison: Comparison) -> sheet.Sheet:
+    """One panel per metric and dataset."""
+    groups: dict[tuple[str, str], list[Standing]] = defaultdict(list)
+    for one in comparison.standings:
+        groups[one.metric, one.dataset].append(one)
+    tests = sum(one.p_value is not None for one in comparison.standings)
+    legend = (
+        f"Percent. Interval: 95 % bootstrap of the mean, {RESAMPLES} resamples of the splits, "
+        "seed 0; it generalises over splits drawn like these, not over seeds or test images.",
+        f"Difference: {comparison.rows[0]} less the row. p: Wilcoxon signed-rank over the same "
+        f"splits, two-sided, in brackets Holm-corrected for all {tests} tests shown.",
+        "Rank: mean over splits, 1 best. Five splits alone cannot give p below 1/16.",
+    )
+    remarks = tuple(f"left out, not there of all rows: {task}" for task in comparison.left_out)
+    panels = tuple(
+        sheet.Panel(
+            f"{metric}-{dataset}".replace(" ", "-"),
+            f"{METRIC_TITLES[metric]}, {dataset} (n = {standings[0].num_pairs})",
+            ("method", "mean", "interval", "rank", "difference", "p (Holm)"),
+            _cells(metric, standings),
+            remarks,
+            legend,
+        )
+        for (metric, dataset), standings in groups.items()
+    )
+    rests_on = (
+        f"sweeps {', '.join(comparison.sweeps)}, protocol {comparison.protocol}, commit "
+        f"{comparison.commit}"
+    )
+    return sheet.Sheet("compare", "Comparison", rests_on, panels, legend)
+
+
+def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell, ...], ...]:
+    shown = [round(one.mean_percent, 1) for one in standings]
+    rows = []
+    for one, rank in zip(standings, ranks(shown, metric), strict=True):
+        cells = [
+            sheet.cell(one.row),
+            sheet.cell(f"{one.mean_percent:.1f}", one.mean_percent, rank),
+            sheet.cell(f"{one.low_percent:.1f} to {one.high_percent:.1f}", one.low_percent),
+            sheet.cell(f"{one.average_rank:.2f}", one.average_rank),
+        ]
+        if one.p_value is None or one.difference_percent is None:
+            cells += [sheet.cell("-"), sheet.cell("-")]
+        else:
+            both = f"{one.p_value:.3f} ({one.p_holm:.3f})"
+            cells.append(sheet.cell(f"{one.difference_percent:+.1f}", one.difference_percent))
+            cells.append(sheet.cell(both, one.p_value))
+        rows.append(tuple(cells))
+    return tuple(rows)
