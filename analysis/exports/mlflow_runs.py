@@ -51,8 +51,12 @@ class Found:
 
 
 @contextmanager
-def connected(tracking_uri: str) -> Iterator["MlflowClient"]:
-    """A client of MLflow, whose complaints leave as ExportError."""
+def sweep_in_mlflow(tracking_uri: str, sweep: str) -> Iterator["SweepRuns"]:
+    """The runs of a sweep; MLflow's complaints leave as ExportError.
+
+    Raises:
+        ConfigError: no sweep of this name; says which there are.
+    """
     if tracking_uri.startswith("sqlite:///"):
         database = Path(tracking_uri.removeprefix("sqlite:///"))
         if not database.is_file():  # MLflow would make an empty one
@@ -65,98 +69,107 @@ def connected(tracking_uri: str) -> Iterator["MlflowClient"]:
     from mlflow.exceptions import MlflowException
 
     try:
-        yield MlflowClient(tracking_uri)
+        client = MlflowClient(tracking_uri)
+        experiment = client.get_experiment_by_name(sweep)
+        if experiment is None or experiment.lifecycle_stage != "active":
+            names = {other.name for other in client.search_experiments()} - {"Default"}
+            raise ConfigError(unknown_name("sweep", sweep, names) + " `osr run` starts one.")
+        yield SweepRuns(client, sweep, str(experiment.experiment_id))
     except MlflowException as error:
         raise ExportError(
             f"MLflow at {tracking_uri} did not answer as it should: {error}"
         ) from error
 
 
-def experiment_id_of(client: "MlflowClient", sweep: str) -> str:
-    """The id of the sweep's experiment."""
-    experiment = client.get_experiment_by_name(sweep)
-    if experiment is None or experiment.lifecycle_stage != "active":
-        names = {other.name for other in client.search_experiments()} - {"Default"}
-        raise ConfigError(unknown_name("sweep", sweep, names) + " `osr run` starts one.")
-    return str(experiment.experiment_id)
+@dataclass(frozen=True)
+class SweepRuns:
+    """What MLflow holds of one sweep."""
 
+    client: "MlflowClient"
+    sweep: str
+    experiment_id: str
 
-def finished_runs(
-    client: "MlflowClient", experiment_id: str, since: datetime | None
-) -> Iterator["Run"]:
-    """Every finished run of the experiment once, by start time.
+    def plan_record(self) -> dict[str, Any]:
+        """The record of the sweep's plan, from the one run that holds it."""
+        found = self.client.search_runs([self.experiment_id], filter_string="tags.kind = 'sweep'")
+        if len(found) != 1:
+            ids = ", ".join(run.info.run_id for run in found) or "none"
+            raise ExportError(
+                f"MLflow's experiment '{self.sweep}' must hold exactly one run of kind 'sweep', "
+                f"which has the plan; it holds {len(found)} ({ids}). `osr sync` makes a missing "
+                "one; delete one too many in `osr ui`."
+            )
+        info = found[0].info
+        content = artifact(self.client, info.artifact_uri, info.run_id, "plan.json")
+        record: dict[str, Any] = json.loads(content)
+        return record
 
-    Pages are counted by position: a run that arrives meanwhile can bring one twice, never hide one.
-    """
-    asked = "attributes.status = 'FINISHED'"
-    if since is not None:
-        asked += f" and metrics.arrived_at_s >= {since.timestamp()}"
-    seen: set[str] = set()
-    token = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            filter_string=asked,
-            max_results=PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        for run in page:
-            if run.info.run_id not in seen:
-                seen.add(run.info.run_id)
-                yield run
-        token = page.token
-        if not token:
-            return
+    def finished(
+        self, wanted: Mapping[str, Container[str]], since: datetime | None
+    ) -> dict[str, dict[str, Found]]:
+        """The finished runs by the id of their stage, for each kind of stage in `wanted`.
 
+        Raises:
+            ExportError: more than one finished run of a stage; one that lacks a metric.
+        """
+        found: dict[str, dict[str, Found]] = {kind: {} for kind in wanted}
+        twice: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for run in self._listed(since):
+            kind, stage_id = run.data.tags.get("kind", ""), run.data.tags.get("stage_id", "")
+            if stage_id not in wanted.get(kind, ()):
+                continue
+            info = run.info
+            if stage_id in found[kind]:
+                twice[kind, stage_id].append(info.run_id)
+                continue
+            results = results_of(run) if kind == "score" else {}
+            uri = info.artifact_uri
+            found[kind][stage_id] = Found(info.run_id, info.experiment_id, uri, results)
+        for (kind, stage_id), others in twice.items():
+            ids = ", ".join(sorted([found[kind][stage_id].run_id, *others]))
+            raise ExportError(
+                f"{kind} {stage_id} has {len(others) + 1} finished runs in MLflow: {ids}. A stage "
+                "counts once and an export does not choose; delete all but one in `osr ui`."
+            )
+        return found
 
-def plan_record(client: "MlflowClient", experiment_id: str, sweep: str) -> dict[str, Any]:
-    """The record of the sweep's plan, from the one run that holds it."""
-    found = client.search_runs([experiment_id], filter_string="tags.kind = 'sweep'")
-    if len(found) != 1:
-        ids = ", ".join(run.info.run_id for run in found) or "none"
-        raise ExportError(
-            f"MLflow's experiment '{sweep}' must hold exactly one run of kind 'sweep', which has "
-            f"the plan; it holds {len(found)} ({ids}). `osr sync` makes a missing one; delete one "
-            "too many in `osr ui`."
-        )
-    info = found[0].info
-    record: dict[str, Any] = json.loads(
-        artifact(client, info.artifact_uri, info.run_id, "plan.json")
-    )
-    return record
+    def _listed(self, since: datetime | None) -> Iterator["Run"]:
+        """Every finished run of the experiment once, by start time.
 
+        Pages are counted by position: a run that arrives meanwhile can bring one twice, never hide
+        one.
+        """
+        asked = "attributes.status = 'FINISHED'"
+        if since is not None:
+            asked += f" and metrics.arrived_at_s >= {since.timestamp()}"
+        seen: set[str] = set()
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id],
+                filter_string=asked,
+                max_results=PAGE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            for run in page:
+                if run.info.run_id not in seen:
+                    seen.add(run.info.run_id)
+                    yield run
+            token = page.token
+            if not token:
+                return
 
-def finished(
-    client: "MlflowClient",
-    experiment_id: str,
-    wanted: Mapping[str, Container[str]],
-    since: datetime | None,
-) -> dict[str, dict[str, Found]]:
-    """The finished runs by the id of their stage, for each kind of stage in `wanted`.
+    def has(self, run: Found, name: str) -> bool:
+        """Whether a run left an artifact that not every run leaves."""
+        if (root := _local(run.artifact_uri)) is not None:
+            return (root / name).is_file()
+        return any(file.path == name for file in self.client.list_artifacts(run.run_id))
 
-    Raises:
-        ExportError: more than one finished run of a stage; one that lacks a metric.
-    """
-    found: dict[str, dict[str, Found]] = {kind: {} for kind in wanted}
-    twice: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for run in finished_runs(client, experiment_id, since):
-        kind, stage_id = run.data.tags.get("kind", ""), run.data.tags.get("stage_id", "")
-        if stage_id not in wanted.get(kind, ()):
-            continue
-        info = run.info
-        if stage_id in found[kind]:
-            twice[kind, stage_id].append(info.run_id)
-            continue
-        results = results_of(run) if kind == "score" else {}
-        found[kind][stage_id] = Found(info.run_id, info.experiment_id, info.artifact_uri, results)
-    for (kind, stage_id), others in twice.items():
-        ids = ", ".join(sorted([found[kind][stage_id].run_id, *others]))
-        raise ExportError(
-            f"{kind} {stage_id} has {len(others) + 1} finished runs in MLflow: {ids}. A stage "
-            "counts once and an export does not choose; delete all but one in `osr ui`."
-        )
-    return found
+    def table(self, run: Found, name: str) -> pa.Table:
+        """An artifact in Parquet."""
+        content = artifact(self.client, run.artifact_uri, run.run_id, name)
+        return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # small
 
 
 def results_of(run: "Run") -> dict[str, Any]:
@@ -174,24 +187,6 @@ def results_of(run: "Run") -> dict[str, Any]:
         number = metrics.get(f"model/{name}")
         results[name] = None if number is None else int(number)
     return results
-
-
-# -- artifacts -------------------------------------------------------------------------------------
-
-
-def has(client: "MlflowClient", run: Found, name: str, kept: bool) -> bool:
-    """Whether a run left an artifact that not every run leaves."""
-    if not run.artifact_uri:
-        return kept
-    if (root := _local(run.artifact_uri)) is not None:
-        return (root / name).is_file()
-    return any(file.path == name for file in client.list_artifacts(run.run_id))
-
-
-def parquet(client: "MlflowClient", run: Found, name: str) -> pa.Table:
-    """An artifact that is a table."""
-    content = artifact(client, run.artifact_uri, run.run_id, name)
-    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # small
 
 
 def artifact(client: "MlflowClient", artifact_uri: str, run_id: str, name: str) -> bytes:

@@ -13,22 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analysis.exports.mlflow_runs import (
-    ExportError,
-    Found,
-    connected,
-    experiment_id_of,
-    finished,
-    has,
-    parquet,
-    plan_record,
-)
+from analysis.exports.mlflow_runs import ExportError, Found, SweepRuns, sweep_in_mlflow
 from analysis.exports.parts import FILES, PARTS, File, combined, ordered, put_together, written
 from analysis.exports.read import read_links, read_runs
 from analysis.exports.schema import (
@@ -47,9 +38,6 @@ from analysis.exports.schema import (
     unfinished,
 )
 from osr_core.identity import canonical_json
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 SETTINGS = ("hyperparameters", "backbone", "training")  # columns that hold canonical JSON
 Facts = Mapping[str, Mapping[str, Any]]  # by stage id, what the plan's record says of it
@@ -83,17 +71,16 @@ def export(tracking_uri: str, sweep: str, folder: Path, since: datetime | None =
         ExportError: no MLflow database; more than one finished run of a trial or a stage; a run
             without one of its tags, metrics or artifacts; `since` without an older export.
     """
-    with connected(tracking_uri) as client:
-        experiment_id = experiment_id_of(client, sweep)
-        record = plan_record(client, experiment_id, sweep)
+    with sweep_in_mlflow(tracking_uri, sweep) as held:
+        record = held.plan_record()
         plan = Plan.from_record(record)
         stages = {stage["stage_id"] for stage in record["stages"]}
         wanted = {"score": {t.trial_id for t in plan.trials}, "fit": stages, "pmal.mine": stages}
-        found = finished(client, experiment_id, wanted, since)
+        found = held.finished(wanted, since)
         if since is not None:
             _keep(found, folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(client, found, plan, facts_in(record), folder)
+        _write(held, found, plan, facts_in(record), folder)
     missing = unfinished(plan.trials, found["score"])
     return Export(folder, plan, len(found["score"]), missing)
 
@@ -108,7 +95,7 @@ def facts_in(record: Mapping[str, Any]) -> Facts:
 
 
 def _write(
-    client: "MlflowClient",
+    held: SweepRuns,
     found: Mapping[str, Mapping[str, Found]],
     plan: Plan,
     facts: Facts,
@@ -119,12 +106,16 @@ def _write(
         runs = found[file.kind]
         if file.optional:
             older = _ids(folder / file.name, file.key)
-            runs = {i: r for i, r in runs.items() if has(client, r, file.name, i in older)}
+            runs = {
+                i: run
+                for i, run in runs.items()
+                if (held.has(run, file.name) if run.artifact_uri else i in older)
+            }
             if not runs:
                 (folder / file.name).unlink(missing_ok=True)
                 continue
         sources = {i: run.run_id for i, run in runs.items()}
-        make = partial(_rows, client, file, runs, facts, folder)
+        make = partial(_rows, held, file, runs, facts, folder)
         put_together(folder / file.name, file.schema, sources, make)
     links = [
         {"stage_id": i, "kind": kind, "experiment_id": run.experiment_id, "run_id": run.run_id}
@@ -142,7 +133,7 @@ def _write(
 
 
 def _rows(
-    client: "MlflowClient",
+    held: SweepRuns,
     file: File,
     runs: Mapping[str, Found],
     facts: Facts,
@@ -151,7 +142,7 @@ def _rows(
 ) -> pa.Table:
     """The rows of some ids: from the runs' artifacts, or from the older export."""
     new = [i for i in ids if runs[i].artifact_uri]
-    tables = [parquet(client, runs[i], file.name) for i in new]
+    tables = [held.table(runs[i], file.name) for i in new]
     own = [{**facts[i], file.key: i} for i in new]
     table = combined(tables, own, file.schema)
     if kept := [i for i in ids if not runs[i].artifact_uri]:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 
-def open_store(place: Home) -> "Store":
+def open_store(user_home: Home) -> "Store":
     """The store of a home in which something was run."""
     from sweeps.store.store import Store
 
-    if not place.has_store:
-        raise ConfigError(f"there is no store in {place.root}. Run a sweep first: osr run digits")
-    return Store(place.store)
+    if not user_home.has_store:
+        raise ConfigError(
+            f"there is no store in {user_home.root}. Run a sweep first: osr run digits"
+        )
+    return Store(user_home.store)
 
 
 def sweep_record(store: "Store", sweep: str) -> dict[str, Any]:
@@ -106,14 +108,14 @@ def sync(
     from sweeps.store.leases import Fence, Lease
     from sweeps.tracking.synchronise import synchronise
 
-    place = at(home)
-    store = open_store(place)
+    user_home = at(home)
+    store = open_store(user_home)
     record = sweep_record(store, sweep)
     plan = plan_of(record)
     with Lease(store.leases, sweep, take_over=False) as lease:
         fence = Fence(sweep, lease.number)
-        count = synchronise(plan, store, place, record["code"], draw_pictures, fence)
-    typer.echo(f"{count} of {len(plan.stages)} stages are in {place.tracking_uri}")
+        count = synchronise(plan, store, user_home, record["code"], draw_pictures, fence)
+    typer.echo(f"{count} of {len(plan.stages)} stages are in {user_home.tracking_uri}")
     if damaged := store.to_make_again(plan.stages):
         labels = ", ".join(plan.describe(plan.stages[each]) for each in sorted(damaged))
         typer.echo(f"damaged, to be made again by `osr run`: {labels}", err=True)
@@ -160,7 +162,7 @@ def stage_labels(store: "Store") -> dict[str, str]:
 
 
 def unneeded_by(store: "Store", keep: list[str] | None) -> dict[str, int]:
-    """Bytes of what the sweeps to keep, or all, do not need, by place in the store."""
+    """Bytes of what the sweeps to keep, or all, do not need, by its name in the store."""
     from sweeps.store.cleaning import unneeded
 
     records = [sweep_record(store, name) for name in keep or store.sweeps()]

@@ -177,20 +177,20 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
 
 def _sentences(detail: Any) -> list[str]:
     """What pydantic found, in our words."""
-    place = ".".join(str(part) for part in detail["loc"])
+    where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        known = Resources.model_fields if place.startswith("resources.") else SweepSpec.model_fields
-        return [unknown_name("key", place.rpartition(".")[2], known)]
+        known = Resources.model_fields if where.startswith("resources.") else SweepSpec.model_fields
+        return [unknown_name("key", where.rpartition(".")[2], known)]
     if detail["type"] == "missing":
-        meaning = SweepSpec.model_fields[place].description
-        return [f"key '{place}' is missing: {meaning}."]
+        meaning = SweepSpec.model_fields[where].description
+        return [f"key '{where}' is missing: {meaning}."]
     raised = detail.get("ctx", {}).get("error")
     if isinstance(raised, ConfigError):
-        return [f"{place}: {problem}" for problem in raised.problems]
+        return [f"{where}: {problem}" for problem in raised.problems]
     message = str(raised) if raised else f"{detail['msg']}, not {detail['input']!r}."
     if detail["type"] in FORMS:
         message = f"must be {FORMS[detail['type']]}, not {detail['input']!r}."
-    return [f"{place}: {message}"]
+    return [f"{where}: {message}"]
 
 
 def _split_problems(values: Mapping[str, Any]) -> list[str]:

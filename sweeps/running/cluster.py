@@ -135,7 +135,7 @@ def occupied(cpus: int, gpus: float, alone: bool) -> dict[str, float]:
 def execute(
     stages: Sequence[Stage],
     identities: Identities,
-    place: Workplace,
+    workplace: Workplace,
     resources: Resources,
     folder: Path,
     *,
@@ -158,7 +158,7 @@ def execute(
         searcher = StageSearcher(list(stages), started, retried, ended, count_nodes)
         on_start(searcher)
         tuner = tune.Tuner(
-            trainable(identities, place, resources),
+            trainable(identities, workplace, resources),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=-1,
@@ -179,12 +179,12 @@ def execute(
         raise searcher.problem
 
 
-def trainable(identities: Identities, place: Workplace, resources: Resources) -> Any:
+def trainable(identities: Identities, workplace: Workplace, resources: Resources) -> Any:
     """What Tune starts for each stage, and what of a machine it takes for it."""
     gpus = gpus_per_stage(resources)
 
     def bundle(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([occupied(resources.cpus, gpus, config["alone"])])
 
-    told = tune.with_parameters(StageTrainable, identities=identities, place=place)
+    told = tune.with_parameters(StageTrainable, identities=identities, workplace=workplace)
     return tune.with_resources(told, bundle)

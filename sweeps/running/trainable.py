@@ -15,18 +15,18 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         identities: Identities | None = None,
-        place: Workplace | None = None,
+        workplace: Workplace | None = None,
     ) -> None:
-        """`identities` and `place` come once per actor, by `tune.with_parameters`."""
+        """`identities` and `workplace` come once per actor, by `tune.with_parameters`."""
         assert identities is not None
-        assert place is not None
-        self.identities, self.place = identities, place
+        assert workplace is not None
+        self.identities, self.workplace = identities, workplace
         self.stage_id = config["stage_id"]
         Terminations.watch()
 
     def step(self) -> dict[str, Any]:
         """Run the stage; a failed one ends like any other, with its reason."""
-        return {**asdict(work(self.stage_id, self.identities, self.place)), "done": True}
+        return {**asdict(work(self.stage_id, self.identities, self.workplace)), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next stage into the same process."""

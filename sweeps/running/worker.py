@@ -66,8 +66,8 @@ class Terminations:
 class StoreCheckpoint:
     """A fit's checkpoint in the store: every so many seconds, and when asked to stop."""
 
-    def __init__(self, store: Store, stage_id: str, place: Workplace) -> None:
-        self.store, self.stage_id, self.place = store, stage_id, place
+    def __init__(self, store: Store, stage_id: str, workplace: Workplace) -> None:
+        self.store, self.stage_id, self.workplace = store, stage_id, workplace
         self.saved_at = time.monotonic()
 
     def load(self) -> bytes | None:
@@ -77,11 +77,11 @@ class StoreCheckpoint:
     def due(self) -> bool:
         """Whether it is time to save."""
         waited = time.monotonic() - self.saved_at
-        return waited >= self.place.checkpoint_every_s or self._stop() is not None
+        return waited >= self.workplace.checkpoint_every_s or self._stop() is not None
 
     def save(self, content: bytes) -> None:
         """Replace the state; Stopped if that was the last thing to do."""
-        self.store.leases.check(self.place.fence)
+        self.store.leases.check(self.workplace.fence)
         self.store.attempts.save_checkpoint(self.stage_id, content)
         self.saved_at = time.monotonic()
         self.stop_if_asked()
@@ -97,13 +97,13 @@ class StoreCheckpoint:
     def _stop(self) -> Cause | None:
         if Terminations.received:
             return Cause.PREEMPTED
-        fence = self.place.fence
+        fence = self.workplace.fence
         if fence is not None and self.store.leases.asked_to_stop(fence):
             return Cause.INTERRUPTED
         return None
 
 
-def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
+def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome:
     """Run a stage and commit it. What the stage raises is told, not passed on."""
     started_at = time.monotonic()
 
@@ -118,11 +118,11 @@ def work(stage_id: str, identities: Identities, place: Workplace) -> Outcome:
             traceback=traceback.format_exc() if error else None,
         )
 
-    torch.set_num_threads(place.cpus)
+    torch.set_num_threads(workplace.cpus)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()  # of what an attempt that ran out of memory has left
     try:
-        make(stage_id, identities, place, Store(place.store, of=place.fence))
+        make(stage_id, identities, workplace, Store(workplace.store, of=workplace.fence))
     except Stopped as stopped:
         return outcome(stopped.cause)
     except FencedError as error:
@@ -149,12 +149,12 @@ def is_out_of_memory(error: Exception) -> bool:
     return is_type or any(word in str(error) for word in words)
 
 
-def make(stage_id: str, identities: Identities, place: Workplace, store: Store) -> None:
+def make(stage_id: str, identities: Identities, workplace: Workplace, store: Store) -> None:
     """See to it that a stage is committed; an input found damaged is made again first."""
     if store.committed([stage_id]):
         return
     identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
-    checkpoint = StoreCheckpoint(store, stage_id, place)
+    checkpoint = StoreCheckpoint(store, stage_id, workplace)
     checkpoint.stop_if_asked()
     check_code(identity)
     inputs = {}
@@ -163,15 +163,15 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
             inputs[role] = store.read_all(upstream)
         except StoreError as error:
             if isinstance(error, DamagedError):
-                store.leases.check(place.fence)
+                store.leases.check(workplace.fence)
                 store.set_aside(upstream)
-            make(upstream, identities, place, store)
+            make(upstream, identities, workplace, store)
             inputs[role] = store.read_all(upstream)
     num_epochs = identity["config"].get("training", {}).get("epochs", 1)
     context = Context(
         inputs=inputs,
-        data_root=None if place.data_root is None else Path(place.data_root),
-        device=torch.device("cuda" if place.use_gpu and torch.cuda.is_available() else "cpu"),
+        data_root=None if workplace.data_root is None else Path(workplace.data_root),
+        device=torch.device("cuda" if workplace.use_gpu and torch.cuda.is_available() else "cpu"),
         checkpoint=checkpoint,
         report=lambda epoch, row: store.attempts.save_progress(stage_id, epoch, num_epochs),
     )
@@ -185,6 +185,6 @@ def make(stage_id: str, identities: Identities, place: Workplace, store: Store) 
         started_at=started_at,
         wall_s=time.monotonic() - began,
         host=f"{socket.gethostname()}:{os.getpid()}",
-        code=place.code,
-        fence=place.fence,
+        code=workplace.code,
+        fence=workplace.fence,
     )
