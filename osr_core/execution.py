@@ -17,7 +17,8 @@ from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
 from osr_core.errors import VersionError
-from osr_core.identity import generator_for, seed_for
+from osr_core.generators import generator_for, seeded
+from osr_core.identity import seed_for
 from osr_core.methods import Method, method_named
 from osr_core.methods.pmal.stage import mine
 from osr_core.metrics import evaluate
@@ -26,7 +27,7 @@ from osr_core.scoring import balanced_sample, score_images
 from osr_core.stage import VERSIONS
 from osr_core.tables import embeddings_table, history_table, scores_table, table_to_bytes
 from osr_core.tensors import to_bytes
-from osr_core.training import Fit, seeded
+from osr_core.training import Fit
 
 __all__ = [
     "HISTORY",

@@ -4,8 +4,6 @@ import hashlib
 import json
 from typing import Any
 
-import torch
-
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
 )
@@ -29,8 +27,3 @@ def seed_for(*identity: Any) -> int:
     """A seed in [0, 2**63) drawn from what it is for, never from a counter."""
     content = canonical_json(identity).encode()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1
-
-
-def generator_for(*identity: Any, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator seeded by `seed_for`; the global generators stay untouched."""
-    return torch.Generator(device=device).manual_seed(seed_for(*identity))

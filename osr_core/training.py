@@ -6,8 +6,7 @@ resumed fit needs no generator states and continues bit for bit on CPU.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from osr_core.data.batches import Batches
 from osr_core.errors import TrainingError, unknown_name
+from osr_core.generators import seeded
 from osr_core.identity import seed_for
 from osr_core.methods.base import Method
 from osr_core.recipes import Training
@@ -244,12 +244,3 @@ def lr_factor(training: Training, epoch: int) -> float:
         return training.drop_factor ** sum(epoch >= drop for drop in drop_epochs(training))
     floor = 1e-3
     return floor + (1 - floor) * (1 + math.cos(math.pi * (epoch % period) / period)) / 2
-
-
-@contextmanager
-def seeded(*identity: Any, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators from an identity, and put them back afterwards."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed_for(*identity))
-        yield

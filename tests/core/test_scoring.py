@@ -6,7 +6,7 @@ import torch
 from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data import UNKNOWN, ImageSet
 from osr_core.data.batches import Batches
-from osr_core.identity import generator_for
+from osr_core.generators import generator_for
 from osr_core.methods.softmax import Softmax
 from osr_core.scoring import balanced_sample, score_images
 from osr_core.tables import lists

@@ -15,7 +15,7 @@ that `median` robustness has (topology.py), so that epsilon means the same.
 import torch
 from torch import Tensor, nn
 
-from osr_core.identity import generator_for
+from osr_core.generators import generator_for
 from osr_core.methods.pmal.topology import BLOCK, median_scaled
 
 PASSES = 20  # S

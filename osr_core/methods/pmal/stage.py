@@ -10,7 +10,7 @@ from osr_core.config import build
 from osr_core.context import Context, Result
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
-from osr_core.identity import generator_for
+from osr_core.generators import generator_for
 from osr_core.methods.pmal.method import PMAL
 from osr_core.methods.pmal.mining import candidates, prototypes_of_class
 from osr_core.methods.pmal.quality import dropout_probabilities, log_probability, log_steadiness

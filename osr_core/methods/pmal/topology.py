@@ -28,7 +28,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from osr_core.identity import generator_for
+from osr_core.generators import generator_for
 
 MODES = ("literal", "sqrt_n", "median")
 MAX_REFERENCES = 10_000  # images j that e_i is summed over; of more, a random subset stands for all
