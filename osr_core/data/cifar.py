@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from osr_core.data.base import EncodedReader, Subset
-from osr_core.data.files import data_root, is_there, missing
 from osr_core.data.imageset import ImageSet, label_tensor
+from osr_core.data.locate import data_root, is_there, missing
 from osr_core.data.parquet import NO_ALIASES, find_parts, image_blocks, pattern
 from osr_core.data.pickles import read_arrays
 from osr_core.errors import DataError

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from osr_core.data.base import Reader, Subset
-from osr_core.data.files import data_root, is_there, missing
 from osr_core.data.idx import read_idx
 from osr_core.data.imageset import ImageSet, label_tensor
+from osr_core.data.locate import data_root, is_there, missing
 from osr_core.errors import DataError
 
 

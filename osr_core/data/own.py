@@ -18,9 +18,10 @@ import torch
 
 from osr_core.data.base import EncodedReader, Reader, Subset
 from osr_core.data.encoded import file_blocks
-from osr_core.data.files import content_fingerprint, data_root, is_there, missing
+from osr_core.data.files import content_fingerprint
 from osr_core.data.folders import image_files, listing_fingerprint, subfolders
 from osr_core.data.imageset import ImageSet
+from osr_core.data.locate import data_root, is_there, missing
 from osr_core.data.parquet import find_parts, image_blocks, pattern
 from osr_core.errors import DataError
 

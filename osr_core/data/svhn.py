@@ -8,8 +8,9 @@ import torch
 from scipy.io import loadmat
 
 from osr_core.data.base import Reader, Subset
-from osr_core.data.files import data_root, is_there, missing, reading
+from osr_core.data.files import reading
 from osr_core.data.imageset import ImageSet
+from osr_core.data.locate import data_root, is_there, missing
 from osr_core.errors import DataError
 
 SIDE = 32

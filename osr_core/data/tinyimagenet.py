@@ -7,9 +7,10 @@ import torch
 
 from osr_core.data.base import EncodedReader, Subset
 from osr_core.data.encoded import file_blocks
-from osr_core.data.files import content_fingerprint, data_root, is_there, missing, reading
+from osr_core.data.files import content_fingerprint, reading
 from osr_core.data.folders import image_files, listing_fingerprint, subfolders
 from osr_core.data.imageset import ImageSet
+from osr_core.data.locate import data_root, is_there, missing
 from osr_core.data.parquet import find_parts, image_blocks, pattern
 from osr_core.data.tinyimagenet_classes import NAMES, WNIDS
 from osr_core.errors import DataError
