@@ -5,26 +5,37 @@ equal ids, so the plan keeps each once. `MLS` asks for the softmax fit that `Sof
 both get the same one.
 """
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from osr_core.config import as_dict
 from osr_core.data.splits import ClassSplit
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 
-if TYPE_CHECKING:
-    from osr_core.methods.base import Method, MethodConfig
+
+class WithRecipe(Protocol):
+    """What a trial asks of its method's class."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    @classmethod
+    def setting_names(cls) -> Collection[str]:
+        """The fields of its config."""
+
+    @classmethod
+    def recipe(cls, trial: "Trial") -> Stage:
+        """The stage that leaves the weights which the method scores with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """One number per metric in the average of a table's cell."""
 
-    method: "type[Method]"
-    config: "MethodConfig"  # resolved hyperparameters
+    method: type[WithRecipe]
+    config: Any  # resolved hyperparameters, a `Config` of the method
     split: ClassSplit
     fingerprints: Mapping[str, str]  # "digits/train" -> hash of the data
     backbone: Mapping[str, Any]  # resolved settings with "name", "image_size" and "channels"
@@ -51,7 +62,7 @@ class Trial:
 
     def fit(
         self,
-        method: "type[Method] | None" = None,
+        method: type[WithRecipe] | None = None,
         *,
         member: int = 0,
         training: Training | None = None,
@@ -98,8 +109,8 @@ class Trial:
             "fingerprint": self.fingerprints[f"{split.known_from}/train"],
         }
 
-    def _settings(self, method: "type[Method]", *readers: str) -> dict[str, Any]:
-        shared = {field.name for field in dataclasses.fields(method.Config)}
+    def _settings(self, method: type[WithRecipe], *readers: str) -> dict[str, Any]:
+        shared = method.setting_names()
         values = as_dict(self.config, *readers)
         settings = {key: value for key, value in values.items() if key in shared}
         return {"name": method.name, "version": method.version, **settings}

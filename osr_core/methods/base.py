@@ -5,9 +5,9 @@ larger logits are more that class, a larger unknown_score is more unknown.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,8 @@ from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches
 from osr_core.errors import TrainingError
 from osr_core.recipes import Recipe, Training, common
-
-if TYPE_CHECKING:
-    from osr_core.stage import Stage
-    from osr_core.trial import Trial
+from osr_core.stage import Stage
+from osr_core.trial import Trial
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
@@ -136,7 +134,12 @@ class Method(nn.Module, ABC):
     # -- what the paper prescribes ---------------------------------------------------------------
 
     @classmethod
-    def recipe(cls, trial: "Trial") -> "Stage":
+    def setting_names(cls) -> Collection[str]:
+        """The fields of `Config`."""
+        return {field.name for field in fields(cls.Config)}
+
+    @classmethod
+    def recipe(cls, trial: Trial) -> Stage:
         """The stage that leaves the weights which this method scores with; default: one fit."""
         return trial.fit()
 

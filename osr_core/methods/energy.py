@@ -9,15 +9,11 @@ Deviations: the score only. The paper's second half tunes a network on images of
 (its squared hinge losses), which open-set protocols do not allow. T = 1 is the paper's advice.
 """
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from osr_core.methods.softmax import Softmax
-
-if TYPE_CHECKING:
-    from osr_core.stage import Stage
-    from osr_core.trial import Trial
+from osr_core.stage import Stage
+from osr_core.trial import Trial
 
 
 class Energy(Softmax):
@@ -28,7 +24,7 @@ class Energy(Softmax):
     source = "Liu et al., NeurIPS 2020, section 3.1"
 
     @classmethod
-    def recipe(cls, trial: "Trial") -> "Stage":
+    def recipe(cls, trial: Trial) -> Stage:
         return trial.fit(Softmax)
 
     def unknown_score(self, logits: Tensor) -> Tensor:

@@ -11,17 +11,13 @@ and so of the spec: the authors smooth TinyImageNet's labels, and only these, by
     mls: {label_smoothing: 0.9}
 """
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from osr_core.data.base import Benchmark
 from osr_core.methods.softmax import Softmax
 from osr_core.recipes import Recipe, vaze_published
-
-if TYPE_CHECKING:
-    from osr_core.stage import Stage
-    from osr_core.trial import Trial
+from osr_core.stage import Stage
+from osr_core.trial import Trial
 
 
 class MLS(Softmax):
@@ -32,7 +28,7 @@ class MLS(Softmax):
     source = "Vaze et al., ICLR 2022"
 
     @classmethod
-    def recipe(cls, trial: "Trial") -> "Stage":
+    def recipe(cls, trial: Trial) -> Stage:
         return trial.fit(Softmax)
 
     @classmethod

@@ -34,7 +34,6 @@ Deviations, and why:
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from scipy.stats import weibull_min
@@ -46,10 +45,8 @@ from osr_core.config import setting
 from osr_core.data.batches import Batches
 from osr_core.methods.base import MethodConfig
 from osr_core.methods.softmax import Softmax
-
-if TYPE_CHECKING:
-    from osr_core.stage import Stage
-    from osr_core.trial import Trial
+from osr_core.stage import Stage
+from osr_core.trial import Trial
 
 STEP_SHAPE = 1e6  # a Weibull of this shape is a step
 
@@ -126,7 +123,7 @@ class OpenMax(Softmax):
         self.register_buffer("shift", torch.zeros(num_known, dtype=double))
 
     @classmethod
-    def recipe(cls, trial: "Trial") -> "Stage":
+    def recipe(cls, trial: Trial) -> Stage:
         return trial.stage("calibrate", "calibrate", inputs={"classifier": trial.fit(Softmax)})
 
     def calibrate(self, train: Batches) -> None:

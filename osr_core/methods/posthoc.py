@@ -6,7 +6,6 @@ fit; a `calibrate` stage on top of it leaves what scoring needs, so `score` sees
 """
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,10 +13,8 @@ from torch import Tensor
 from osr_core.data.batches import Batches
 from osr_core.methods.base import Prediction
 from osr_core.methods.softmax import Softmax
-
-if TYPE_CHECKING:
-    from osr_core.stage import Stage
-    from osr_core.trial import Trial
+from osr_core.stage import Stage
+from osr_core.trial import Trial
 
 
 class PostHoc(Softmax):
@@ -32,7 +29,7 @@ class PostHoc(Softmax):
         """(B,) larger = more unknown, from embeddings (B, D) and logits (B, K)."""
 
     @classmethod
-    def recipe(cls, trial: "Trial") -> "Stage":
+    def recipe(cls, trial: Trial) -> Stage:
         return trial.stage("calibrate", "calibrate", inputs={"classifier": trial.fit(Softmax)})
 
     def calibrate(self, train: Batches) -> None:

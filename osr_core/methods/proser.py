@@ -29,7 +29,6 @@ Deviations, and why:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -42,10 +41,8 @@ from osr_core.data.batches import Batch, Batches
 from osr_core.methods.base import MethodConfig, Prediction
 from osr_core.methods.softmax import Softmax, smoothed_cross_entropy
 from osr_core.recipes import Recipe, common
-
-if TYPE_CHECKING:
-    from osr_core.stage import Stage
-    from osr_core.trial import Trial
+from osr_core.stage import Stage
+from osr_core.trial import Trial
 
 
 def with_dummy(logits: Tensor, dummy: Tensor) -> Tensor:
@@ -93,9 +90,9 @@ class PROSER(Softmax):
         self.dummy = nn.Linear(backbone.dim, self.config.dummies, bias=backbone.head_bias)
 
     @classmethod
-    def recipe(cls, trial: "Trial") -> "Stage":
+    def recipe(cls, trial: Trial) -> Stage:
         """The Softmax row's classifier, by the trial's schedule; then a fine-tuning by its own."""
-        config: Any = trial.config
+        config = trial.config
         fine_tuning = replace(
             trial.training,
             epochs=config.fine_tuning_epochs,

@@ -22,7 +22,6 @@ How robustness is scaled (`robustness`) is argued in topology.py.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -38,10 +37,8 @@ from osr_core.methods.pmal.mining import NEED_AN_ORDER, SPREADS
 from osr_core.methods.pmal.topology import MODES
 from osr_core.methods.softmax import Softmax
 from osr_core.recipes import Recipe, pmal_published
-
-if TYPE_CHECKING:
-    from osr_core.stage import Stage
-    from osr_core.trial import Trial
+from osr_core.stage import Stage
+from osr_core.trial import Trial
 
 EACH_STEP = 200  # prototypes, of all classes together, that are embedded anew before each step
 CHUNK = 512  # images embedded together
@@ -122,8 +119,8 @@ class PMAL(Softmax):
         self.prototype_images: Tensor | None = None  # (K T, C, H, W) uint8, while training
 
     @classmethod
-    def recipe(cls, trial: "Trial") -> "Stage":
-        config: Any = trial.config
+    def recipe(cls, trial: Trial) -> Stage:
+        config = trial.config
         num_members = config.members if config.quality in OF_ENSEMBLES else 1
         members = [trial.fit(Softmax, member=u) for u in range(num_members)]
         by_role = {f"member{u}": member for u, member in enumerate(members)}
