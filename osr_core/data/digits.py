@@ -7,6 +7,7 @@ tests. Not a benchmark of any paper.
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 
 from osr_core.data.base import Reader, Subset
 from osr_core.data.imageset import ImageSet
+from osr_core.errors import DataError
 from osr_core.identity import digest
 
 
@@ -43,12 +45,12 @@ class Digits(Reader):
         return ()
 
     def content(self, root: Path | None, subset: Subset) -> str:
-        counts, labels = _raw()
+        counts, labels = raw()
         content = hashlib.blake2b(counts.tobytes() + labels.tobytes(), digest_size=16).hexdigest()
         return digest([content, subset])
 
     def load(self, root: Path | None, subset: Subset) -> ImageSet:
-        counts, labels = (torch.from_numpy(array) for array in _raw())
+        counts, labels = (torch.from_numpy(array) for array in raw())
         kept = _is_test(labels) == (subset == "test")
         images = counts[kept, None].float() * (255 / 16)
         images = F.interpolate(images, size=(16, 16), mode="bilinear", align_corners=False)
@@ -56,12 +58,21 @@ class Digits(Reader):
 
 
 @cache
-def _raw() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """(1797, 8, 8) counts and (1797,) labels."""
-    from sklearn.datasets import load_digits  # takes seconds to import
+def raw() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """(1797, 8, 8) counts and (1797,) labels, read where `load_digits` reads them.
 
-    counts, labels = load_digits(return_X_y=True)
-    return counts.reshape(-1, 8, 8).astype(np.uint8), labels.astype(np.uint8)
+    Raises:
+        DataError: this version of scikit-learn does not hold the file there.
+    """
+    library = distribution("scikit-learn")  # found, not imported: that takes a second
+    path = library.locate_file("sklearn/datasets/data/digits.csv.gz")
+    try:
+        rows = np.loadtxt(str(path), delimiter=",", dtype=np.uint8)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the digits in scikit-learn {library.version} cannot be read: {error}"
+        ) from error
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
 
 
 def _is_test(labels: torch.Tensor) -> torch.Tensor:

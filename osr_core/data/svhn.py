@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.io import loadmat
 
 from osr_core.data.base import Reader, Subset
 from osr_core.data.files import reading
@@ -48,6 +47,8 @@ class SVHN(Reader):
         raise missing(self, subset, places)
 
     def load(self, root: Path | None, subset: Subset) -> ImageSet:
+        from scipy.io import loadmat  # takes a fifth of a second to import
+
         (path,) = self.files(root, subset)
         with reading(path) as file:
             try:

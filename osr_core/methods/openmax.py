@@ -36,7 +36,6 @@ Deviations, and why:
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import weibull_min
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -62,6 +61,8 @@ def distances_to(activations: Tensor, means: Tensor, distance: str) -> Tensor:
 
 def fit_tail(distances: Tensor, tail: int) -> tuple[float, float, float]:
     """Weibull shape, scale and shift of the `tail` largest of distances (n,), n >= 1."""
+    from scipy.stats import weibull_min  # takes a second to import
+
     largest = distances.topk(min(tail, len(distances))).values
     shift = float(largest.min())
     shifted = (largest - shift + 1).cpu().numpy()

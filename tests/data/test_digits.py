@@ -1,10 +1,14 @@
 """The bundled digits and their fixed division."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from osr_core.data import READERS
+from osr_core.data import READERS, digits
+from osr_core.errors import DataError
 
 DIGITS = READERS["digits"]
 
@@ -55,3 +59,11 @@ def test_fingerprints_are_fixed():
 def test_no_file_is_asked_for():
     """The smoke sweep runs on a machine without any data."""
     assert list(DIGITS.files(None, "train")) == []
+
+
+def test_a_scikit_learn_that_keeps_them_elsewhere_is_named(monkeypatch, tmp_path):
+    """The file is not scikit-learn's public interface, so a later version may move it."""
+    library = SimpleNamespace(version="9.0", locate_file=lambda name: tmp_path / name)
+    monkeypatch.setattr(digits, "distribution", lambda name: library)
+    with pytest.raises(DataError, match=r"scikit-learn 9\.0 cannot be read: .*digits.csv.gz"):
+        digits.raw.__wrapped__()

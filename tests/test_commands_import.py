@@ -1,0 +1,58 @@
+"""What each quick command imports: a library that it has no use for costs its user a second."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeps.store.store import Store
+
+EXPORT = Path(__file__).parent / "golden" / "figures" / "exports" / "cac-table2"
+SCRIPT = """
+import sys
+from sweeps.commands.app import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+FOR_WORK = {"matplotlib", "mlflow", "ray", "scipy", "sklearn", "torchvision"}
+WITHOUT_TORCH = ["--version", "--help", "status", "table cac2", "table cac-table2"]
+WITH_TORCH = ["splits", "datasets", "methods", "schema", "plan digits"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the record of a sweep and with an export."""
+    home = tmp_path_factory.mktemp("quick") / "home"
+    Store(home / "store").save_sweep("small", {"sweep": "small", "trials": [], "stages": []})
+    shutil.copytree(EXPORT, home / "exports" / EXPORT.name)
+    return home
+
+
+def imported_by(command: str, home: Path) -> set[str]:
+    """The packages that a process has imported by the end of `osr COMMAND`."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *command.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OSR_HOME": str(home), "OSR_DATA": str(home)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {module.partition(".")[0] for module in done.stderr.split()}
+
+
+@pytest.mark.parametrize("command", WITHOUT_TORCH)
+def test_what_only_reads_results_does_not_import_torch(command: str, home: Path):
+    """Neither a status nor a table computes with tensors."""
+    assert imported_by(command, home).isdisjoint({"torch", *FOR_WORK})
+
+
+@pytest.mark.parametrize("command", WITH_TORCH)
+def test_what_lists_and_plans_imports_no_library_of_the_work_itself(command: str, home: Path):
+    """Methods and readers are made of torch; what fits, decodes or draws is not needed yet."""
+    assert imported_by(command, home).isdisjoint(FOR_WORK)
