@@ -1,16 +1,13 @@
 """RandAugment: each operation against PIL and torchvision, and how operations are drawn."""
 
-import dataclasses
-
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from osr_core.data import BENCHMARKS
 from osr_core.data import randaugment as ra
 from osr_core.data.augment import augment, draw_changes, move
 from osr_core.data.randaugment import IN_PLACE, MOVES, Chance, randaugment
-from osr_core.recipes import Augmentation, common, pmal_published, vaze_published
+from osr_core.recipes import Augmentation
 from osr_core.vision import torchvision
 
 TF = torchvision.transforms.functional
@@ -270,36 +267,3 @@ def test_changes_are_the_same_wherever_the_images_lie():
     changed = randaugment(images.to("meta"), **settings, generator=elsewhere)
     assert torch.equal(here.get_state(), elsewhere.get_state())
     assert changed.shape == images.shape
-
-
-# -- recipes -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "magnitude", "moves"),
-    [
-        ("mnist", 8, False),
-        ("svhn", 18, False),
-        ("cifar10", 6, True),
-        ("cifar+10", 6, True),
-        ("cifar+50", 6, True),
-        ("tinyimagenet", 9, True),
-    ],
-)
-def test_published_strengths_are_vazes(name, magnitude, moves):
-    """One operation each; the paper's M for every dataset, and no moves for digits."""
-    for published in (vaze_published, pmal_published):
-        used = published(BENCHMARKS[name]).training.augmentation
-        assert (used.randaugment_ops, used.randaugment_magnitude) == (1, magnitude)
-        assert used.randaugment_moves == moves
-
-
-def test_the_common_recipe_has_it_for_colour_images_only():
-    """Small grey digits keep crop and, where a mirror image is no other class, flip."""
-    for name in ("digits", "mnist"):
-        used = common(BENCHMARKS[name]).training.augmentation
-        assert used == Augmentation(crop_padding=4)
-    for name, mirrored in (("cifar10", True), ("svhn", False)):
-        used = common(BENCHMARKS[name]).training.augmentation
-        vaze = vaze_published(BENCHMARKS[name]).training.augmentation
-        assert used == dataclasses.replace(vaze, flip=mirrored)
