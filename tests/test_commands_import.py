@@ -49,7 +49,7 @@ def imported_by(command: str, home: Path) -> set[str]:
 @pytest.mark.parametrize("command", WITHOUT_TORCH)
 def test_what_only_reads_results_does_not_import_torch(command: str, home: Path):
     """Neither a status nor a table computes with tensors."""
-    assert imported_by(command, home).isdisjoint({"torch", *FOR_WORK})
+    assert imported_by(command, home).isdisjoint({"torch", "pandas", *FOR_WORK})
 
 
 @pytest.mark.parametrize("command", WITH_TORCH)

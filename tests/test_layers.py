@@ -41,7 +41,7 @@ DOORS = {
     "torchvision": {"osr_core/vision.py"},
     "pydantic": {"sweeps/planning/spec.py"},
     "yaml": {"sweeps/planning/spec.py"},
-    "sklearn": {"osr_core/data/digits.py", "analysis/figures/pmal.py"},
+    "sklearn": {"analysis/figures/pmal.py"},
     "matplotlib": {
         f"analysis/figures/{name}.py" for name in ("style", "draw", "trial", "cac", "pmal")
     },

@@ -114,7 +114,10 @@ def _columns(
     if lost := [column.name for column in absent if not column.optional]:
         raise DataError(f"{path} lacks the column {', '.join(lost)}; export the sweep again.")
     names = [column.name for column in columns if column.name in there]
-    table = pq.read_table(path, columns=names, filters=filters)
+    if filters:
+        table = pq.read_table(path, columns=names, filters=filters)
+    else:  # without pandas, which the line above imports
+        table = pq.ParquetFile(path).read(names)
     for column in absent:
         table = table.append_column(column.name, pa.nulls(len(table), column.type))
     return table.select([column.name for column in columns])
