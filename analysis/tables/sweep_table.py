@@ -97,7 +97,8 @@ def table(
         raise ConfigError(problems)
     shown = list(dict.fromkeys(datasets)) or there
     planned = [trial for trial in plan.trials if trial.dataset in shown]
-    runs = runs.filter(pc.is_in(runs["dataset"], pa.array(shown, pa.string())))
+    if datasets:  # else all of them; making an array imports pandas
+        runs = runs.filter(pc.is_in(runs["dataset"], pa.array(shown, pa.string())))
     finished = by_id(runs)
     return Table(
         sweep=plan.sweep,
