@@ -7,6 +7,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Two files at a time: many tests wait for processes. Those of a file share what is slow to make.
+TWO_FILES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint types faults chaos bench clean
 
@@ -16,7 +18,7 @@ demo: $(INSTALLED)
 	@$(BIN)/osr report
 
 test: lint types
-	$(BIN)/pytest
+	$(BIN)/pytest $(TWO_FILES)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -26,7 +28,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 faults: $(INSTALLED)
-	$(BIN)/pytest tests/faults -m faults
+	$(BIN)/pytest $(TWO_FILES) tests/faults -m faults
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.faults.chaos

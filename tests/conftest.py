@@ -1,8 +1,11 @@
-"""What all tests share: where the big files lie, and a quiet Ray and MLflow."""
+"""What all tests share: what is made once, where the big files lie, a quiet Ray and MLflow."""
 
+import fcntl
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,57 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def one_thread() -> None:
     """Two threads of a tiny network wait for each other, and add up in another order."""
     torch.set_num_threads(1)
+
+
+Make = Callable[[Path], object]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Make], Path]:
+    """A function of a name and of what fills the folder of that name, which it gives.
+
+    Several processes may run the tests: the first to ask fills it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # all processes of this run have it
+
+    def folder(name: str, make: Make) -> Path:
+        place = base / name
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                place.mkdir()
+                try:
+                    make(place)
+                except BaseException:
+                    shutil.rmtree(place)
+                    raise
+        return place
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def with_database(made_once: Callable[[str, Make], Path]) -> Callable[[Path], Path]:
+    """A function that puts an empty MLflow database into a new home, and gives the home.
+
+    It is a copy: making its tables takes MLflow seconds.
+    """
+    from sweeps.tracking.database import make_database  # MLflow takes seconds to import, too
+
+    def make(folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of SQLAlchemy about MLflow
+            make_database(f"sqlite:///{folder}/mlflow.db")
+
+    made = made_once("mlflow", make)
+
+    def placed(home: Path) -> Path:
+        shutil.copytree(made, home / "mlflow")
+        return home
+
+    return placed
 
 
 @pytest.fixture(scope="session")

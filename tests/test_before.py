@@ -6,6 +6,7 @@ byte of them must say why, and makes them anew with `osr run`.
 """
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,9 @@ EXPORTED = ("runs", "history", "scores", "mined", "embeddings")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The home as it was left, without MLflow."""
-    folder = tmp_path_factory.mktemp("before")
+def home(tmp_path_factory: pytest.TempPathFactory, with_database: Callable[[Path], Path]) -> Home:
+    """The home as it was left, with nothing in MLflow."""
+    folder = with_database(tmp_path_factory.mktemp("before"))
     with zipfile.ZipFile(BEFORE / "home.zip") as packed:
         packed.extractall(folder)
     return Home(folder)

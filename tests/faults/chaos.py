@@ -17,8 +17,9 @@ import psutil
 
 from osr_core.tensors import from_bytes
 from sweeps.environment import prepare_environment
-from tests.faults.harness import Sweep, check_invariants, family, title, workers
-from tests.faults.test_tracking import MlflowServer
+from tests.faults.harness import Sweep, family, title, workers
+from tests.faults.invariants import check_invariants
+from tests.faults.server import MlflowServer
 
 SPEC = """\
 name: faults
@@ -52,6 +53,12 @@ class Chaos:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # when, and what kind
         self.chance = random.Random(self.seed)  # which of them; how many there are depends on time
+        self.draw()
+
+    def draw(self) -> None:
+        """What is killed next, after which pause, once there is one of its kind."""
+        self.pause = self.random.uniform(*PAUSE_S)
+        self.victim = self.random.choice(VICTIMS)
 
     @property
     def num_made(self) -> int:
@@ -89,13 +96,11 @@ class Chaos:
         made_before, driver = dict(self.made), sweep.start()
         printed_before = len(sweep.log)
         self.launches += 1
-        pause = self.random.uniform(*PAUSE_S)
         while driver.poll() is None:
             time.sleep(0.1)
-            pause -= 0.1
-            if pause <= 0 and self.num_made < self.kills:
-                pause = self.random.uniform(*PAUSE_S)
-                self.disturb(self.random.choice(VICTIMS), sweep, server, driver.pid)
+            self.pause -= 0.1
+            if self.pause <= 0 and self.num_made < self.kills:
+                self.disturb(sweep, server, driver.pid)
         printed = sweep.log[printed_before:]
         killed = [victim for victim in self.made if self.made[victim] > made_before.get(victim, 0)]
         allowed = {0}.union(*(ENDS[victim] for victim in killed))
@@ -104,8 +109,9 @@ class Chaos:
         assert "is being run by process" not in printed, "a dead driver was taken for a living one"
         return driver.returncode == 0, printed
 
-    def disturb(self, victim: str, sweep: Sweep, server: MlflowServer, driver: int) -> None:
-        """Kill a process of that kind, if there is one now."""
+    def disturb(self, sweep: Sweep, server: MlflowServer, driver: int) -> None:
+        """Kill the victim, if there is one now, and draw the next."""
+        victim = self.victim
         if victim == "tracking server":
             server.kill()
             server.start()
@@ -120,6 +126,7 @@ class Chaos:
                 return
             self.epochs_lost += lost
         self.made[victim] = self.made.get(victim, 0) + 1
+        self.draw()
 
     def candidates(self, victim: str, driver: int) -> list[psutil.Process]:
         """The processes of that kind."""

@@ -11,15 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from osr_core.stage import VERSIONS
-from tests.faults.harness import (
-    NUM_FITS,
-    NUM_STAGES,
-    SPEC,
-    WAIT_S,
-    Sweep,
-    check_invariants,
-    mlflow_runs,
-)
+from tests.faults.harness import NUM_FITS, NUM_STAGES, SPEC, Sweep
+from tests.faults.invariants import check_invariants, mlflow_runs
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -149,8 +142,8 @@ def test_a_clock_that_is_set_by_an_hour_changes_nothing(
     assert done.returncode == 0, done.stdout + done.stderr
     made = [commit for stage_id, commit in sweep.commits.items() if stage_id not in before]
     shifts = [commit["started_at"] - time.time() for commit in made]
-    assert any(abs(shift - jump_s) < WAIT_S for shift in shifts), "the clock was never set"
-    assert all(0 < commit["wall_s"] < WAIT_S for commit in made)
+    assert any(abs(shift - jump_s) < 1800 for shift in shifts), "the clock was never set"
+    assert all(0 < commit["wall_s"] < 1800 for commit in made), "the hour was counted"
     check_invariants(sweep, reference, clock=False)
 
 

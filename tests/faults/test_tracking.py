@@ -1,83 +1,28 @@
 """MLflow may be away, broken, slow or forgetful: training goes on, and nothing is doubled."""
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import (
-    NUM_FITS,
-    NUM_STAGES,
-    WAIT_S,
-    Sweep,
-    check_invariants,
-    check_mlflow,
-    free_port,
-    wait_until,
-)
+from tests.faults.harness import NUM_FITS, NUM_STAGES, WAIT_S, Sweep, free_port, wait_until
+from tests.faults.invariants import check_invariants, check_mlflow
 from tests.faults.proxy import Proxy
+from tests.faults.server import MlflowServer
 
 pytestmark = pytest.mark.timeout(900)
 
 
-@dataclass
-class MlflowServer:
-    """A real `mlflow server` on this machine."""
-
-    backend: str
-    folder: Path
-    port: int = field(default_factory=lambda: free_port())
-
-    @property
-    def uri(self) -> str:
-        """What OSR_TRACKING_URI is set to."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> "MlflowServer":
-        self.start()
-        return self
-
-    def start(self) -> None:
-        """Wait until it answers; a killed one comes back on its port."""
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-        command += ["--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", self.backend]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        with (self.folder / "server.log").open("w") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
-            )
-        wait_until(self._answers, "the MLflow server", 120)
-
-    def __exit__(self, *problem: object) -> None:
-        self.kill()
-
-    def kill(self) -> None:
-        """End it with the processes that it has started, which would keep its port."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
-                return True
-        except OSError:
-            return False
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, with_database: Callable[[Path], Path]
+) -> Iterator[MlflowServer]:
     """One server for the tests of this file, each with a proxy and an experiment of its own."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with MlflowServer(f"sqlite:///{folder}/server.db", folder) as running:
+    folder = with_database(tmp_path_factory.mktemp("server"))
+    with MlflowServer(f"sqlite:///{folder}/mlflow/mlflow.db", folder) as running:
         yield running
 
 
@@ -99,7 +44,6 @@ def clean(proxy: Proxy) -> None:
         client.rename_experiment(experiment.experiment_id, f"faults-{time.time_ns()}")
 
 
-@pytest.mark.faults
 def test_a_server_that_is_down_broken_slow_or_silent_holds_up_no_stage(
     sweep: Sweep, reference: Sweep, proxy: Proxy
 ):
@@ -118,6 +62,7 @@ def test_a_server_that_is_down_broken_slow_or_silent_holds_up_no_stage(
     check_invariants(sweep, reference)
 
 
+@pytest.mark.faults
 def test_lost_answers_double_nothing(sweep: Sweep, reference: Sweep, proxy: Proxy):
     """The server has made each run and taken each history, and its answer is lost every time."""
     clean(proxy)
@@ -176,6 +121,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
     as_postgres(str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-m", "immediate", "stop")
 
 
+@pytest.mark.faults
 def test_a_team_server_on_postgresql_shows_the_same(
     sweep: Sweep, reference: Sweep, postgresql: str, tmp_path: Path
 ):

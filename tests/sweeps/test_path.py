@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import mlflow
 import pyarrow.parquet as pq
 import pytest
 
+from sweeps.planning.data import plan_with_data
+from sweeps.planning.spec import load_spec
+from sweeps.running.worker import Workplace, make
 from sweeps.store.store import Store
-from tests.sweeps.command import GOLDEN, TINY, run_osr
+from tests.sweeps.command import GOLDEN, TINY, call_osr, run_osr
 
 # Another CPU's instruction set rounds differently, and six short epochs amplify it.
 TOLERANCE_PERCENT = 3.0
@@ -55,7 +59,7 @@ def test_run_prints_the_table_and_where_everything_lies(tiny: tuple[Path, str]):
 def test_a_second_launch_starts_nothing(tiny: tuple[Path, str]):
     """What is on the store is done."""
     home, _ = tiny
-    again = run_osr("run", TINY, home=home)
+    again = call_osr("run", TINY, home=home)
     assert "0 of 22 stages started" in again.stdout
     assert again.returncode == 0
 
@@ -65,18 +69,32 @@ def test_an_extended_spec_starts_only_what_is_new(tiny: tuple[Path, str], tmp_pa
     home, _ = tiny
     extended = tmp_path / "tiny.yaml"
     extended.write_text(TINY.read_text().replace("openmax: {}", "openmax: {tail: [10, 20]}"))
-    planned = json.loads(run_osr("plan", extended, "--json", home=home).stdout)
+    planned = json.loads(call_osr("plan", extended, "--json", home=home).stdout)
     assert (planned["done"], planned["to_run"]) == (22, 4)
     assert planned["kinds"]["fit"] == 8
 
 
-def test_a_fresh_home_gives_the_same_bytes(tiny: tuple[Path, str], tmp_path: Path):
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory, with_database: Callable[[Path], Path]) -> Path:
+    """Another home of the tiny sweep, whose stages ran in this process and in another order."""
+    home = with_database(tmp_path_factory.mktemp("again"))
+    plan, store = plan_with_data(load_spec(str(TINY)), None), Store(home / "store")
+    identities = {stage.id: stage.identity for stage in plan.stages.values()}
+    for trial in reversed(plan.trials):
+        for stage in trial.score.walk():
+            make(stage.id, identities, Workplace(store=store.uri, data_root=None), store)
+    done = call_osr("run", TINY, home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 of 22 stages started" in done.stdout
+    return home
+
+
+def test_a_fresh_home_gives_the_same_bytes(tiny: tuple[Path, str], again: Path):
     """Seeds come from what a trial is, so runs and scores are reproducible to the byte."""
     home, _ = tiny
-    assert run_osr("run", TINY, home=tmp_path).returncode == 0
     for name in ("runs.parquet", "scores.parquet", "mined.parquet", "embeddings.parquet"):
         first = (home / "exports" / "tiny" / name).read_bytes()
-        assert (tmp_path / "exports" / "tiny" / name).read_bytes() == first, name
+        assert (again / "exports" / "tiny" / name).read_bytes() == first, name
 
 
 def test_the_export_has_a_row_for_every_trial_image_and_epoch(tiny: tuple[Path, str]):
@@ -111,28 +129,26 @@ def test_the_export_has_what_the_papers_figures_show(tiny: tuple[Path, str]):
         expected = (445, 60) if run["title"] == "PMAL" else (0, 0)
         assert tuple(kinds[run["trial_id"], role] for role in ("image", "prototype")) == expected
     for name in ("cac4", "cac5", "pmal4a", "pmal4b", "pmal6"):
-        drawn = run_osr("figure", name, "--sweep", "tiny", home=home)
+        drawn = call_osr("figure", name, "--sweep", "tiny", home=home)
         assert drawn.returncode == 0, drawn.stderr
         assert Path(drawn.stdout.strip()).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-def test_losing_mlflow_loses_nothing(tiny: tuple[Path, str], tmp_path: Path):
+def test_losing_mlflow_loses_nothing(again: Path):
     """Its database is a picture of the store: the next launch draws it again, and no run twice."""
-    home, database = tmp_path / "home", tmp_path / "home" / "mlflow" / "mlflow.db"
-    shutil.copytree(tiny[0] / "store", home / "store")
-    assert run_osr("run", TINY, home=home).returncode == 0  # the store notes what MLflow holds
-    before = (home / "exports" / "tiny" / "runs.parquet").read_bytes()
+    database, runs = again / "mlflow" / "mlflow.db", again / "exports" / "tiny" / "runs.parquet"
+    before = runs.read_bytes()
     database.unlink()
-    shutil.rmtree(home / "exports")
-    again = run_osr("run", TINY, home=home)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "0 of 22 stages started" in again.stdout
-    assert (home / "exports" / "tiny" / "runs.parquet").read_bytes() == before
+    shutil.rmtree(again / "exports")
+    done = run_osr("run", TINY, home=again)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 of 22 stages started" in done.stdout
+    assert runs.read_bytes() == before
     client = mlflow.MlflowClient(f"sqlite:///{database}")
-    runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
-    stage_ids = [stage["stage_id"] for stage in Store(home / "store").sweep("tiny")["stages"]]
-    drawn = Counter(run.data.tags.get("stage_id") for run in runs)
+    found = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    stage_ids = [stage["stage_id"] for stage in Store(again / "store").sweep("tiny")["stages"]]
+    drawn = Counter(run.data.tags.get("stage_id") for run in found)
     assert drawn == dict.fromkeys([*stage_ids, None], 1)  # without one: the sweep's own
 
 
@@ -148,12 +164,12 @@ def test_status_tells_what_is_done(tiny: tuple[Path, str]):
 def test_a_home_without_sweeps_says_so(tmp_path: Path):
     """As `osr doctor` leaves one."""
     Store(tmp_path / "store")
-    assert "no sweep has been run" in run_osr("status", home=tmp_path).stdout
+    assert "no sweep has been run" in call_osr("status", home=tmp_path).stdout
 
 
 def test_a_table_that_is_not_there_is_answered_with_those_that_are(tiny: tuple[Path, str]):
     """A slip of the pen in a sweep's name."""
-    refused = run_osr("table", "tony", home=tiny[0])
+    refused = call_osr("table", "tony", home=tiny[0])
     assert refused.returncode == 2
     assert "Did you mean 'tiny'?" in refused.stderr
     assert "osr export" in refused.stderr
@@ -172,7 +188,7 @@ def test_a_failed_stage_leaves_the_others_running(tmp_path: Path):
     assert "1 of 2 trials done" in done.stdout
     assert "missing softmax digits/0 seed 0: fit softmax digits/0 seed 0 failed" in done.stdout
     assert "not a finite number in epoch 1" in done.stdout
-    status = json.loads(run_osr("status", "--json", home=tmp_path / "home").stdout)
+    status = json.loads(call_osr("status", "--json", home=tmp_path / "home").stdout)
     (failure,) = status["failures"]
     assert failure["stage"] == "fit softmax digits/0 seed 0"
     assert failure["reason"] in failure["traceback"]
@@ -183,14 +199,14 @@ def test_two_specs_with_one_name_are_told_apart(tiny: tuple[Path, str], tmp_path
     home, _ = tiny
     other = tmp_path / "other.yaml"
     other.write_text(TINY.read_text().replace("epochs: 6", "epochs: 1"))
-    refused = run_osr("run", other, home=home)
+    refused = call_osr("run", other, home=home)
     assert refused.returncode == 2
     assert "the name 'tiny' stands for another sweep" in refused.stderr
     assert "which differs in training of the spec: 10 of its 10 trials" in refused.stderr
     assert "--replace" in refused.stderr
-    foreseen = run_osr("plan", other, home=home)
+    foreseen = call_osr("plan", other, home=home)
     assert "the name 'tiny' stands for another sweep" in foreseen.stderr
-    assert run_osr("plan", TINY, home=home).stderr == ""
+    assert call_osr("plan", TINY, home=home).stderr == ""
 
 
 def test_a_bad_spec_exits_with_two_and_starts_nothing(tmp_path: Path):
@@ -207,7 +223,7 @@ def test_a_bad_spec_exits_with_two_and_starts_nothing(tmp_path: Path):
 
 def test_missing_data_is_said_before_anything_starts(tmp_path: Path):
     """Which file, where it is looked for, and how to get it."""
-    done = run_osr("run", "mnist_quick", "--data-root", tmp_path, home=tmp_path / "home")
+    done = call_osr("run", "mnist_quick", "--data-root", tmp_path, home=tmp_path / "home")
     assert done.returncode == 2
     assert "train-images-idx3-ubyte" in done.stderr
     assert str(tmp_path) in done.stderr

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,10 @@ from rich.console import Console
 
 from osr_core.errors import ConfigError
 from sweeps.home import Home
+from sweeps.launch import shutdown
 from sweeps.launch.launch import Conduct, Launch, LaunchError
 from sweeps.launch.progress import SweepProgress
-from sweeps.launch.shutdown import Shutdown
+from sweeps.launch.shutdown import AtOnce, Shutdown
 from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import parse_spec
 from sweeps.running.cluster import ClusterError, check_answers, connect, explained
@@ -21,7 +23,7 @@ from sweeps.running.outcome import Cause, Outcome
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from tests.faults.harness import free_port
-from tests.sweeps.command import TINY, run_osr
+from tests.sweeps.command import TINY, call_osr
 
 SPEC = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"softmax": {}}}
 
@@ -59,6 +61,20 @@ def test_ctrl_c_on_a_full_disk_is_a_stop(conduct: Conduct, monkeypatch: pytest.M
     assert (searcher.stopped, conduct.launch.stopped) == (True, True)
 
 
+def test_an_orderly_end_has_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    """Epochs may be long; when it is over, all ends as at a second Ctrl-C."""
+    monkeypatch.setattr(shutdown, "GRACE_S", 0.1)
+
+    def take_a_minute() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(60)
+
+    asked: list[int] = []
+    with Shutdown(lambda: asked.append(1)), pytest.raises(AtOnce):
+        take_a_minute()
+    assert asked == [1]
+
+
 @pytest.mark.parametrize("cause", [Cause.TAKEN_OVER, Cause.UNFIT])
 def test_one_that_cannot_go_on_says_why_and_hands_out_no_more(
     conduct: Conduct, monkeypatch: pytest.MonkeyPatch, cause: str
@@ -78,7 +94,7 @@ def test_one_that_cannot_go_on_says_why_and_hands_out_no_more(
 def test_a_cluster_that_is_not_there_is_said_before_any_work(tmp_path: Path):
     """Ray itself goes on asking for ten minutes and more."""
     address = f"127.0.0.1:{free_port()}"
-    refused = run_osr("run", TINY, "--address", address, home=tmp_path / "home")
+    refused = call_osr("run", TINY, "--address", address, home=tmp_path / "home")
     assert refused.returncode == 2
     assert f"no Ray cluster answers at {address} (Connection refused)" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -21,7 +21,7 @@ def test_a_busy_stage_is_seen_busy(monkeypatch):
     monkeypatch.setattr(machine, "EVERY_S", 0.1)
     begun = time.time()
     with sampled() as samples:
-        while not seen_busy(samples.rows) and time.time() < begun + 60:
+        while not seen_busy(samples.rows):
             pass
     rows = pq.read_table(pa.BufferReader(samples.artifacts()[MACHINE])).to_pylist()
     assert seen_busy(rows)
@@ -35,12 +35,10 @@ def test_a_busy_stage_is_seen_busy(monkeypatch):
 
 def test_a_stage_shorter_than_the_first_sample_keeps_nothing_and_does_not_wait(monkeypatch):
     """Thousands of short stages must stay short."""
-    monkeypatch.setattr(machine, "EVERY_S", 60)
-    begun = time.monotonic()
+    monkeypatch.setattr(machine, "EVERY_S", 1e6)  # this test would not end
     with sampled() as samples:
         pass
     assert samples.artifacts() == {}
-    assert time.monotonic() - begun < 30
 
 
 def test_a_long_stage_keeps_few_rows_evenly_spread():
@@ -64,6 +62,6 @@ def test_a_machine_that_cannot_be_watched_stops_no_stage(monkeypatch, caplog):
 
     monkeypatch.setattr(psutil, "virtual_memory", fail)
     with sampled() as samples:
-        samples._thread.join(5)
+        samples._thread.join()
     assert samples.artifacts() == {}
     assert "system metrics" in caplog.text

@@ -1,13 +1,14 @@
 """A tracking server that is not there is told of once, and ends nothing."""
 
 import logging
+import threading
 import time
 
 import pytest
 
 from osr_core.stage import Stage
 from sweeps.tracking import background
-from sweeps.tracking.background import BackgroundTracking
+from sweeps.tracking.background import PATIENCE_S, BackgroundTracking
 
 LONG = (
     "API request to http://127.0.0.1:5999/api failed with exception HTTPConnectionPool("
@@ -16,22 +17,36 @@ LONG = (
 )
 
 
+class Clock:
+    """Time that passes only when a test says so."""
+
+    now = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What the thread goes by, which rests no moment between two attempts."""
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    monkeypatch.setattr(background, "FIRST_WAIT_S", 0.0)
+    return made
+
+
 def test_a_wrong_address_is_said_at_the_start_and_at_the_end(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    clock: Clock, caplog: pytest.LogCaptureFixture
 ):
     """In the system's words, not in those of three libraries on top of each other."""
-    monkeypatch.setattr(background, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(background, "FIRST_WAIT_S", 0.01)
     attempts = []
 
     def nobody_there() -> None:
         attempts.append(1)
+        clock.now += 1
         raise ConnectionError(LONG)
 
     with caplog.at_level(logging.WARNING):
         tracking = BackgroundTracking(nobody_there)  # type: ignore[arg-type]
         tracking.close("FINISHED", hurry=False)
-    assert len(attempts) > 1
+    assert len(attempts) >= PATIENCE_S
     said = [record.getMessage() for record in caplog.records if record.name == background.__name__]
     assert said == ["MLflow does not answer ([Errno 111] Connection refused); the sweep goes on"]
     assert tracking.problem == "[Errno 111] Connection refused"
@@ -91,14 +106,12 @@ def test_a_broken_server_is_left_in_peace_while_stages_end(monkeypatch: pytest.M
     assert (server.taken, server.ends, tracking.problem) == (50, ["FINISHED"], None)
 
 
-def test_one_fault_at_the_end_is_not_the_end(monkeypatch: pytest.MonkeyPatch):
+def test_one_fault_at_the_end_is_not_the_end(clock: Clock):
     """A server that took stage after stage for longer than our patience may answer 500 once."""
-    monkeypatch.setattr(background, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(background, "FIRST_WAIT_S", 0.01)
 
     class Slow(Server):
         def answer(self) -> None:
-            time.sleep(0.02)
+            clock.now += 1
             self.asked += 1
             if self.asked == 40:
                 raise ConnectionError("500")
@@ -109,20 +122,28 @@ def test_one_fault_at_the_end_is_not_the_end(monkeypatch: pytest.MonkeyPatch):
     assert (server.left, server.ends, tracking.problem) == ([], ["FINISHED"], None)
 
 
-def test_in_a_hurry_the_sweeps_run_ends_first():
+def test_in_a_hurry_the_sweeps_run_ends_first(monkeypatch: pytest.MonkeyPatch):
     """There may be thousands of stages to send, and a second and a half."""
+    monkeypatch.setattr(background, "HURRY_S", 0.1)
+    asked, ended, free = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(Server):
         def answer(self) -> None:
-            self.asked += 1
-            time.sleep(0.5)
+            asked.set()
+            free.wait()
+
+        def end(self, status: str) -> None:
+            super().end(status)
+            free.clear()  # no other request is answered
+            ended.set()
 
     server = Slow(list(STAGES))
     tracking = BackgroundTracking(server)  # type: ignore[arg-type]
-    for stage in STAGES:
-        tracking.add(stage)
-    while not server.asked:
-        time.sleep(0.01)
+    tracking.add(STAGES[0])
+    asked.wait()
     tracking.close("KILLED", hurry=True)
-    assert server.ends == ["KILLED"]
     assert tracking.problem == "there was no time to write all of it"
+    free.set()
+    assert ended.wait(60), "the run of the sweep was not ended"
+    assert (server.ends, server.taken) == (["KILLED"], 1)
+    free.set()

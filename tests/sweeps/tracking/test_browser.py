@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.browser import Page, browser, needs_chromium
-from tests.faults.harness import alive, family, free_port, wait_until
-from tests.sweeps.command import run_osr
+from tests.faults.harness import check_nothing_is_left, family, free_port, wait_until
+from tests.sweeps.command import call_osr, run_osr
 
 MLFLOWS_OWN = ("mlflow/users/current", "ResizeObserver loop")  # asked and said on every page of it
 START_S = 120
@@ -56,7 +56,7 @@ def test_a_port_that_is_taken_is_said(tiny: tuple[Path, str]):
     """With what to do."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        refused = run_osr("ui", "--port", str(port), home=tiny[0])
+        refused = call_osr("ui", "--port", str(port), home=tiny[0])
     assert refused.returncode == 2
     assert f"nobody can listen on 127.0.0.1:{port} now (Address already in use)" in refused.stderr
     assert "Choose another --port" in refused.stderr
@@ -69,8 +69,8 @@ def test_no_server_outlives_osr_ui(tiny: tuple[Path, str], number: int):
     processes = family(server.pid)
     assert len(processes) > 2
     server.send_signal(number)
-    server.wait(30)
-    wait_until(lambda: not alive(processes), "the server's processes to end", 20)
+    server.wait(START_S)
+    check_nothing_is_left(processes)
 
 
 @pytest.fixture

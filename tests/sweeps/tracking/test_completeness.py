@@ -21,10 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture(params=["file", "server"])
-def homes(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Home, Home]:
+def homes(home: Home, request: pytest.FixtureRequest) -> tuple[Home, Home]:
     """A home whose database is its own, and the same seen as one that goes through MLflow."""
-    home = Home(tmp_path)
-    return home, home if request.param == "file" else Home(tmp_path, tracking=home.tracking_uri)
+    return home, home if request.param == "file" else Home(home.root, tracking=home.tracking_uri)
 
 
 def test_a_sweep_is_held_once_all_of_it_is_there(homes: tuple[Home, Home]):
@@ -53,9 +52,8 @@ def test_a_deleted_experiment_is_not_held(homes: tuple[Home, Home]):
     assert plan_held(seen, "late") == experiment.tags[HELD]
 
 
-def test_a_lost_database_holds_nothing_though_another_took_its_place(tmp_path: Path):
+def test_a_lost_database_holds_nothing_though_another_took_its_place(home: Home):
     """Another sweep of the home was run since."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     synchronise(plan, store, home, "abc")
     home.database.unlink()

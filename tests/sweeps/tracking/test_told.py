@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,9 +38,11 @@ PICTURES = ["confusion.png", "histogram.png", "roc.png"]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def told(
+    tmp_path_factory: pytest.TempPathFactory, with_database: Callable[[Path], Path]
+) -> SimpleNamespace:
     """A small sweep whose stages ran in this process, and its runs by name."""
-    home = Home(tmp_path_factory.mktemp("told"))
+    home = Home(with_database(tmp_path_factory.mktemp("told")))
     plan, store = plan_with_data(parse_spec(SPEC, "told"), None), Store(home.store)
     identities = {stage.id: stage.identity for stage in plan.stages.values()}
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
@@ -100,13 +103,12 @@ def test_score_runs_carry_their_pictures_and_the_others_none(told: SimpleNamespa
             assert Image.open(BytesIO((root / picture).read_bytes())).width > 300
 
 
-def test_a_picture_that_fails_stops_nothing(told: SimpleNamespace, tmp_path: Path, caplog):
+def test_a_picture_that_fails_stops_nothing(told: SimpleNamespace, home: Home, caplog):
     """The run is finished, with its scores; the log says which picture is missing and why."""
 
     def fail(run, scores):
         raise ValueError("no ink")
 
-    home = Home(tmp_path)
     tracker = make_tracker(told.plan, told.store, home, "abc", fail)
     tracker.write_all()
     assert tracker.found.finished == set(told.plan.stages)
@@ -160,9 +162,9 @@ def test_links_of_a_large_sweep_fit_every_database():
     assert note.endswith("machine_learning)")
 
 
-def test_a_failed_run_says_why_until_it_succeeds(told: SimpleNamespace, tmp_path: Path):
+def test_a_failed_run_says_why_until_it_succeeds(told: SimpleNamespace, home: Home):
     """Then a new one takes its place, as `osr sync` would make it in an empty database."""
-    home, store = Home(tmp_path), Store(tmp_path / "store")
+    store = Store(home.store)
     stage = next(iter(told.plan.stages.values()))
     store.attempts.save_failure(stage.id, "the loss is lost", "Traceback ...")
     tracker = make_tracker(told.plan, store, home, "abc")
