@@ -21,8 +21,10 @@ from rich.console import Console
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
-from sweeps.launch.launch import Conduct, Launch, run_sweep, tracker_of
+from sweeps.launch.conduct import Conduct
+from sweeps.launch.launch import run_sweep, tracker_of
 from sweeps.launch.progress import SweepProgress
+from sweeps.launch.state import Launch
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.spec import SweepSpec, parse_spec
 from sweeps.store.leases import Fence, Lease

@@ -11,10 +11,13 @@ Each message says what, the value, what is allowed and what to do.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import ClassVar
 
 
 class OsrError(Exception):
     """Base of every error raised on purpose here."""
+
+    exit_code: ClassVar[int] = 2  # what a command ends with for it: the request is wrong
 
 
 class ConfigError(OsrError, ValueError):

@@ -31,6 +31,7 @@ PROMISED = {
     # Ray's own killer of big processes gives Tune an error that ends the whole sweep; the kernel's
     # is a worker that died, and counts against its stage.
     "RAY_memory_monitor_refresh_ms": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # our searcher says how many are enough
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth, Tune's snapshots are not used
 }
 

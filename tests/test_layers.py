@@ -27,6 +27,7 @@ OPEN_TO_ALL = {"sweeps": ("home", "environment")}  # files beside the rooms that
 DOORS = {
     "ray": {
         "sweeps/running/cluster.py",
+        "sweeps/running/events.py",
         "sweeps/running/searcher.py",
         "sweeps/running/trainable.py",
     },

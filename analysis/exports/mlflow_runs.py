@@ -39,6 +39,8 @@ PAGE = 1000  # runs per request to MLflow
 class ExportError(OsrError):
     """MLflow cannot be read, or does not hold what an export needs."""
 
+    exit_code = 3
+
 
 @dataclass(frozen=True)
 class Found:

@@ -147,13 +147,14 @@ class Plan:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Plan":
-        """The plan in a plan's record; what tables do not need is left."""
+        """The plan in a plan's record; what tables do not need is left, trials of a search too."""
         names = PlannedTrial.__dataclass_fields__
         trials = tuple(
             PlannedTrial(
                 **{name: trial[name] for name in names} | {"backbone": trial["backbone"]["name"]}
             )
             for trial in record["trials"]
+            if trial["purpose"] == "evaluate"
         )
         return cls(record["sweep"], record["protocol"], record["recipe"], record["code"], trials)
 

@@ -1,6 +1,8 @@
 """The `osr` command.
 
-Exit codes: 0 done, 1 some stages failed, 2 the request is wrong, 130 stopped by the user.
+Exit codes: 0 done; 1 some stages failed; 2 the request is wrong; 3 what it needs broke (Ray, a
+disk, a server, a lease that another driver has now); 4 no machine came that has what a stage asks
+for; 130 stopped by the user.
 """
 
 import logging
@@ -60,4 +62,4 @@ def main() -> None:
         lines = error.problems if isinstance(error, ConfigError) else [str(error)]
         for line in lines:
             typer.echo(f"error: {line}", err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)

@@ -11,7 +11,7 @@ from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 
 if TYPE_CHECKING:
-    from sweeps.launch.launch import Launch
+    from sweeps.launch.state import Launch
 
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a packaged spec.")
@@ -54,6 +54,12 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster; default: start one here.")
     ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(
+            metavar="MINUTES", min=0, help="How long to wait for a machine that has what is asked."
+        ),
+    ] = 60.0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Let this spec take over a name already given.")
     ] = False,
@@ -76,6 +82,7 @@ def run(
         address=address,
         replace=replace,
         take_over=take_over,
+        wait_s=60 * wait,
         pictures=results.draw_pictures,
     )
     tell(launch)
@@ -113,7 +120,8 @@ def tell(launch: "Launch") -> None:
     typer.echo(f"MLflow data: {launch.home.tracking_uri}")
     if launch.home.tracking is None:
         home = launch.home.root
-        typer.echo(f"Look at every run: osr ui{'' if home == DEFAULT_HOME else f' --home {home}'}")
+        elsewhere = "" if home == DEFAULT_HOME.resolve() else f" --home {home}"
+        typer.echo(f"Look at every run: osr ui{elsewhere}")
 
 
 def is_exported(launch: "Launch") -> bool:

@@ -135,7 +135,7 @@ def gc(
     from sweeps.store.leases import Lease
 
     store = open_store(at(home))
-    check_idle(store)
+    latest = check_idle(store)
     shown = unneeded_by(store, keep)
     labels = stage_labels(store)
     for name in sorted(shown):
@@ -147,7 +147,8 @@ def gc(
     if shown and (yes or typer.confirm("Delete them?")):
         with ExitStack() as leases:  # no sweep of the store begins meanwhile
             for name in store.leases.sweeps():
-                leases.enter_context(Lease(store.leases, name, take_over=False))
+                dead = latest.get(name)
+                leases.enter_context(Lease(store.leases, name, take_over=False, dead=dead))
             store.delete(shown.keys() & unneeded_by(store, keep).keys())
         typer.echo("deleted")
 

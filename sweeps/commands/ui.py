@@ -44,7 +44,7 @@ def ui(
             "--host."
         ) from error
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += [] if server else ["--workers", "1"]  # one user; four take long to start
     artifacts = (user_home.root.resolve() / "mlflow" / "artifacts").as_uri()
     environment = {  # not on the command line, where every user of the machine could read it
@@ -54,7 +54,11 @@ def ui(
     try:
         with Reaper():  # the server has processes of its own, in a session that hears no Ctrl-C
             done = subprocess.run(
-                command, env={**os.environ, **environment}, start_new_session=True, check=False
+                command,
+                env={**os.environ, **environment},
+                cwd=user_home.database.parent,  # nothing of the user's folder is imported
+                start_new_session=True,
+                check=False,
             )
     except KeyboardInterrupt:
         return

@@ -31,7 +31,11 @@ class Pace:
     def __init__(self, todo: Iterable[Stage]) -> None:
         self.groups: dict[str, Group] = defaultdict(Group)
         for stage in todo:
-            self.groups[_group(stage)].left += effort(stage)
+            self.add(stage)
+
+    def add(self, stage: Stage) -> None:
+        """One more stage is to run."""
+        self.groups[_group(stage)].left += effort(stage)
 
     def ended(self, stage: Stage, wall_s: float) -> None:
         """A stage took so long."""
@@ -64,6 +68,7 @@ class SweepProgress:
         self.total = len(plan.stages)
         self.done = self.total - len(todo)  # committed, those from earlier launches included
         self.failed = 0  # given up in this launch
+        self.queued: set[str] = set()  # handed out, without a machine yet
         self.running: set[str] = set()
         self.started_at = time.monotonic()
         self.pace = Pace(todo)
@@ -91,14 +96,35 @@ class SweepProgress:
     ) -> None:
         self.bar.stop()
 
-    def started(self, stage: Stage) -> None:
-        """A stage was handed to the cluster."""
+    def grow(self, plan: Plan, todo: Iterable[Stage]) -> None:
+        """The plan has more stages now, of which some are to run."""
+        new = {stage.id: stage for stage in todo}
+        self.done += len(plan.stages) - self.total - len(new)
+        self.plan, self.total = plan, len(plan.stages)
+        self.todo |= new
+        for stage in new.values():
+            self.pace.add(stage)
+        self.bar.update(self.task, total=self.total)
+        self._refresh()
+
+    def handed_out(self, stage: Stage) -> None:
+        """A stage waits for its machine."""
+        self.queued.add(stage.id)
+        self._refresh()
+
+    def began(self, stage: Stage) -> None:
+        """A stage has its machine."""
+        self.queued.discard(stage.id)
         self.running.add(stage.id)
         self._refresh()
 
+    def _ended(self, stage_id: str) -> None:
+        self.queued.discard(stage_id)
+        self.running.discard(stage_id)
+
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing and will be repeated."""
-        self.running.discard(outcome.stage_id)
+        self._ended(outcome.stage_id)
         label = self.plan.describe(self.todo[outcome.stage_id])
         self.console.print(f"again {label}: {outcome.reason}", markup=False, soft_wrap=True)
         self._refresh()
@@ -106,7 +132,7 @@ class SweepProgress:
     def finished(self, outcome: Outcome, skipped: Iterable[str]) -> None:
         """A stage ended, well or not."""
         stage = self.todo[outcome.stage_id]
-        self.running.discard(stage.id)
+        self._ended(stage.id)
         self.done += outcome.cause is None
         self.failed += outcome.cause not in (None, *OF_LAUNCH)
         self.pace.ended(stage, outcome.wall_s)
@@ -132,7 +158,8 @@ class SweepProgress:
         return self.pace.eta(time.monotonic() - self.started_at)
 
     def _refresh(self) -> None:
-        detail = f"{len(self.running)} running, {self.failed} failed, eta {self.eta()}"
+        queued = f"{len(self.queued)} queued, " if self.queued else ""
+        detail = f"{len(self.running)} running, {queued}{self.failed} failed, eta {self.eta()}"
         self.bar.update(self.task, completed=self.done, detail=detail)
 
 

@@ -5,7 +5,7 @@ Pure and sorted: the same spec and data give the same plan, byte for byte, on ev
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,8 @@ from osr_core.stage import Stage
 from osr_core.trial import Trial
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
+
+EVALUATE = "evaluate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class PlannedTrial:
     split: ClassSplit
     seed: int
     score: Stage
+    purpose: str = EVALUATE  # only trials that evaluate enter tables
+    grown: bool = False  # added while the sweep ran; the spec does not name it
 
     @property
     def id(self) -> str:
@@ -79,6 +83,11 @@ class Plan:
             )
             for method, given in settings.items()
         }
+
+    def extended(self, trials: Iterable[PlannedTrial]) -> "Plan":
+        """This plan with trials that its spec does not name, and the stages they need besides."""
+        grown = (replace(trial, grown=True) for trial in trials)
+        return plan_with(self.spec, self.fingerprints, [*self.trials, *grown])
 
     def counts(self) -> dict[str, int]:
         """What the sweep costs, before anything runs.
@@ -137,8 +146,15 @@ def make_plan(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Plan:
     Raises:
         ConfigError: settings that do not go together.
     """
+    return plan_with(spec, fingerprints, planned_trials(spec, fingerprints))
+
+
+def plan_with(
+    spec: SweepSpec, fingerprints: Mapping[str, str], given: Iterable[PlannedTrial]
+) -> Plan:
+    """The plan of some trials; one that is given twice counts once."""
     trials: dict[str, PlannedTrial] = {}
-    for trial in planned_trials(spec, fingerprints):
+    for trial in given:
         trials.setdefault(trial.id, trial)
     stages: dict[str, Stage] = {}
     for trial in trials.values():

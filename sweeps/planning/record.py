@@ -3,12 +3,18 @@
 Whoever has the record needs neither spec nor data to tell what is done.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from osr_core.config import build
+from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError
+from osr_core.methods import method_named
+from osr_core.recipes import Training
 from osr_core.stage import Stage
-from sweeps.planning.plan import Plan, PlannedTrial, make_plan
+from sweeps.planning.plan import Plan, PlannedTrial, plan_trial, plan_with
+from sweeps.planning.settings import Resolved
 from sweeps.planning.spec import SweepSpec, parse_spec
 
 
@@ -45,6 +51,8 @@ def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
         "num_known": len(split.known),
         "num_unknown": len(split.unknown),
         "openness": split.openness,
+        "purpose": trial.purpose,
+        "grown": trial.grown,
         "selection": "none",  # no rule has chosen the hyperparameters
     }
 
@@ -68,12 +76,39 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
     """The plan that a record was made from.
 
     Raises:
-        ConfigError: this version of the code makes other stages from its spec.
+        ConfigError: this version of the code makes other stages of its trials.
     """
-    plan = make_plan(parse_spec(record["spec"], record["sweep"]), record["fingerprints"])
+    spec = parse_spec(record["spec"], record["sweep"])
+    trials = [trial_of(facts, record["fingerprints"]) for facts in record["trials"]]
+    plan = plan_with(spec, record["fingerprints"], trials)
     if {stage["stage_id"] for stage in record["stages"]} != set(plan.stages):
         raise ConfigError(
             f"sweep '{record['sweep']}' was run with code {record['code']}, whose stages "
             "differ from this version's. Use that version, or run the sweep again."
         )
     return plan
+
+
+def trial_of(facts: Mapping[str, Any], fingerprints: Mapping[str, str]) -> PlannedTrial:
+    """The trial of which a record says `facts`."""
+    method = method_named(facts["method"])
+    own = {field.name for field in dataclasses.fields(method.Config)}
+    entry = Resolved(
+        method=method,
+        config=build(
+            method.Config, {key: v for key, v in facts["hyperparameters"].items() if key in own}
+        ),
+        backbone=facts["backbone"],
+        training=build(Training, facts["training"]),
+        hyperparameters=facts["hyperparameters"],
+    )
+    split = class_split(facts["dataset"], facts["protocol"], facts["split"])
+    trial = plan_trial(entry, split, facts["seed"], fingerprints)
+    return dataclasses.replace(trial, purpose=facts["purpose"], grown=facts["grown"])
+
+
+def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTrial]:
+    """Trials that were added while an earlier launch of the same spec ran."""
+    if record is None or record["spec"] != plan.spec.plain():
+        return []
+    return [trial_of(facts, plan.fingerprints) for facts in record["trials"] if facts["grown"]]

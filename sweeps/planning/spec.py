@@ -22,11 +22,32 @@ from pydantic import (
 from osr_core.data import BENCHMARKS
 from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, unknown_name
+from osr_core.methods import method_named
+from osr_core.stage import VERSIONS
 from sweeps.home import SWEEP_NAME
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
 
 FORMS = {"dict_type": "a mapping, such as {softmax: {}}", "list_type": "a list, such as [0, 1]"}
+
+
+def _kind(name: Any) -> Any:
+    if name not in VERSIONS:
+        raise ValueError(unknown_name("kind of stage", name, VERSIONS))
+    return name
+
+
+def _method(name: Any) -> Any:
+    method_named(name)
+    return name
+
+
+class Share(BaseModel):
+    """What one stage takes of its machine, where it differs from the others'."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    cpus: int | None = Field(None, ge=1, description="CPU cores, and threads")
+    gpus: float | None = Field(None, ge=0, le=8, description="GPUs, or a fraction of one")
 
 
 class Resources(BaseModel):
@@ -38,7 +59,14 @@ class Resources(BaseModel):
         None,
         ge=0,
         le=8,
-        description="GPUs of a stage, or a fraction; default: 1 where there are any",
+        description="GPUs of a fit, or a fraction; default: 1 where there are any. Other stages "
+        "take a quarter of one at most, unless `kinds` says otherwise",
+    )
+    kinds: dict[Annotated[str, BeforeValidator(_kind)], Share] = Field(
+        {}, description="cpus and gpus of stages of a kind, such as {score: {gpus: 0.1}}"
+    )
+    methods: dict[Annotated[str, BeforeValidator(_method)], Share] = Field(
+        {}, description="cpus and gpus of a method's fits, such as {pmal: {gpus: 0.5}}"
     )
     checkpoint_every_s: float = Field(
         default=60.0, ge=0, description="seconds between the checkpoints of a fit"

@@ -2,12 +2,10 @@
 
 import gc
 import logging
-import math
 import os
 import socket
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,11 @@ from ray import tune
 from osr_core.errors import ConfigError, OsrError
 from osr_core.stage import Stage
 from sweeps.planning.spec import Resources
-from sweeps.running.deaths import Nodes
-from sweeps.running.searcher import Deaths, Ended, Retried, StageSearcher, Started
-from sweeps.running.trainable import StageTrainable
+from sweeps.running.events import Events, NothingLeft
+from sweeps.running.placement import Machines, ask_of
+from sweeps.running.searcher import StageSearcher
+from sweeps.running.trainable import BundleTrainable
+from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities, Workplace
 
 ANSWER_S = 5.0
@@ -27,6 +27,8 @@ ANSWER_S = 5.0
 
 class ClusterError(OsrError):
     """Ray or Tune broke."""
+
+    exit_code = 3
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def connect(address: str | None = None) -> None:
     if address is not None:
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
-    with explained(what, then):
+    with explained(what, then), in_own_folder():
         ray.init(
             address=address or "local",  # None would join whatever cluster this machine ran last
             include_dashboard=False,
@@ -61,9 +63,29 @@ def connect(address: str | None = None) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
+@contextmanager
+def in_own_folder() -> Iterator[None]:
+    """Work in the folder that holds these packages while a block runs.
+
+    Ray puts the driver's working folder before all others on which its workers look for modules:
+    the user's `sweeps.py`, or `numpy.py`, would be imported there in place of ours.
+    """
+    cache = os.environ.get("OSR_CACHE", "")
+    if cache and not cache.startswith("~"):
+        os.environ["OSR_CACHE"] = str(Path(cache).resolve())  # the workers have another folder
+    with chdir(Path(__file__).parents[2]):
+        yield
+
+
 def check_answers(address: str) -> None:
     """ConfigError unless somebody listens at HOST:PORT; Ray would go on asking for many minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if "://" in address:
+        raise ConfigError(
+            "--address takes HOST:PORT, as `ray start --head` printed it, not "
+            f"'{address}': no sweep can be run through Ray's client (ray://). From a machine "
+            "outside the cluster, run the command on the cluster's head."
+        )
+    host, colon, port = address.rpartition(":")
     if not colon:
         return  # "auto", which Ray looks up on this machine
     try:
@@ -90,46 +112,26 @@ def disconnect() -> None:
         gc.enable()
 
 
-def slots(resources: Resources) -> int:
-    """How many stages the cluster can run at the same time.
+def machines() -> Machines:
+    """The cluster's machines at this moment."""
+    nodes = ray.nodes()
+    there = tuple(node["Resources"] for node in nodes if node["Alive"])
+    return Machines(there, lost=len(nodes) - len(there))
+
+
+def check_fits(stages: Iterable[Stage], resources: Resources) -> None:
+    """Refuse, on a machine of one's own, what it can never have room for.
 
     Raises:
-        ConfigError: not even one; says what was asked for and what there is.
+        ConfigError: says what is asked for and what there is.
     """
-    gpus = gpus_per_stage(resources)
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    count = sum(
-        min(
-            int(node.get("CPU", 0) // resources.cpus),
-            math.floor(node.get("GPU", 0) / gpus) if gpus else sys.maxsize,
-        )
-        for node in nodes
-    )
-    if count == 0:
-        there = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
+    here = machines()
+    asks = {ask_of(stage, resources, here) for stage in stages}
+    if misfits := sorted(str(ask) for ask in asks if not here.room_for(ask)):
         raise ConfigError(
-            f"a stage asks for {resources.cpus} CPUs and {gpus:g} GPUs on one machine, and no "
-            f"machine has them (there is: {there}). Lower `resources` in the spec."
+            f"a stage asks for {', '.join(misfits)} on one machine, and this one has {here}. "
+            "Lower `resources` in the spec."
         )
-    return count
-
-
-def gpus_per_stage(resources: Resources) -> float:
-    """What the spec says, or one where the cluster has any."""
-    if resources.gpus is not None:
-        return resources.gpus
-    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
-
-
-def count_nodes() -> Nodes:
-    """The cluster's machines at this moment."""
-    alive = [node["Alive"] for node in ray.nodes()]
-    return Nodes(alive=sum(alive), lost=len(alive) - sum(alive))
-
-
-def occupied(cpus: int, gpus: float, alone: bool) -> dict[str, float]:
-    """What a stage takes of a machine; `alone` takes a whole GPU where others share one."""
-    return {"CPU": cpus, "GPU": max(1.0, gpus) if alone and gpus else gpus}
 
 
 def execute(
@@ -138,31 +140,28 @@ def execute(
     workplace: Workplace,
     resources: Resources,
     folder: Path,
+    watcher: Watcher,
     *,
-    started: Started,
-    retried: Retried,
-    ended: Ended,
+    wait_s: float,
     on_start: Callable[[StageSearcher], None],
 ) -> None:
-    """Run stages, each as soon as its inputs are committed.
+    """Run stages, each as soon as its inputs are committed and a machine has room.
 
     Returns when none is left or, once the searcher that `on_start` got was stopped, when none runs.
 
     Raises:
-        OsrError: what `retried` or `ended` raised; what ran was waited for.
+        OsrError: what `watcher` raised; what ran was waited for.
+        UnplacedError: no machine came within `wait_s` that has what a stage asks for.
         ClusterError: Ray gave up; what ran is lost but for its checkpoints.
     """
     with explained("Ray ended the sweep", "Run the same command to go on; nothing is lost."):
-        at_once = slots(resources)
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
-        searcher = StageSearcher(list(stages), started, retried, ended, count_nodes)
+        searcher = StageSearcher(stages, resources, watcher, machines, wait_s)
         on_start(searcher)
         tuner = tune.Tuner(
-            trainable(identities, workplace, resources),
+            trainable(identities, workplace),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=-1,
-                max_concurrent_trials=2 * at_once,  # one queued per slot, so no worker waits
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
@@ -170,7 +169,8 @@ def execute(
                 name="stages",
                 storage_path=str(folder.resolve()),
                 verbose=0,
-                callbacks=[Deaths(searcher)],
+                callbacks=[Events(searcher)],
+                stop=NothingLeft(searcher),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # stages have own
             ),
         )
@@ -179,12 +179,11 @@ def execute(
         raise searcher.problem
 
 
-def trainable(identities: Identities, workplace: Workplace, resources: Resources) -> Any:
-    """What Tune starts for each stage, and what of a machine it takes for it."""
-    gpus = gpus_per_stage(resources)
+def trainable(identities: Identities, workplace: Workplace) -> Any:
+    """What Tune starts for each bundle, and what of a machine it takes for it."""
 
-    def bundle(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([occupied(resources.cpus, gpus, config["alone"])])
+    def asked(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
 
-    told = tune.with_parameters(StageTrainable, identities=identities, workplace=workplace)
-    return tune.with_resources(told, bundle)
+    told = tune.with_parameters(BundleTrainable, identities=identities, workplace=workplace)
+    return tune.with_resources(told, asked)

@@ -2,11 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from sweeps.running.outcome import Cause, Outcome
+from sweeps.running.placement import Machines
 
 NODE_WORDS = ("node has died", "preempted", "node was terminated")  # in Ray's reason of a death
 
@@ -17,14 +15,6 @@ DOUBT_S = 30.0  # Ray notices a lost node by missing heartbeats, after half of t
 LOOK_EVERY_S = 1.0
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """How many machines of a cluster there are, and how many there were and died."""
-
-    alive: int
-    lost: int
-
-
 class Doubts:
     """Deaths of which it is not known yet whether the whole node died.
 
@@ -33,16 +23,16 @@ class Doubts:
     or after counts; otherwise the worker died by itself.
     """
 
-    def __init__(self, count_nodes: Callable[[], Nodes]) -> None:
-        self._count_nodes = count_nodes
-        self._nodes = count_nodes()
+    def __init__(self, look: Callable[[], Machines]) -> None:
+        self._machines = look()
+        self._ask = look
         self._lost_at = self._looked_at = -math.inf
         self._open: list[tuple[float, Outcome]] = []  # since when, what it is if no node is lost
 
     def add(self, outcome: Outcome, now: float) -> bool:
         """A process died; whether its node may have, so that the outcome comes by `settled`."""
         self._look(now)
-        possible = self._nodes.alive > 1 or now <= self._lost_at + DOUBT_S
+        possible = len(self._machines.there) > 1 or now <= self._lost_at + DOUBT_S
         if possible:
             self._open.append((now, outcome))
         return possible
@@ -65,10 +55,10 @@ class Doubts:
         return found
 
     def _look(self, now: float) -> None:
-        nodes = self._count_nodes()
-        if nodes.lost > self._nodes.lost:
+        machines = self._ask()
+        if machines.lost > self._machines.lost:
             self._lost_at = now
-        self._nodes, self._looked_at = nodes, now
+        self._machines, self._looked_at = machines, now
 
 
 def death(stage_id: str, cause: Cause, message: str) -> Outcome:
@@ -76,9 +66,3 @@ def death(stage_id: str, cause: Cause, message: str) -> Outcome:
     lines = message.strip().splitlines()
     reason = f"{cause}: {lines[-1]}" if lines else cause
     return Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=reason, traceback=message)
-
-
-def remove_pickled_error(trial: Any) -> None:
-    """Leave no pickle that Tune would read back."""
-    if trial.pickled_error_file:
-        Path(trial.pickled_error_file).unlink(missing_ok=True)

@@ -1,104 +1,176 @@
-"""Plan -> Ray Tune: hands out a stage as soon as its inputs are committed, with no barrier.
+"""Plan -> Ray Tune: hands out a bundle as soon as its inputs are committed, with no barrier.
 
-Tune's own retries are not used: it does not know whose fault a failure is.
+A bundle is one or more stages that run in one process one after the other, with an outcome each; it
+is one trial of Tune's. Tune's own retries are not used: it does not know whose fault a failure is.
 """
 
-import dataclasses
+import json
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray import tune
 from ray.tune.search import Searcher
 
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.planning.frontier import Frontier
-from sweeps.running.deaths import (
-    DOUBT_WORDS,
-    NODE_WORDS,
-    Doubts,
-    Nodes,
-    death,
-    remove_pickled_error,
-)
+from sweeps.planning.spec import Resources
+from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
+from sweeps.running.placement import Ask, Machines, Room, alone, ask_of
 from sweeps.running.retries import Retries
+from sweeps.running.watcher import Watcher
 
-Started = Callable[[Stage], None]
-Retried = Callable[[Outcome], None]  # an attempt that came to nothing; there will be another
-Ended = Callable[[Outcome, list[str]], None]  # the outcome, and ids of stages skipped for it
+LOOK_EVERY_S = 1.0
+CLAIMED_S = 3.0  # until a stage that another sweep trains is looked at again
+
+
+class UnplacedError(OsrError):
+    """No machine came that has what a stage asks for, as long as the user was ready to wait."""
+
+    exit_code = 4
 
 
 class StageSearcher(Searcher):  # type: ignore[misc]
-    """Tune asks it for the next trial and tells it how each one ended."""
+    """Tune asks it for the next bundle and tells it how each one ended."""
 
     def __init__(
         self,
-        stages: list[Stage],
-        started: Started,
-        retried: Retried,
-        ended: Ended,
-        count_nodes: Callable[[], Nodes],
+        stages: Sequence[Stage],
+        resources: Resources,
+        watcher: Watcher,
+        look: Callable[[], Machines],
+        wait_s: float,
     ) -> None:
         super().__init__(metric="wall_s", mode="min")
-        self.frontier = Frontier(stages)
-        self.started, self.retried, self.ended = started, retried, ended
+        self.frontier = Frontier(stages, group=group_of)
         self.stages = {stage.id: stage for stage in stages}
-        self.running: dict[str, str] = {}  # Tune's trial id -> stage id
-        self.doubts = Doubts(count_nodes)
+        self.resources, self.watcher, self._look = resources, watcher, look
+        self.room = Room(look(), wait_s, watcher.waiting)
+        self.doubts = Doubts(look)
+        self.running: dict[str, tuple[str, ...]] = {}  # Tune's trial id -> ids of its stages
+        self.asked: dict[str, Ask] = {}  # by Tune's trial id
+        self.begun: set[str] = set()  # Tune's ids of trials that have a machine
+        self.added: dict[str, str] = {}  # by stage id, what workers must be told of a later stage
         self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
         self.retries = Retries()
         self.stopping = False
         self.problem: OsrError | None = None  # why nothing more is handed out, if not by request
+        self._looked_at = time.monotonic()
 
     def stop(self) -> None:
         """Hand out nothing more; what runs may end."""
         self.stopping = True
 
+    def add(self, stages: Sequence[Stage]) -> list[str]:
+        """Take stages that the plan has got meanwhile; ids of those that cannot run any more."""
+        for stage in stages:
+            upstream = {up.id: up.identity for up in stage.walk()}
+            self.added[stage.id] = json.dumps(upstream)
+            self.stages[stage.id] = stage
+        return self.frontier.add(stages)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing will: what is queued need not be waited for."""
+        return self.stopping and not self.begun
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next stage; None: ask again later; FINISHED: there will be no more."""
+        """The next bundle; None: ask again later; FINISHED: there will be no more."""
+        now = time.monotonic()
+        if now >= self._looked_at + LOOK_EVERY_S:
+            self._looked_at = now
+            self._guarded(self._look_around, now)
         if self.stopping or self.frontier.exhausted:
             return Searcher.FINISHED  # type: ignore[no-any-return]
-        for outcome in self.doubts.settled(time.monotonic()):
+        for outcome in self.doubts.settled(now):
             self._follow(outcome)
-        stage = self.frontier.next(time.monotonic())
+        heads = self.frontier.heads(now)
+        full = [group for group, stage in heads.items() if not self.room.has(self._ask(stage))]
+        while (stage := self.frontier.next(now, full)) and not self.watcher.may_run(stage):
+            self.frontier.again(stage.id, now + CLAIMED_S)
         if stage is None:
             return None
-        self.running[trial_id] = stage.id
-        self.started(stage)
-        return {"stage_id": stage.id, "alone": stage.id in self.alone}
+        ask = self._ask(stage)
+        self.running[trial_id], self.asked[trial_id] = (stage.id,), ask
+        self.room.handed_out[ask] += 1
+        self.watcher.handed_out(stage)
+        return {
+            "stage_ids": [stage.id],
+            "cpus": ask.cpus,
+            "gpus": ask.gpus,
+            "added": self.added.get(stage.id, ""),
+        }
+
+    def on_trial_start(self, trial_id: str) -> None:
+        """A bundle has its machine."""
+        self.begun.add(trial_id)
+        for stage_id in self.running.get(trial_id, ()):
+            self.watcher.began(self.stages[stage_id])
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Release the users of a finished stage. A death is told to `on_death` instead."""
-        if error or result is None:
+        """Release the users of finished stages. A death is told to `on_death` instead."""
+        self.begun.discard(trial_id)
+        if error or not result or "outcomes" not in result:  # a death, or it never ran
             return
-        fields = [field.name for field in dataclasses.fields(Outcome)]
-        self._settle(trial_id, Outcome(**{name: result[name] for name in fields}))
+        for fields in result["outcomes"]:
+            self._settle(trial_id, Outcome(**fields))
 
     def on_death(self, trial_id: str, message: str) -> None:
-        """The process of a running stage is gone; Ray's words say whether its node is, too."""
-        stage_id = self.running.get(trial_id)
-        if stage_id is None:
-            return
+        """The process of a bundle is gone; Ray's words say whether its node is, too."""
         node = any(word in message for word in NODE_WORDS)
-        outcome = death(stage_id, Cause.NODE_LOST if node else Cause.WORKER_DIED, message)
-        if DOUBT_WORDS in message and self.doubts.add(outcome, time.monotonic()):
+        for stage_id in self.running.get(trial_id, ()):
+            lost = death(stage_id, Cause.NODE_LOST if node else Cause.WORKER_DIED, message)
+            if DOUBT_WORDS in message and self.doubts.add(lost, time.monotonic()):
+                self._release(trial_id, stage_id)
+            else:
+                self._settle(trial_id, lost)
+
+    def _ask(self, stage: Stage) -> Ask:
+        ask = ask_of(stage, self.resources, self.room.machines)
+        return alone(ask) if stage.id in self.alone else ask
+
+    def _look_around(self, now: float) -> None:
+        """What the cluster has now, and what the user wants."""
+        names = dict(self._waiting(now))
+        described = {ask: self.watcher.name(stage) for ask, stage in names.items()}
+        if why := self.room.look(self._look(), described, now):
+            raise UnplacedError(f"{why}. Lower `resources` in the spec, or wait longer (--wait).")
+        self.watcher.look()
+
+    def _waiting(self, now: float) -> list[tuple[Ask, Stage]]:
+        """What is ready or queued, and what it asks for."""
+        queued = [trial_id for trial_id in self.running if trial_id not in self.begun]
+        return [
+            *((self._ask(stage), stage) for stage in self.frontier.heads(now).values()),
+            *((self.asked[each], self.stages[self.running[each][0]]) for each in queued),
+        ]
+
+    def _release(self, trial_id: str, stage_id: str) -> bool:
+        """Take a stage out of its bundle; False if it is not there any more."""
+        left = self.running.get(trial_id, ())
+        if stage_id not in left:
+            return False
+        self.running[trial_id] = tuple(each for each in left if each != stage_id)
+        if not self.running[trial_id]:
             del self.running[trial_id]
-        else:
-            self._settle(trial_id, outcome)
+            self.room.handed_out[self.asked.pop(trial_id)] -= 1
+            self.begun.discard(trial_id)
+        return True
 
     def _settle(self, trial_id: str, outcome: Outcome) -> None:
-        if self.running.pop(trial_id, None) is not None:
+        if self._release(trial_id, outcome.stage_id):
             self._follow(outcome)
 
     def _follow(self, outcome: Outcome) -> None:
         """Release, repeat or skip."""
+        self._guarded(self._tell, outcome)
+
+    def _guarded(self, step: Callable[[Any], None], given: Any) -> None:
         try:
-            self._tell(outcome)
+            step(given)
         except OsrError as error:  # such as a full disk; Tune would take it for the trial's
             self.problem = error
             self.stop()
@@ -114,10 +186,10 @@ class StageSearcher(Searcher):  # type: ignore[misc]
                 if outcome.cause == Cause.OUT_OF_MEMORY:
                     self.alone.add(stage_id)
                 self.frontier.again(stage_id, time.monotonic() + delay)
-                self.retried(outcome)
+                self.watcher.retried(outcome)
                 return
             skipped = self.frontier.fail(stage_id)
-        self.ended(outcome, skipped)
+        self.watcher.ended(outcome, skipped)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: what is done is on the store."""
@@ -130,24 +202,6 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         return {}
 
 
-class Deaths(tune.Callback):  # type: ignore[misc]
-    """Tells the searcher of worker processes that died; Tune's searchers do not hear why."""
-
-    def __init__(self, searcher: StageSearcher) -> None:
-        self.searcher = searcher
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called after Tune gave the trial up; it has just written why into a local file."""
-        written = Path(trial.error_file) if trial.error_file else None
-        message = written.read_text() if written and written.exists() else ""
-        remove_pickled_error(trial)
-        self.searcher.on_death(trial.trial_id, message)
-
-    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
-        """Called before Tune reads the errors back, one of which it may have written twice."""
-        for trial in trials:
-            remove_pickled_error(trial)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """As the searcher's."""
-        return {}
+def group_of(stage: Stage) -> tuple[str, str]:
+    """Stages of one kind and method ask the same of a machine."""
+    return stage.kind, stage.config["method"]["name"]

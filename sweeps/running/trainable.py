@@ -1,6 +1,7 @@
-"""What Ray Tune runs: one trial of Tune is one stage, and its actors go from stage to stage."""
+"""What Ray Tune runs: one trial of Tune's is one bundle, and its actors go from one to the next."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 from ray import tune
@@ -8,8 +9,8 @@ from ray import tune
 from sweeps.running.worker import Identities, Terminations, Workplace, work
 
 
-class StageTrainable(tune.Trainable):  # type: ignore[misc]
-    """Runs the stage that Tune's config names, in one step."""
+class BundleTrainable(tune.Trainable):  # type: ignore[misc]
+    """Runs the stages that Tune's config names, in one step."""
 
     def setup(
         self,
@@ -21,14 +22,25 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         assert identities is not None
         assert workplace is not None
         self.identities, self.workplace = identities, workplace
-        self.stage_id = config["stage_id"]
+        self.bundle = config
         Terminations.watch()
 
     def step(self) -> dict[str, Any]:
-        """Run the stage; a failed one ends like any other, with its reason."""
-        return {**asdict(work(self.stage_id, self.identities, self.workplace)), "done": True}
+        """Run the stages; a failed one ends like any other, with its reason."""
+        bundle = self.bundle
+        known = {**self.identities, **json.loads(bundle["added"])} if bundle["added"] else None
+        given = replace(self.workplace, cpus=bundle["cpus"], gpus=bundle["gpus"])
+        outcomes = [
+            asdict(work(stage_id, known or self.identities, given))
+            for stage_id in bundle["stage_ids"]
+        ]
+        return {
+            "outcomes": outcomes,
+            "wall_s": sum(each["wall_s"] for each in outcomes),
+            "done": True,
+        }
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next stage into the same process."""
-        self.stage_id = new_config["stage_id"]
+        """Take the next bundle into the same process."""
+        self.bundle = new_config
         return True

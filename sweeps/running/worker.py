@@ -30,7 +30,7 @@ class Workplace:
 
     store: str
     data_root: str | None
-    use_gpu: bool = True  # where there is one
+    gpus: float = 0.0  # given to the stage
     fence: Fence | None = None
     code: str = ""  # the version of the code, kept with every result
     cpus: int = 1
@@ -43,6 +43,10 @@ class Stopped(Exception):  # noqa: N818  (not an error: the state is saved)
     def __init__(self, cause: Cause) -> None:
         self.cause = cause
         super().__init__(cause)
+
+
+class NoGpuError(OsrError):
+    """This process was given a GPU and cannot use it."""
 
 
 class Terminations:
@@ -127,7 +131,7 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
         return outcome(stopped.cause)
     except FencedError as error:
         return outcome(Cause.TAKEN_OVER, error)
-    except (ElsewhereError, VersionError) as error:
+    except (ElsewhereError, NoGpuError, VersionError) as error:
         return outcome(Cause.UNFIT, error)
     except StoreError as error:
         return outcome(Cause.ERROR, error)
@@ -140,6 +144,21 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             raise  # CUDA is broken for this whole process: it must not get another stage
         return outcome(Cause.ERROR, error)
     return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
+
+
+def device_of(workplace: Workplace) -> torch.device:
+    """Where a stage computes; what was meant for a GPU never runs on the CPU instead.
+
+    Raises:
+        NoGpuError: torch cannot use the GPU that was given.
+    """
+    if workplace.gpus and not torch.cuda.is_available():
+        raise NoGpuError(
+            f"{socket.gethostname()} has given {workplace.gpus:g} GPU to a stage, and torch "
+            f"{torch.__version__} sees none there. Install torch for CUDA and a driver on it, or "
+            "set resources.gpus to 0 in the spec."
+        )
+    return torch.device("cuda" if workplace.gpus else "cpu")
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -171,7 +190,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     context = Context(
         inputs=inputs,
         data_root=None if workplace.data_root is None else Path(workplace.data_root),
-        device=torch.device("cuda" if workplace.use_gpu and torch.cuda.is_available() else "cpu"),
+        device=device_of(workplace),
         checkpoint=checkpoint,
         report=lambda epoch, row: store.attempts.save_progress(stage_id, epoch, num_epochs),
     )

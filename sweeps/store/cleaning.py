@@ -5,28 +5,32 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from sweeps.store.layout import stage_of
-from sweeps.store.leases import LeaseHeldError, held, lives
+from sweeps.store.leases import LeaseHeldError, held
 from sweeps.store.store import Store
+from sweeps.store.witness import Witness
 
 DAY_S = 24 * 3600.0
 # How deep in its folder lies what stands for one stage.
-DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "damaged": 2}
+DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "damaged": 2, "claims": 2}
 NOTES = ("sweeps", "leases")  # small and few; only what broken writes left there may go
 
 
-def check_idle(store: Store) -> None:
+def check_idle(store: Store) -> dict[str, int]:
     """Refuse to clean up beside a driver, which may be using what no sweep to keep needs.
+
+    Returns the number of the latest driver of each sweep, all of them dead.
 
     Raises:
         LeaseHeldError: a living driver holds one of the store's sweeps.
     """
-    for sweep in store.leases.sweeps():
-        number, holder = store.leases.latest(sweep)
-        if holder is not None and lives(store.leases, sweep, number, holder):
-            raise LeaseHeldError(
-                f"{held(sweep, holder)}, and may be using what would be deleted. Wait for it or "
-                "stop it, then try again."
-            )
+    latest = {sweep: store.leases.latest(sweep) for sweep in store.leases.sweeps()}
+    living = Witness(store.leases).find_living(latest)
+    if living is not None and (holder := latest[living][1]) is not None:
+        raise LeaseHeldError(
+            f"{held(living, holder)}, and may be using what would be deleted. Wait for it or "
+            "stop it, then try again."
+        )
+    return {sweep: number for sweep, (number, _) in latest.items()}
 
 
 def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:

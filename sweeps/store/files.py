@@ -24,6 +24,8 @@ TEMPORARY = ".tmp"  # how names of files end that are not put in place yet
 class StoreError(OsrError):
     """The store cannot be used, or a stage's result is not in it."""
 
+    exit_code = 3
+
 
 class FileError(StoreError):
     """A file of the store cannot be read or written; its cause is the system's own error."""

@@ -108,8 +108,11 @@ class Leases:
 class Lease:
     """The right to run a sweep, used as a context manager."""
 
-    def __init__(self, leases: Leases, sweep: str, *, take_over: bool) -> None:
-        self.leases, self.sweep, self.take_over = leases, sweep, take_over
+    def __init__(
+        self, leases: Leases, sweep: str, *, take_over: bool, dead: int | None = None
+    ) -> None:
+        """`dead` is the number of a driver that is known to live no more."""
+        self.leases, self.sweep, self.take_over, self.dead = leases, sweep, take_over, dead
         self._ended = threading.Event()
         self._beater = threading.Thread(target=self._beat, name="lease", daemon=True)
 
@@ -123,6 +126,7 @@ class Lease:
             number, holder = self.leases.latest(self.sweep)
             if (
                 holder is not None
+                and number != self.dead
                 and not self.take_over
                 and lives(self.leases, self.sweep, number, holder)
             ):
@@ -134,6 +138,7 @@ class Lease:
             self.holder: dict[str, Any] = {
                 "host": socket.gethostname(),
                 "boot": boot_id(),
+                "pid_space": pid_space(),
                 "pid": os.getpid(),
                 "process_started": started_at(os.getpid()),
                 "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
@@ -176,6 +181,12 @@ def boot_id() -> str:
     return file.read_text().strip() if file.exists() else ""
 
 
+def pid_space() -> str:
+    """Tells the processes that this one can see from those of other containers on the machine."""
+    link = Path("/proc/self/ns/pid")
+    return str(link.readlink()) if link.exists() else ""
+
+
 def started_at(pid: int) -> str | None:
     """What tells a process from all others that had or will have its number; None: it is gone.
 
@@ -195,7 +206,8 @@ def started_at(pid: int) -> str | None:
 
 def is_of_this_machine(holder: Holder) -> bool:
     """Whether a holder's process can be looked at."""
-    return (holder["host"], holder["boot"]) == (socket.gethostname(), boot_id())
+    here = (socket.gethostname(), boot_id(), pid_space())
+    return (holder["host"], holder["boot"], holder.get("pid_space")) == here
 
 
 def lives(leases: Leases, sweep: str, number: int, holder: Holder) -> bool:

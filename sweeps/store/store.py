@@ -10,6 +10,7 @@ from typing import Any
 
 from sweeps.store.attempts import Attempts
 from sweeps.store.bucket import files_at
+from sweeps.store.claims import Claims
 from sweeps.store.commit import Commit
 from sweeps.store.files import File, FileError, StoreError, checksum_of
 from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage_of
@@ -35,6 +36,7 @@ class Store:
             self._files = files_at(uri)
             self.leases = Leases(self._files)
             self.attempts = Attempts(self._files)
+            self.claims = Claims(self._files, self.leases)
             if of is not None:
                 self.leases.check_is_here(of)
             found = self._files.read("FORMAT")

@@ -28,7 +28,11 @@ def name_taken(
 ) -> str | None:
     """Why a name cannot stand for a spec in plain values with these trials; None: it can."""
     before = store.sweep(name) or {"trials": [], "spec": {}}
-    gone = [trial for trial in before["trials"] if trial["trial_id"] not in trial_ids]
+    gone = [
+        trial
+        for trial in before["trials"]
+        if trial["trial_id"] not in trial_ids and not trial["grown"]
+    ]
     if not gone:
         return None
     keys = [key for key in spec | before["spec"] if spec.get(key) != before["spec"].get(key)]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from osr_core.stage import Stage
+from sweeps.planning.plan import Plan
 from sweeps.store.leases import FencedError
 from sweeps.tracking.errors import reason_of
 
@@ -27,6 +28,7 @@ class BackgroundTracking:
         """`make_tracker` finds the sweep's runs in MLflow; it is called again after each fault."""
         self._make_tracker = make_tracker
         self._unsent: deque[Stage] = deque()
+        self._plan: Plan | None = None  # what the plan has grown to, until the tracker knows it
         self._news = threading.Event()  # a stage was added, or the end has come
         self._closing = threading.Event()
         self._status, self._hurry = "", False
@@ -39,6 +41,11 @@ class BackgroundTracking:
     def add(self, stage: Stage) -> None:
         """A stage ended; its run is written soon."""
         self._unsent.append(stage)
+        self._news.set()
+
+    def grow(self, plan: Plan) -> None:
+        """The sweep's plan has more trials now."""
+        self._plan = plan
         self._news.set()
 
     def close(self, status: str, *, hurry: bool) -> None:
@@ -59,6 +66,9 @@ class BackgroundTracking:
             try:
                 tracker = tracker or self._make_tracker()
                 self._news.clear()
+                if self._plan is not None:
+                    tracker.extend(self._plan)
+                    self._plan = None
                 if self._closing.is_set():
                     self._end(tracker)
                     return

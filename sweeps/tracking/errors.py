@@ -8,6 +8,8 @@ from osr_core.errors import OsrError
 class TrackingError(OsrError):
     """MLflow cannot be reached or refuses what it is sent."""
 
+    exit_code = 3
+
 
 def reason_of(error: Exception) -> str:
     """One line; of the many that a network library says, the system's own."""

@@ -60,16 +60,31 @@ class Tracker:
         self._check()
         make_database(self.uri)
         self.client = MlflowClient(self.uri)
+        self.experiment_id = self._open_experiment()
+        self.found = FoundRuns(self.client, self.experiment_id, self._shown(), self._check)
+        self.found.look()
+        self.found.parent_id = self.found.parent_id or self._create_parent()
+        self._log_record()
+
+    def extend(self, plan: Plan) -> None:
+        """Take a plan with more trials in place of the one so far."""
+        self._check()
+        self.plan = plan
+        self._open_experiment()
+        self.found.facts = self._shown()
+        self._log_record()
+
+    def _shown(self) -> dict[str, str]:
+        """By stage id, what stands for the facts that its run shows; "" for other than trials."""
         record = plan_record(self.plan, self.code)
         self.state = digest(record)  # stands for the plan and the code
         self.trials = {trial["trial_id"]: trial for trial in record["trials"]}
         shown = dict.fromkeys(self.plan.stages, "")
-        shown |= {trial_id: digest(facts) for trial_id, facts in self.trials.items()}
-        self.experiment_id = self._open_experiment()
-        self.found = FoundRuns(self.client, self.experiment_id, shown, self._check)
-        self.found.look()
-        self.found.parent_id = self.found.parent_id or self._create_parent()
-        self._log_files(self.found.parent_id, {"plan.json": json.dumps(record).encode()})
+        return shown | {trial_id: digest(facts) for trial_id, facts in self.trials.items()}
+
+    def _log_record(self) -> None:
+        record = json.dumps(plan_record(self.plan, self.code)).encode()
+        self._log_files(self.found.parent_id, {"plan.json": record})
 
     def write(self, stage: Stage) -> None:
         """Bring the run of one stage up to date with the store; does nothing the second time.

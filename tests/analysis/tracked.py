@@ -25,16 +25,18 @@ class Store:
         self.folder = folder / "artifacts"
         self.client = MlflowClient(self.uri)
 
-    def sweep(self, trials, stages=(), name=SWEEP):
+    def sweep(self, trials, stages=(), name=SWEEP, purposes=()):
         """A sweep's experiment and parent run with its plan."""
         self.experiment = self.client.create_experiment(name, f"{self.folder}/{name}")
         self.parent = self.run({"kind": "sweep"})
-        self.plan(trials, stages)
+        self.plan(trials, stages, purposes)
 
-    def plan(self, trials, stages=()):
+    def plan(self, trials, stages=(), purposes=()):
         """Write the plan, in place of an older one."""
         record = {"sweep": SWEEP, "protocol": "cac", "recipe": "common", "code": "1a2b3c4"}
         record["trials"] = [facts_of(trial) for trial in trials]
+        for facts in record["trials"]:
+            facts["purpose"] = dict(purposes).get(facts["trial_id"], "evaluate")
         record["stages"] = [{"stage_id": trial.trial_id} for trial in trials]
         record["stages"] += [
             {

@@ -140,6 +140,11 @@ class Sweep:
         return list((self.home / "store" / "work").glob("*.progress"))
 
     @property
+    def begun(self) -> list[Path]:
+        """Progress of fits that have begun and have no result yet."""
+        return list((self.home / "store" / "work").glob("*.progress"))
+
+    @property
     def retries(self) -> list[str]:
         """Why attempts were repeated."""
         found = (self.home / "store" / "retries").glob("*.json")

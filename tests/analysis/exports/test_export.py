@@ -108,6 +108,17 @@ def test_only_the_present_plan_counts(store, tmp_path):
     assert set(history["stage_id"].to_pylist()) == {"fit-1"}
 
 
+def test_a_trial_of_a_search_enters_no_table(store, tmp_path):
+    """Its result chose a setting; it says nothing about how good that is."""
+    store.sweep(TRIALS, purposes={TRIALS[0].trial_id: "search"})
+    for trial in TRIALS:
+        store.score(trial)
+    made = export(store.uri, SWEEP, tmp_path / "export")
+    assert made.plan.trials == tuple(TRIALS[1:])
+    rows = pq.read_table(tmp_path / "export" / "runs.parquet")
+    assert TRIALS[0].trial_id not in rows["trial_id"].to_pylist()
+
+
 def test_two_finished_runs_of_one_trial_are_refused(store, tmp_path):
     """A trial counts once; which of the two is right is not for an export to say."""
     store.sweep(TRIALS)

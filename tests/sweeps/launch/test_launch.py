@@ -13,9 +13,10 @@ from rich.console import Console
 from osr_core.errors import ConfigError
 from sweeps.home import Home
 from sweeps.launch import shutdown
-from sweeps.launch.launch import Conduct, Launch, LaunchError
+from sweeps.launch.conduct import Conduct, LaunchError
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.shutdown import AtOnce, Shutdown
+from sweeps.launch.state import Launch
 from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import parse_spec
 from sweeps.running.cluster import ClusterError, check_answers, connect, explained
@@ -101,13 +102,19 @@ def test_a_cluster_that_is_not_there_is_said_before_any_work(tmp_path: Path):
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "ray://localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
 def test_an_address_where_somebody_listens_is_taken(host: str):
     """As Ray writes them."""
     family = socket.AF_INET6 if host == "[::1]" else socket.AF_INET
     with socket.create_server(("::1" if host == "[::1]" else "127.0.0.1", 0), family=family) as it:
         check_answers(f"{host}:{it.getsockname()[1]}")
     check_answers("auto")
+
+
+def test_rays_client_is_refused_with_what_to_give_instead():
+    """Tune cannot run through it."""
+    with pytest.raises(ConfigError, match=r"no sweep can be run through Ray's client \(ray://\)"):
+        check_answers("ray://localhost:10001")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:x", "a..b:80", "127.0.0.1:99999", f"{'a' * 70}:80"])

@@ -54,7 +54,8 @@ def test_counts_tell_done_from_failed_stopped_and_repeated():
     with SweepProgress(plan, todo[1:], Console(file=text)) as progress:
         causes = [None, Cause.ERROR, Cause.INTERRUPTED]
         for stage, cause in zip(todo[1:], causes, strict=False):
-            progress.started(stage)
+            progress.handed_out(stage)
+            progress.began(stage)
             outcome = Outcome(stage_id=stage.id, wall_s=1.0, cause=cause, reason=cause and "why")
             progress.finished(outcome, [])
     assert (progress.done, progress.failed, progress.running) == (2, 1, set())

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.running.deaths import DOUBT_S, Doubts, Nodes
+from sweeps.running.deaths import DOUBT_S, Doubts
 from sweeps.running.outcome import Cause
-from tests.sweeps.running.one_by_one import Sweep
+from tests.sweeps.running.one_by_one import Sweep, machines
 
 
 @pytest.mark.parametrize("words", ["the node has died", "the actor was preempted"])
@@ -27,14 +27,14 @@ class Cluster:
     """A searcher on a cluster of which machines die, and a clock."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.nodes = 1000.0, Nodes(alive=2, lost=0)
+        self.now, self.machines = 1000.0, machines(2)
         monkeypatch.setattr("time.monotonic", lambda: self.now)
         self.sweep = Sweep(folder)
-        self.sweep.searcher.doubts = Doubts(lambda: self.nodes)
+        self.sweep.searcher.doubts = Doubts(lambda: self.machines)
 
     def lose_node(self) -> None:
         """Ray misses it from now on."""
-        self.nodes = Nodes(alive=self.nodes.alive - 1, lost=self.nodes.lost + 1)
+        self.machines = machines(len(self.machines.there) - 1, self.machines.lost + 1)
 
     def lose_connection(self) -> None:
         """To the stage that is handed out now."""
@@ -72,7 +72,7 @@ def test_a_lost_connection_is_judged_once_ray_has_had_time_to_miss_the_node(clus
 def test_a_lost_connection_to_a_node_that_stays_is_the_workers_death(cluster: Cluster):
     """A node that was lost long before, and on which nothing of ours ran, excuses nothing."""
     cluster.lose_node()
-    cluster.nodes = Nodes(alive=2, lost=1)
+    cluster.machines = machines(2, lost=1)
     cluster.causes_after(2)
     cluster.now += 2 * DOUBT_S
     cluster.lose_connection()
@@ -85,7 +85,7 @@ def test_a_node_that_was_missed_before_the_driver_read_of_the_connection_counts(
     cluster: Cluster, alive: int
 ):
     """A driver that was busy or paused; whether other machines are left or not."""
-    cluster.nodes = Nodes(alive, lost=1)
+    cluster.machines = machines(alive, lost=1)
     cluster.lose_connection()
     assert cluster.causes_after(3) == [Cause.NODE_LOST]
 
@@ -101,6 +101,6 @@ def test_every_stage_of_a_lost_node_is_excused(cluster: Cluster):
 
 def test_on_one_machine_a_lost_connection_leaves_no_doubt(cluster: Cluster):
     """With the machine the driver would be gone, too."""
-    cluster.nodes = Nodes(alive=1, lost=0)
+    cluster.machines = machines(1)
     cluster.lose_connection()
     assert [outcome.cause for outcome in cluster.sweep.retried] == [Cause.WORKER_DIED]

@@ -8,7 +8,6 @@ import torch
 
 from osr_core.errors import DataError
 from sweeps.running import worker
-from sweeps.running.cluster import occupied
 from sweeps.running.outcome import Cause
 from sweeps.running.retries import RETRIES
 from sweeps.store.files import StoreError
@@ -39,8 +38,9 @@ def test_out_of_memory_is_retried_once_with_a_gpu_of_its_own(
     failing(monkeypatch, OUT_OF_MEMORY, times=1)
     sweep = Sweep(tmp_path)
     sweep.run()
-    assert [config["stage_id"] for config in sweep.configs] == [STAGE.id, STAGE.id, USER.id]
-    assert [config["alone"] for config in sweep.configs] == [False, True, False]
+    ids = [config["stage_ids"] for config in sweep.configs]
+    assert ids == [[STAGE.id], [STAGE.id], [USER.id]]
+    assert [config["gpus"] for config in sweep.configs] == [0.25, 1.0, 0.25]
     assert sweep.store.committed([STAGE.id, USER.id]) == {STAGE.id, USER.id}
     (outcome,) = sweep.retried
     assert (outcome.cause, "2.00 GiB" in str(outcome.reason)) == (Cause.OUT_OF_MEMORY, True)
@@ -105,14 +105,6 @@ def test_what_a_driver_that_was_taken_over_made_is_not_committed(tmp_path: Path)
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert (outcome.cause, store.committed([STAGE.id])) == (Cause.TAKEN_OVER, set())
     assert "taken over by process 2 on here" in str(outcome.reason)
-
-
-def test_a_stage_alone_gets_a_whole_gpu():
-    """A quarter of a GPU becomes a whole one; two stay two; without GPUs there is none to give."""
-    assert occupied(2, 0.25, alone=False) == {"CPU": 2, "GPU": 0.25}
-    assert occupied(2, 0.25, alone=True) == {"CPU": 2, "GPU": 1.0}
-    assert occupied(2, 2.0, alone=True) == {"CPU": 2, "GPU": 2.0}
-    assert occupied(2, 0.0, alone=True) == {"CPU": 2, "GPU": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ import pytest
 from sweeps.commands.store import driver_of
 from sweeps.launch import reaper
 from sweeps.store import leases
-from sweeps.store.leases import Fence, FencedError, Lease, LeaseHeldError, boot_id, started_at
+from sweeps.store.leases import (
+    Fence,
+    FencedError,
+    Lease,
+    LeaseHeldError,
+    boot_id,
+    pid_space,
+    started_at,
+)
 from sweeps.store.store import Store
 
 
@@ -49,7 +57,7 @@ def test_a_driver_that_died_unnoticed_holds_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize("beats", [True, False], ids=["beating", "silent"])
-@pytest.mark.parametrize("where", ["host", "boot"])
+@pytest.mark.parametrize("where", ["host", "boot", "pid_space"])
 def test_a_driver_on_another_machine_lives_while_it_beats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats: bool, where: str
 ):
@@ -88,7 +96,7 @@ def test_osr_status_names_a_sweeps_driver(tmp_path: Path):
 def holder() -> dict[str, Any]:
     """The record of a driver that is this process."""
     about = {"host": os.uname().nodename, "pid": os.getpid(), "since": "2026-01-01 00:00:00 UTC"}
-    about |= {"boot": boot_id()}
+    about |= {"boot": boot_id(), "pid_space": pid_space()}
     return {**about, "process_started": started_at(os.getpid()), "beats": 0, "released": False}
 
 

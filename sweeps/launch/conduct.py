@@ -1,0 +1,171 @@
+"""What a launch does when its stages begin and end, when trials come along, and when to stop."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from osr_core.errors import OsrError
+from osr_core.stage import Stage
+from sweeps.launch.code_version import code_version
+from sweeps.launch.progress import SweepProgress
+from sweeps.launch.state import Launch
+from sweeps.planning.plan import Plan, PlannedTrial, remaining
+from sweeps.planning.record import plan_record
+from sweeps.running.outcome import Cause, Outcome
+from sweeps.running.worker import Workplace
+from sweeps.store.files import StoreError
+from sweeps.tracking.background import BackgroundTracking
+
+if TYPE_CHECKING:
+    from sweeps.running.searcher import StageSearcher
+
+Growth = Callable[[Plan, Outcome | None], Sequence[PlannedTrial]]
+"""Trials to add to a plan, at first and whenever a stage has ended."""
+
+
+class LaunchError(OsrError):
+    """A launch cannot go on, through no fault of its stages."""
+
+    exit_code = 3
+
+
+@dataclass
+class Conduct:
+    """Watches over the stages of one launch (see `running.watcher`)."""
+
+    launch: Launch
+    progress: SweepProgress
+    tracking: BackgroundTracking
+    growth: Growth | None = None
+    searcher: "StageSearcher | None" = None  # once Ray is there
+    claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
+
+    def begin(self, searcher: "StageSearcher") -> None:
+        """Stages are handed out from now on, unless a stop was asked for while Ray started."""
+        self.searcher = searcher
+        if self.launch.stopped:
+            searcher.stop()
+
+    def stop(self) -> None:
+        """Hand out no more; workers save at the end of their epoch."""
+        if not self.launch.stopped:
+            self.launch.console.print("stopping: running epochs end and are saved; Ctrl-C: at once")
+        self.hand_out_no_more()
+
+    def hand_out_no_more(self) -> None:
+        """What runs may end."""
+        self.launch.stopped = True
+        if self.searcher is not None:
+            self.searcher.stop()
+        with suppress(StoreError):  # of a full disk, on which nothing could be saved either
+            self.launch.store.leases.ask_to_stop(self.launch.fence)
+
+    def execute(self, todo: Sequence[Stage]) -> None:
+        """Run stages on the cluster that this process has joined."""
+        from sweeps.running import cluster  # Ray takes seconds to import
+
+        plan, resources = self.launch.plan, self.launch.plan.spec.resources
+        if self.launch.address is None:
+            cluster.check_fits(todo, resources)
+        elif resources.gpus is None and not cluster.machines().have_gpu:
+            self.waiting(
+                f"the cluster at {self.launch.address} has no GPU now: fits run on CPUs. To wait "
+                "for GPUs instead, set resources.gpus in the spec"
+            )
+        cluster.execute(
+            todo,
+            {stage.id: stage.identity for stage in plan.stages.values()},
+            workplace(self.launch),
+            resources,
+            self.launch.home.ray,
+            self,
+            wait_s=self.launch.wait_s,
+            on_start=self.begin,
+        )
+
+    def name(self, stage: Stage) -> str:
+        """What people call a stage."""
+        return self.launch.plan.describe(stage)
+
+    def may_run(self, stage: Stage) -> bool:
+        """Whether no other sweep trains a stage at this moment."""
+        if stage.kind != "fit":
+            return True
+        holder = self.launch.store.claims.take(stage.id, self.launch.fence)
+        if holder is not None and stage.id not in self.claimed:
+            self.waiting(f"{self.name(stage)} is trained by sweep {holder}; waiting for it")
+            self.claimed.add(stage.id)
+        return holder is None
+
+    def handed_out(self, stage: Stage) -> None:
+        """A stage waits for its machine."""
+        self.launch.started.add(stage.id)
+        self.progress.handed_out(stage)
+
+    def began(self, stage: Stage) -> None:
+        """A stage has its machine."""
+        self.progress.began(stage)
+
+    def retried(self, outcome: Outcome) -> None:
+        """An attempt came to nothing; there will be another."""
+        store = self.launch.store
+        store.leases.check(self.launch.fence)
+        self.launch.retried += 1
+        store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
+        self.progress.retried(outcome)
+
+    def ended(self, outcome: Outcome, skipped: list[str]) -> None:
+        """A stage is done, stopped or given up, and with it those `skipped`.
+
+        Raises:
+            LaunchError: another driver has taken over, or a machine cannot work for the sweep.
+        """
+        store = self.launch.store
+        if self.launch.plan.stages[outcome.stage_id].kind == "fit":
+            with suppress(StoreError):  # a claim only saves work
+                store.claims.drop(outcome.stage_id)
+        if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
+            self.hand_out_no_more()
+            raise LaunchError(str(outcome.reason))
+        if outcome.cause not in (None, Cause.INTERRUPTED):
+            store.leases.check(self.launch.fence)
+            reason = outcome.reason or outcome.cause
+            store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
+        self.progress.finished(outcome, skipped)
+        self.tracking.add(self.launch.plan.stages[outcome.stage_id])
+        if self.growth is not None and (trials := self.growth(self.launch.plan, outcome)):
+            self.grow(trials)
+
+    def grow(self, trials: Sequence[PlannedTrial]) -> None:
+        """Add trials to the plan: its record, what is handed out, seen and tracked."""
+        launch, store = self.launch, self.launch.store
+        store.leases.check(launch.fence)
+        before = launch.plan.stages.keys()
+        launch.plan = launch.plan.extended(trials)
+        store.save_sweep(launch.plan.spec.name, plan_record(launch.plan, code_version()))
+        done = store.committed(launch.plan.stages.keys() - before)
+        todo = [stage for stage in remaining(launch.plan, done) if stage.id not in before]
+        self.progress.grow(launch.plan, todo)
+        self.tracking.grow(launch.plan)
+        if self.searcher is not None:
+            self.searcher.add(todo)
+
+    def waiting(self, text: str) -> None:
+        """No machine has what a stage asks for, or one has come."""
+        self.launch.console.print(text, style="yellow", markup=False, soft_wrap=True)
+
+    def look(self) -> None:
+        """Nobody else gives orders yet."""
+
+
+def workplace(launch: Launch) -> Workplace:
+    """What every worker of a launch is told."""
+    store, resources = launch.store, launch.plan.spec.resources
+    return Workplace(
+        store=store.uri,
+        data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
+        fence=launch.fence,
+        code=code_version(),
+        checkpoint_every_s=resources.checkpoint_every_s,
+    )

@@ -1,0 +1,61 @@
+"""One `osr run`: what it works on, and how it went."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from sweeps.home import Home
+from sweeps.planning.plan import Plan, PlannedTrial
+from sweeps.store.leases import Fence
+from sweeps.store.store import Store
+
+NOT_RUN = "not run"
+WAIT_S = 3600.0  # for a machine that has what a stage asks for
+
+
+@dataclass
+class Launch:
+    """One `osr run`: what it works on, and how it went."""
+
+    plan: Plan
+    store: Store
+    home: Home
+    data_root: Path | None
+    console: Console
+    fence: Fence
+    address: str | None  # of a running Ray cluster; None: one is started on this machine
+    wait_s: float = WAIT_S
+    started: set[str] = field(default_factory=set)  # ids of stages handed to the cluster
+    retried: int = 0  # attempts that came to nothing
+    stopped: bool = False  # by Ctrl-C, SIGTERM or another driver
+    tracking_problem: str | None = None  # why MLflow is not up to date, if so
+    up_to_date: bool = False  # nothing was to be done, not even in MLflow
+
+    @property
+    def num_done(self) -> int:
+        """Trials that have their result."""
+        return len(self.store.committed(trial.id for trial in self.plan.trials))
+
+    @property
+    def unmade(self) -> list[str]:
+        """Stages whose damaged results were set aside and could not be made again."""
+        again = self.store.to_make_again(self.plan.stages)
+        return [self.plan.describe(self.plan.stages[stage_id]) for stage_id in sorted(again)]
+
+    @property
+    def missing(self) -> list[tuple[PlannedTrial, str]]:
+        """Planned trials without a result, each with the failed stages to blame."""
+        done = self.store.committed(self.plan.stages)
+        failures = self.store.attempts.failures(self.plan.stages.keys() - done)
+        missing = []
+        for trial in self.plan.trials:
+            if trial.id in done:
+                continue
+            reasons = [
+                f"{self.plan.describe(stage)} failed: {failures[stage.id]['reason']}"
+                for stage in trial.score.walk()
+                if stage.id in failures
+            ]
+            missing.append((trial, "; ".join(reasons) or NOT_RUN))
+        return missing

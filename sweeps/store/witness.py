@@ -1,0 +1,56 @@
+"""Whether drivers live, judged without waiting: whoever asks again later gets to know more."""
+
+import time
+from collections.abc import Iterable
+from enum import Enum
+
+from sweeps.store.leases import WATCH_S, Leases, is_of_this_machine, started_at
+
+LOOK_EVERY_S = 0.5
+
+
+class Life(Enum):
+    """What is known of a driver."""
+
+    LIVES = "lives"
+    DEAD = "dead"
+    UNSURE = "unsure"  # on another machine, and not watched for long enough yet
+
+
+class Witness:
+    """Remembers the heartbeats that it saw of drivers on other machines."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+        self._seen: dict[tuple[str, int], tuple[int, float]] = {}  # beats, and since when
+
+    def life(self, sweep: str, number: int | None = None) -> Life:
+        """Of the driver of a sweep that has this number; of the latest, if none is given.
+
+        One that was taken over counts as dead: what it does is not wanted.
+        """
+        latest, holder = self._leases.latest(sweep)
+        if holder is None or holder["released"] or (number is not None and number != latest):
+            return Life.DEAD
+        if is_of_this_machine(holder):
+            lives = started_at(holder["pid"]) == holder["process_started"]
+            return Life.LIVES if lives else Life.DEAD
+        now = time.monotonic()
+        beats, since = self._seen.setdefault((sweep, latest), (holder["beats"], now))
+        if beats != holder["beats"]:
+            return Life.LIVES
+        return Life.DEAD if now - since > WATCH_S else Life.UNSURE
+
+    def find_living(self, sweeps: Iterable[str]) -> str | None:
+        """The first of some sweeps whose driver lives; None once all are known to be dead.
+
+        All are watched at the same time, so it takes no longer for many than for one.
+        """
+        unsure = list(sweeps)
+        while unsure:
+            lives = {sweep: self.life(sweep) for sweep in unsure}
+            if living := [sweep for sweep, life in lives.items() if life == Life.LIVES]:
+                return living[0]
+            unsure = [sweep for sweep, life in lives.items() if life == Life.UNSURE]
+            time.sleep(LOOK_EVERY_S if unsure else 0)
+        return None

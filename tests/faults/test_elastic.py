@@ -1,0 +1,83 @@
+"""A cluster that comes, grows and goes while a sweep runs on it."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.faults.harness import ROOT, Sweep, wait_until
+
+SPEC = """\
+name: elastic
+datasets: [digits]
+splits: [0, 1, 2, 3]
+backbone: {width: 0.125}
+training: {epochs: 60, batch_size: 32, warmup_epochs: 1, augmentation: {crop_padding: 1}}
+resources: {checkpoint_every_s: 0}
+methods: {softmax: {}}
+"""
+HEAD = {"num_cpus": 0, "include_dashboard": False}
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore"),  # Ray's own of the clusters that it pretends
+]
+
+
+@contextmanager
+def headed() -> Iterator[Cluster]:
+    """A cluster of which nothing but the head is there, on which nothing can run."""
+    cluster = Cluster(initialize_head=True, head_node_args=HEAD)
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(tmp_path: Path):
+    """It waits for the first machine, takes each that comes, and says when none is left."""
+    sweep = Sweep(tmp_path / "home", SPEC)
+    log = tmp_path / "home.log"
+    with headed() as cluster:
+        driver = sweep.start("--address", cluster.address)
+        said = "fit softmax digits/0 seed 0 asks for 1 CPU on one machine, and no machine has that"
+        wait_until(lambda: said in log.read_text(), "the first machine to be missed")
+        machines = [cluster.add_node(num_cpus=1)]
+        wait_until(lambda: len(sweep.begun) == 1, "one fit")
+        machines += [cluster.add_node(num_cpus=1) for _ in range(3)]
+        wait_until(lambda: len(sweep.begun) == 4, "four fits at once")
+        for machine in machines:
+            cluster.remove_node(machine, allow_graceful=False)
+        wait_until(lambda: log.read_text().count(said) == 2, "the last machine to be missed")
+        assert not sweep.commits
+        cluster.add_node(num_cpus=4)
+        assert driver.wait(300) == 0, log.read_text()
+    assert set(sweep.retries) == {"node lost"}
+    assert "8 of 8 stages started, 4 of 4 trials done" in log.read_text()
+
+
+def test_a_wait_that_is_over_ends_with_a_code_of_its_own(tmp_path: Path):
+    """A script must tell it from a wrong spec and from a sweep that failed."""
+    sweep = Sweep(tmp_path / "home", SPEC)
+    with headed() as cluster:
+        command = sweep.command("--address", cluster.address, "--wait", "0.01")
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=240, cwd=ROOT
+        )
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "none came in 0.01 min. Lower `resources` in the spec, or wait longer" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_what_ones_own_machine_can_never_have_is_refused_at_once(tmp_path: Path):
+    """Nobody will add a machine to it."""
+    sweep = Sweep(tmp_path / "home", SPEC.replace("resources: {", "resources: {cpus: 4096, "))
+    done = subprocess.run(
+        sweep.command(), capture_output=True, text=True, check=False, timeout=240, cwd=ROOT
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "a stage asks for 4096 CPUs on one machine, and this one has" in done.stderr

@@ -1,0 +1,98 @@
+"""What stages ask of machines, and what is handed out for the machines that are there."""
+
+import pytest
+
+from osr_core.errors import ConfigError
+from osr_core.stage import Stage
+from sweeps.planning.spec import Resources, parse_spec
+from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of
+
+CPUS, GPU = {"CPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}
+
+
+def stage(kind: str, method: str = "cac") -> Stage:
+    """A stage of a kind."""
+    return Stage(kind=kind, config={"method": {"name": method}})
+
+
+def test_a_fit_takes_a_gpu_as_soon_as_there_is_one_and_scoring_a_part_of_it():
+    """Scoring uses a GPU for seconds; a whole one each would leave it idle."""
+    for machines, fit, light in (
+        (Machines((CPUS,)), 0.0, 0.0),
+        (Machines((CPUS, GPU)), 1.0, 0.25),
+    ):
+        assert ask_of(stage("fit"), Resources(), machines) == Ask(1, fit)
+        for kind in ("score", "calibrate", "pmal.mine"):
+            assert ask_of(stage(kind), Resources(), machines) == Ask(1, light)
+
+
+def test_resources_can_be_given_for_a_kind_and_for_a_methods_fits():
+    """The more special one counts; what it leaves out is as for all."""
+    given = {"cpus": 2, "gpus": 0.5, "kinds": {"score": {"gpus": 0.1}, "fit": {"cpus": 4}}}
+    resources = Resources(**given, methods={"pmal": {"gpus": 2}})
+    machines = Machines((GPU,))
+    assert ask_of(stage("fit"), resources, machines) == Ask(4, 0.5)
+    assert ask_of(stage("fit", "pmal"), resources, machines) == Ask(2, 2.0)
+    assert ask_of(stage("score", "pmal"), resources, machines) == Ask(2, 0.1)
+    assert ask_of(stage("pmal.mine", "pmal"), resources, machines) == Ask(2, 0.25)
+    assert ask_of(stage("score"), Resources(gpus=0), machines) == Ask(1, 0.0)
+
+
+def test_a_kind_or_method_that_is_not_there_is_refused_with_the_nearest():
+    """As everywhere in a spec."""
+    values = {"name": "x", "datasets": ["digits"], "splits": [0], "methods": {"cac": {}}}
+    resources = {"kinds": {"scoring": {"gpus": 1}}, "methods": {"cak": {"gpus": 1}}}
+    with pytest.raises(ConfigError) as caught:
+        parse_spec({**values, "resources": resources}, "x")
+    assert "kind of stage 'scoring' does not exist. Did you mean 'score'?" in str(caught.value)
+    assert "method 'cak' does not exist. Did you mean 'cac'?" in str(caught.value)
+
+
+def test_a_stage_alone_gets_a_whole_gpu():
+    """A quarter of a GPU becomes a whole one; two stay two; without GPUs there is none to give."""
+    assert alone(Ask(2, 0.25)) == Ask(2, 1.0)
+    assert alone(Ask(2, 2.0)) == Ask(2, 2.0)
+    assert alone(Ask(2, 0.0)) == Ask(2, 0.0)
+
+
+def test_room_is_counted_machine_by_machine():
+    """Two halves of a GPU on two machines are no GPU."""
+    machines = Machines((GPU, GPU, {"CPU": 4.0, "GPU": 2.0}, CPUS))
+    assert machines.room_for(Ask(1, 1.0)) == 4
+    assert machines.room_for(Ask(8, 1.0)) == 2
+    assert machines.room_for(Ask(1, 0.25)) == 16 - 4  # the third has four cores only
+    assert machines.room_for(Ask(4, 0.0)) == 2 + 2 + 1 + 2
+    assert str(Machines((GPU, GPU))) == "2 x 8 CPUs, 1 GPUs"
+    assert str(Machines(())) == "no machine yet"
+
+
+def test_what_is_handed_out_follows_the_cluster():
+    """Twice what runs at once, and a few where there is no machine yet, so that one is started."""
+    room = Room(Machines(()), 60.0, lambda text: None)
+    ask = Ask(1, 1.0)
+    room.handed_out[ask] = FEWEST - 1
+    assert room.has(ask)
+    room.handed_out[ask] = FEWEST
+    assert not room.has(ask)
+    room.look(Machines((GPU,) * 4), {}, 0.0)
+    assert room.has(ask)
+    room.handed_out[ask] = 8
+    assert not room.has(ask)
+
+
+def test_what_no_machine_has_is_said_once_and_waited_for():
+    """With what is asked and what is there; and that it goes on, or that the wait is over."""
+    said: list[str] = []
+    room = Room(Machines((CPUS,)), 60.0, said.append)
+    asked = {Ask(1, 1.0): "fit cac digits/0"}
+    assert room.look(Machines((CPUS,)), asked, 0.0) is None
+    assert room.look(Machines((CPUS,)), asked, 30.0) is None
+    assert said == [
+        "waiting: fit cac digits/0 asks for 1 CPU and 1 GPU on one machine, and no machine has "
+        "that (8 CPUs, 0 GPUs)"
+    ]
+    assert room.look(Machines((CPUS, GPU)), asked, 59.0) is None
+    assert said[1] == "a machine for 1 CPU and 1 GPU is there; going on"
+    assert room.look(Machines((CPUS,)), asked, 100.0) is None  # lost again: a new wait
+    assert room.look(Machines((CPUS,)), asked, 159.0) is None
+    assert "none came in 1 min" in str(room.look(Machines((CPUS,)), asked, 161.0))
