@@ -151,7 +151,19 @@ class Store:
         Raises:
             DamagedError: the file is missing or does not match its checksum; it is named.
         """
-        expected = self.read_commit(stage_id).artifacts.get(name)
+        return self._artifact(stage_id, name, self.read_commit(stage_id))
+
+    def read_all(self, stage_id: str) -> dict[str, bytes]:
+        """All artifacts of a finished stage by name.
+
+        Raises:
+            DamagedError: as for `read`.
+        """
+        commit = self.read_commit(stage_id)
+        return {name: self._artifact(stage_id, name, commit) for name in commit.artifacts}
+
+    def _artifact(self, stage_id: str, name: str, commit: Commit) -> bytes:
+        expected = commit.artifacts.get(name)
         if expected is None:
             raise StoreError(f"stage {stage_id} has no artifact {name}")
         file = artifact_of(stage_id, name, expected["blake2b"])
@@ -161,10 +173,6 @@ class Store:
                 f"{self._files.path(file)} is missing or does not match its checksum"
             )
         return content
-
-    def read_all(self, stage_id: str) -> dict[str, bytes]:
-        """All artifacts of a finished stage by name."""
-        return {name: self.read(stage_id, name) for name in self.read_commit(stage_id).artifacts}
 
     def set_aside(self, stage_id: str) -> None:
         """Take a damaged result out of the way, so that its stage is done again.

@@ -27,6 +27,16 @@ def test_a_sweeps_stages_go_from_the_bucket_to_the_bucket(store: Store):
     assert work == [], "what is of use to unfinished stages only"
 
 
+def test_an_input_is_read_with_a_request_for_its_marker_and_one_for_each_artifact(
+    store: Store, proxy: Proxy
+):
+    """Each costs tens of milliseconds at a server far away."""
+    leave(store)
+    proxy.seen.clear()
+    assert store.read_all(ID) == {"a.bin": b"weights", "b.bin": b"more"}
+    assert [request.split()[0] for request in proxy.seen] == ["GET"] * 3
+
+
 def test_a_small_file_is_written_with_one_request(store: Store, proxy: Proxy):
     """The server's ETag is the sum of what arrived, so that it need not be read back."""
     store._files.write("small", b"x" * 100_000)
