@@ -6,6 +6,9 @@ from functools import partial
 
 import pytest
 
+from sweeps.planning.data import plan_with_data
+from sweeps.planning.spec import parse_spec
+from sweeps.running.worker import Workplace, work
 from sweeps.store import bucket
 from sweeps.store.bucket import files_at
 from sweeps.store.files import FileError, StoreError
@@ -13,7 +16,7 @@ from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import Store
 from tests.bucket import Fault, Proxy, UriAt
 from tests.faults.harness import WAIT_S, free_port
-from tests.sweeps.small import ID, leave
+from tests.sweeps.small import ID, SPEC, leave
 
 MARKER, LEASE = r"PUT .*/commit\.json", r"PUT .*/1\.json"
 
@@ -171,3 +174,25 @@ def test_wrong_keys_are_said(s3_port: int, own: UriAt, monkeypatch: pytest.Monke
             patch.setenv(name, value)
             with pytest.raises(StoreError, match=f"{words}.*{name}"):
                 Store(own(s3_port))
+
+
+def test_a_fit_whose_progress_cannot_be_written_goes_on_to_its_end(store: Store, proxy: Proxy):
+    """The note is for people; its result is not."""
+    plan = plan_with_data(parse_spec(SPEC, "bucket"), None)
+    fit = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    store.leases.create("bucket", 1, {"pid": 1, "host": "here"})
+    place = Workplace(store=store.uri, data_root=None, fence=Fence("bucket", 1))
+    proxy.faults = [Fault(r"PUT .*\.progress", "busy")]
+    outcome = work(fit.id, {fit.id: fit.identity}, place)
+    assert outcome.cause is None, outcome.reason
+    assert store.committed([fit.id]) == {fit.id}
+    assert proxy.faults[0].met.is_set()
+
+
+def test_a_retry_that_cannot_be_noted_ends_no_sweep(store: Store, proxy: Proxy):
+    """It is printed, too; a stage that is given up must be noted."""
+    proxy.faults = [Fault("PUT .*", "busy")]
+    store.attempts.save_retry(ID, "worker process died", "SIGKILL")
+    assert store.attempts.retries(ID) == []
+    with pytest.raises(FileError):
+        store.attempts.save_failure(ID, "out of luck", "")
