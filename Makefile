@@ -2,6 +2,7 @@
 # make test   lint, types, tests
 # make faults the tests that kill, pause, fill and forget, beyond those in make test
 # make chaos  kill something every few seconds until a sweep has ended; compare the tables
+#             (CHAOS_STORE=bucket: with its store on an S3 server)
 # make bench  measurements side by side; results go to benchmarks/results/
 
 PYTHON ?= python3

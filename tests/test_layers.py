@@ -39,6 +39,7 @@ DOORS = {
         "sweeps/tracking/tracker.py",
         "analysis/exports/mlflow_runs.py",
     },
+    "obstore": {"sweeps/store/bucket.py"},
     "torchvision": {"osr_core/vision.py"},
     "pydantic": {"sweeps/planning/spec.py"},
     "yaml": {"sweeps/planning/spec.py"},

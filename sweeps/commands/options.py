@@ -8,6 +8,7 @@ import typer
 
 from osr_core.errors import ConfigError
 from sweeps.home import Home
+from sweeps.store.address import Address
 
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar="OSR_HOME", help="Folder of all results.")
@@ -25,13 +26,14 @@ def at(home: Path) -> Home:
     OSR_STORE a bucket instead of the home's store.
 
     Raises:
-        ConfigError: a URI that cannot be one.
+        ConfigError: a URI that cannot be one, or holds a secret.
     """
     if "://" in str(home) or ":/" in str(home):
         raise ConfigError(
             f"the home '{home}' must be a folder. For results in a bucket set OSR_STORE to its URI."
         )
     bucket = os.environ.get("OSR_STORE") or None
-    if bucket is not None and "://" not in bucket:
-        raise ConfigError(f"OSR_STORE must be a URI such as s3://bucket/folder, not '{bucket}'.")
-    return Home(home, os.environ.get("OSR_TRACKING_URI") or None, bucket)
+    user_home = Home(home, os.environ.get("OSR_TRACKING_URI") or None, bucket)
+    if bucket is not None:
+        Address.parse(bucket)
+    return user_home

@@ -1,10 +1,11 @@
 """What the store knows of stages that are not done: retries, failures, checkpoints, progress."""
 
+import contextlib
 import time
 from collections.abc import Iterable
 from typing import Any
 
-from sweeps.store.files import Files, checksum_of
+from sweeps.store.files import FileError, Files, checksum_of
 from sweeps.store.layout import stage_of
 
 
@@ -15,9 +16,13 @@ class Attempts:
         self._files = files
 
     def save_retry(self, stage_id: str, cause: str, reason: str) -> None:
-        """Remember an attempt that came to nothing and is repeated; only drivers call this."""
+        """Remember an attempt that came to nothing and is repeated; only drivers call this.
+
+        It is for people: one that cannot be written ends nothing.
+        """
         attempt = {"cause": cause, "reason": reason, "failed_at": time.time()}
-        self._files.save(f"retries/{stage_id}.json", [*self.retries(stage_id), attempt])
+        with contextlib.suppress(FileError):
+            self._files.save(f"retries/{stage_id}.json", [*self.retries(stage_id), attempt])
 
     def retries(self, stage_id: str) -> list[dict[str, Any]]:
         """The attempts that came to nothing and were repeated, oldest first."""
@@ -54,9 +59,10 @@ class Attempts:
         self._files.write(f"work/{stage_id}.checkpoint", checksum_of(content).encode() + content)
 
     def save_progress(self, stage_id: str, epochs_done: int, num_epochs: int) -> None:
-        """Tell how far a fit is."""
+        """Tell people how far a fit is; a note that cannot be written fails no fit."""
         progress = {"epochs_done": epochs_done, "num_epochs": num_epochs}
-        self._files.save(f"work/{stage_id}.progress", progress)
+        with contextlib.suppress(FileError):
+            self._files.save(f"work/{stage_id}.progress", progress)
 
     def progress(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
         """Those of `ids` that were begun and are not committed, and how far they are."""

@@ -1,10 +1,10 @@
-"""The store: what stages leave, by stage id, on any file system that pyarrow knows (see `layout`).
+"""The store: what stages leave, by stage id, in a folder or a bucket (see `layout`).
 
 The first marker stays; attempts that end at the same time cannot touch each other's artifacts.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,26 +32,38 @@ class Store:
             ElsewhereError: not the one that the driver `of` a worker uses.
         """
         self.uri = str(uri)
+        self._files = files_at(uri)
+        self.leases = Leases(self._files)
+        self.attempts = Attempts(self._files)
+        self.claims = Claims(self._files, self.leases)
         try:
-            self._files = files_at(uri)
-            self.leases = Leases(self._files)
-            self.attempts = Attempts(self._files)
-            self.claims = Claims(self._files, self.leases)
             if of is not None:
                 self.leases.check_is_here(of)
             found = self._files.read("FORMAT")
             if found is None:
-                self._files.write("FORMAT", FORMAT.encode())
-        except (OSError, FileError) as error:
+                self._begin()
+        except FileError as error:
+            reason = self._files.reason(error.__cause__)
             raise StoreError(
-                f"store {self.uri} cannot be used: {error.__cause__ or error}. "
-                "Choose a folder that you can write to with --home or OSR_HOME."
+                f"store {self.uri} cannot be used: {reason}. {self._files.at_start}"
             ) from error
         if found is not None and found.decode() != FORMAT:
             raise StoreError(
                 f"store {self.uri} has the format {found.decode()!r}; this version reads "
                 f"{FORMAT!r}. Use the version of osr-sweeps that wrote it, or another --home."
             )
+
+    def _begin(self) -> None:
+        """Make an empty store, where no file can be made twice: markers and leases rest on that."""
+        probe = f"probe-{uuid.uuid4().hex}"
+        made = [self._files.create(probe, content) for content in (b"first", b"second")]
+        self._files.delete(probe)
+        if made != [True, False]:
+            raise StoreError(
+                f"store {self.uri} cannot be used: its server replaces a file that must stay (it "
+                "ignores If-None-Match). Use a server that knows conditional writes, or a folder."
+            )
+        self._files.write("FORMAT", FORMAT.encode())
 
     # -- stages ----------------------------------------------------------------------------------
 
@@ -105,21 +117,20 @@ class Store:
     def _mark(self, stage_id: str, content: bytes) -> bool:
         """Leave the marker; False if another attempt was faster."""
         marker = marker_of(stage_id)
-        if self._files.sizes([marker]).get(marker) == 0:
+        made = self._files.create(marker, content)
+        if not made and self._files.sizes([marker]).get(marker) == 0:
             self._files.delete(marker)  # a power cut left it empty
-        return self._files.create(marker, content)
+            made = self._files.create(marker, content)
+        return made
 
     def _tidy(self, stage_id: str, commit: Commit) -> None:
         """Remove what a committed stage no longer needs, artifacts of other attempts included."""
         kept = {marker_of(stage_id)}
         kept |= {artifact_of(stage_id, name, a["blake2b"]) for name, a in commit.artifacts.items()}
-        others = self._files.below(folder_of(stage_id)) if self._files.create_is_exact else ()
-        for file in others:
-            if file.name not in kept and not file.is_temporary:
-                self._files.delete(file.name)
-        for name in (f"failures/{stage_id}.json", f"work/{stage_id}.checkpoint"):
-            self._files.delete(name)
-        self._files.delete(f"work/{stage_id}.progress")
+        there = self._files.below(folder_of(stage_id))
+        others = [file.name for file in there if file.name not in kept and not file.is_temporary]
+        notes = [f"work/{stage_id}.checkpoint", f"work/{stage_id}.progress"]
+        self._files.delete(*others, f"failures/{stage_id}.json", *notes)
 
     def read_commit(self, stage_id: str) -> Commit:
         """The marker of a finished stage.
@@ -142,7 +153,19 @@ class Store:
         Raises:
             DamagedError: the file is missing or does not match its checksum; it is named.
         """
-        expected = self.read_commit(stage_id).artifacts.get(name)
+        return self._artifact(stage_id, name, self.read_commit(stage_id))
+
+    def read_all(self, stage_id: str) -> dict[str, bytes]:
+        """All artifacts of a finished stage by name.
+
+        Raises:
+            DamagedError: as for `read`.
+        """
+        commit = self.read_commit(stage_id)
+        return {name: self._artifact(stage_id, name, commit) for name in commit.artifacts}
+
+    def _artifact(self, stage_id: str, name: str, commit: Commit) -> bytes:
+        expected = commit.artifacts.get(name)
         if expected is None:
             raise StoreError(f"stage {stage_id} has no artifact {name}")
         file = artifact_of(stage_id, name, expected["blake2b"])
@@ -152,10 +175,6 @@ class Store:
                 f"{self._files.path(file)} is missing or does not match its checksum"
             )
         return content
-
-    def read_all(self, stage_id: str) -> dict[str, bytes]:
-        """All artifacts of a finished stage by name."""
-        return {name: self.read(stage_id, name) for name in self.read_commit(stage_id).artifacts}
 
     def set_aside(self, stage_id: str) -> None:
         """Take a damaged result out of the way, so that its stage is done again.
@@ -178,9 +197,8 @@ class Store:
         names = [file.name for file in left if not file.is_temporary]
         wanted = set(ids) & {stage_of(name) for name in names}
         done = self.committed(wanted)
-        for name in names:
-            if stage_of(name) in done:
-                self._files.delete(name)
+        if leftovers := [name for name in names if stage_of(name) in done]:
+            self._files.delete(*leftovers)
 
     def is_complete(self, trial_ids: Iterable[str], stage_ids: Iterable[str]) -> bool:
         """Whether every trial has its result, and nothing that was damaged is still to be made."""
@@ -211,7 +229,7 @@ class Store:
 
     # -- cleaning up -----------------------------------------------------------------------------
 
-    def files(self, folder: str) -> Iterator[File]:
+    def files(self, folder: str) -> list[File]:
         """Every file below a folder of the store, temporary ones included."""
         return self._files.below(folder)
 
@@ -219,4 +237,4 @@ class Store:
         """Remove files and folders; a result's marker goes first, so half of one is none."""
         for name in names:
             self._files.delete(f"{name}/commit.json")
-            self._files.delete(name)
+            self._files.delete_all(name)

@@ -2,9 +2,11 @@
 
 Victims are drawn with a seed: the driver, a worker, a raylet, the tracking server. When a sweep has
 ended before CHAOS_KILLS kills were made, the next round begins in a new home. OK is printed only if
-every round's runs, scores and table are the same, byte for byte, as without faults.
+every round's runs, scores and table are the same, byte for byte, as without faults. With
+CHAOS_STORE=bucket the disturbed sweeps have their store in a bucket, on a real S3 server.
 """
 
+import contextlib
 import os
 import random
 import sys
@@ -17,6 +19,9 @@ import psutil
 
 from osr_core.tensors import from_bytes
 from sweeps.environment import prepare_environment
+from sweeps.store.layout import stage_of
+from sweeps.store.store import Store
+from tests.bucket import KEYS, s3_server, uri
 from tests.faults.harness import Sweep, family, title, workers
 from tests.faults.invariants import check_invariants
 from tests.faults.server import MlflowServer
@@ -37,6 +42,27 @@ ENDS = {"worker": set(), "driver": {-9}, "raylet": {1, 2}, "tracking server": {2
 
 
 @dataclass
+class BucketSweep(Sweep):
+    """A sweep with its store in a bucket; what is to be looked at is copied to its home first."""
+
+    bucket: str = ""
+
+    @property
+    def store(self) -> Store:
+        """Where its results are."""
+        return Store(self.bucket)
+
+    def fetch(self) -> None:
+        """Bring the store's files to where those of a folder would be, with their times."""
+        for top in ("stages", "work", "retries", "failures", "damaged", "sweeps"):
+            for file in self.store.files(top):
+                path = self.home / "store" / file.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.store._files.read(file.name) or b"")
+                os.utime(path, (file.written_at, file.written_at))
+
+
+@dataclass
 class Chaos:
     """One seeded series of kills."""
 
@@ -44,6 +70,7 @@ class Chaos:
     reference: Sweep  # one that ran without faults
     kills: int
     seed: int
+    s3_port: int | None = None  # of a server for the disturbed sweeps' stores
     made: dict[str, int] = field(default_factory=dict)
     epochs_lost: int = 0
     launches: int = 0
@@ -70,24 +97,34 @@ class Chaos:
         rounds = 0
         while self.num_made < self.kills:
             rounds += 1
-            self.one_round(Sweep(self.folder / f"round{rounds}", self.reference.text))
+            self.one_round(self.sweep(f"round{rounds}"))
             print(f"round {rounds}: as without faults after {self.num_made} kills", flush=True)
         victims = ", ".join(f"{count} {name}" for name, count in sorted(self.made.items()))
         print(f"kills {self.num_made} ({victims}), launches {self.launches}, rounds {rounds}")
         print(f"retries {self.retries}, epochs lost at most {self.epochs_lost}", flush=True)
+
+    def sweep(self, name: str) -> Sweep:
+        """A new one to disturb."""
+        home, text = self.folder / name, self.reference.text
+        if self.s3_port is None:
+            return Sweep(home, text)
+        bucket = uri(self.s3_port, name)
+        return BucketSweep(home, text, {"OSR_STORE": bucket}, bucket=bucket)
 
     def one_round(self, sweep: Sweep) -> None:
         """Kill and launch again until the sweep has ended; then compare."""
         folder = self.folder / f"{sweep.home.name}-mlflow"
         folder.mkdir()
         with MlflowServer(f"sqlite:///{folder}/server.db", folder) as server:
-            sweep.environment = {"OSR_TRACKING_URI": server.uri}
+            sweep.environment = {**sweep.environment, "OSR_TRACKING_URI": server.uri}
             ended = False
             while not ended:
                 ended, printed = self.launch(sweep, server)
             if "MLflow is not up to date" in printed:
                 assert sweep.osr("sync", "faults").returncode == 0
                 assert sweep.osr("export", "faults").returncode == 0
+            if isinstance(sweep, BucketSweep):
+                sweep.fetch()
             self.retries += len(sweep.retries)
             check_invariants(sweep, self.reference)
 
@@ -139,31 +176,36 @@ class Chaos:
     def unsaved_epochs(self, sweep: Sweep) -> int:
         """Epochs that fits have made since the last kill but not saved; a worker loses of one."""
         lost, since, self.looked_at = 0, self.looked_at, time.time()
-        for file in (sweep.home / "store" / "work").glob("*.progress"):
-            try:
-                if file.stat().st_mtime < since:
-                    continue
-                epochs = int(file.read_text().split('"epochs_done": ')[1].split(",")[0])
-                saved = sweep.store.attempts.load_checkpoint(file.stem)
-                if saved is not None:
-                    epochs -= from_bytes(saved)[1]["progress"]["epoch"]
-            except (OSError, IndexError):
-                continue  # it has just ended
-            lost += max(0, epochs)
+        store = sweep.store
+        begun = {stage_of(f.name): f for f in store.files("work") if f.name.endswith(".progress")}
+        for stage_id, note in store.attempts.progress(begun).items():
+            if begun[stage_id].written_at < since:
+                continue
+            saved = store.attempts.load_checkpoint(stage_id)
+            epochs = from_bytes(saved)[1]["progress"]["epoch"] if saved is not None else 0
+            lost += max(0, note["epochs_done"] - epochs)
         return lost
 
 
 def main() -> None:
-    """CHAOS_KILLS (50) and CHAOS_SEED (1) come from the environment."""
+    """CHAOS_KILLS (50), CHAOS_SEED (1) and CHAOS_STORE come from the environment."""
     prepare_environment()  # also of the tracking servers
     kills, seed = int(os.environ.get("CHAOS_KILLS", "50")), int(os.environ.get("CHAOS_SEED", "1"))
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        reference = Sweep(Path(folder) / "reference", SPEC)
+    with contextlib.ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        port, store = None, os.environ.get("CHAOS_STORE", "folder")
+        if store not in ("folder", "bucket"):
+            sys.exit(f"CHAOS_STORE must be folder or bucket, not '{store}'")
+        if store == "bucket":
+            (folder / "s3").mkdir()
+            port = opened.enter_context(s3_server(folder / "s3"))
+            os.environ.update(KEYS)
+        reference = Sweep(folder / "reference", SPEC)
         done = reference.finish()
         try:
             assert done.returncode == 0, done.stderr
-            Chaos(Path(folder), reference, kills, seed).run()
+            Chaos(folder, reference, kills, seed, port).run()
         except AssertionError as problem:
             sys.exit(f"NOT OK (seed {seed}): {problem}")
     print(f"seed {seed}, {time.monotonic() - start:.0f} s: OK")

@@ -113,7 +113,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path):
     """SIGKILL at any moment of a write, thirty times."""
     path = tmp_path / "state"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom sweeps.store.files import write_atomically\n"
+        "import sys\nfrom pathlib import Path\nfrom sweeps.store.folder import write_atomically\n"
         "print('ready', flush=True)\n"
         "while True:\n    for letter in (b'a', b'b'):\n"
         "        write_atomically(Path(sys.argv[1]), letter * 3_000_000)\n"

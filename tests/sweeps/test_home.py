@@ -37,7 +37,7 @@ def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str):
 
 
 def test_a_key_in_the_stores_uri_is_refused_and_not_repeated():
-    """Arrow would take it; `osr doctor` and every error about the store would print it."""
+    """`osr doctor` and every error about the store would print it."""
     with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY") as refused:
         Home(Path("home"), None, "s3://key:secret@results/osr")
     assert "secret@" not in str(refused.value)
