@@ -9,6 +9,7 @@ An image is accepted where its score is at most the one that accepts 95 % of the
 """
 
 import json
+import math
 from collections import defaultdict
 from statistics import fmean, stdev
 from typing import Any
@@ -61,7 +62,7 @@ def sensitivity(source: Source) -> Figure:
 
 
 def components(source: Source) -> Figure:
-    """Figure 3; bars are means, whiskers the deviation over trials."""
+    """Figure 3; bars are means, whiskers the deviation over trials; one trial has none."""
     figure, (axes,) = canvas(width=4.2)
     there = {
         name: [
@@ -79,7 +80,7 @@ def components(source: Source) -> Figure:
             positions,
             [fmean(one) for one in values],
             0.34,
-            yerr=[stdev(one) if len(one) > 1 else 0 for one in values],
+            yerr=[stdev(one) if len(one) > 1 else math.nan for one in values],
             color=COLOURS[number],
             hatch=HATCHES[number],
             edgecolor="white",

@@ -29,8 +29,8 @@ class Standing:
     metric: str
     row: str
     mean_percent: float
-    low_percent: float  # bootstrap interval over splits
-    high_percent: float
+    low_percent: float | None  # bootstrap interval over splits; None of one split
+    high_percent: float | None
     num_pairs: int  # splits
     average_rank: float
     difference_percent: float | None  # the first row's mean less this one's; None for the first
@@ -152,7 +152,7 @@ def _standings(
     first = columns[rows[0]]
     standings = []
     for number, (row, column) in enumerate(columns.items()):
-        low, high = bootstrap(column)
+        low, high = bootstrap(column) if len(column) > 1 else (None, None)
         pair = (fmean(first) - fmean(column), wilcoxon(first, column)) if number else (None, None)
         measured = (fmean(column), low, high, len(tasks), mean_ranks[number])
         standings.append(Standing(name, metric, row, *measured, *pair))

@@ -33,9 +33,11 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
     for one in comparison.standings:
         groups[one.metric, one.dataset].append(one)
     tests = sum(one.p_value is not None for one in comparison.standings)
+    single = any(one.num_pairs == 1 for one in comparison.standings)
     legend = (
         f"Percent. Interval: 95 % bootstrap of the mean, {RESAMPLES} resamples of the splits, "
-        "seed 0; it generalises over splits drawn like these, not over seeds or test images.",
+        "seed 0; it generalises over splits drawn like these, not over seeds or test images"
+        + ("; of one split there is none." if single else "."),
         f"Difference: {comparison.rows[0]} less the row. p: Wilcoxon signed-rank over the same "
         f"splits, two-sided, in brackets Holm-corrected for all {tests} tests shown.",
         "Rank: mean over splits, 1 best. Five splits alone cannot give p below 1/16.",
@@ -66,7 +68,7 @@ def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell
         cells = [
             sheet.cell(one.row),
             sheet.cell(f"{one.mean_percent:.1f}", one.mean_percent, rank),
-            sheet.cell(f"{one.low_percent:.1f} to {one.high_percent:.1f}", one.low_percent),
+            sheet.cell(_interval(one), one.low_percent),
             sheet.cell(f"{one.average_rank:.2f}", one.average_rank),
         ]
         if one.p_value is None or one.difference_percent is None:
@@ -77,3 +79,9 @@ def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell
             cells.append(sheet.cell(both, one.p_value))
         rows.append(tuple(cells))
     return tuple(rows)
+
+
+def _interval(one: Standing) -> str:
+    if one.low_percent is None or one.high_percent is None:
+        return "-"
+    return f"{one.low_percent:.1f} to {one.high_percent:.1f}"

@@ -8,6 +8,7 @@ from handmade import planned_trial, run_of
 from PIL import Image
 from stored_figures import CAC, EXPORTS, STORED, drawn, scores, write
 
+from analysis.figures.cac import components
 from analysis.figures.draw import FIGURES, draw
 from analysis.figures.pmal import tsne
 from analysis.figures.source import Scores, Source
@@ -126,6 +127,20 @@ def test_layout_in_the_plane_is_repeatable_and_keeps_clusters():
     within = np.linalg.norm(places[:20] - places[:20].mean(0), axis=1).max()
     between = np.linalg.norm(places[:20].mean(0) - places[20:].mean(0))
     assert between > within
+
+
+def test_bar_of_one_trial_has_no_whisker(tmp_path, monkeypatch):
+    """One of no length would say that the mean is certain."""
+    trials = [planned_trial("CAC", split=split, **CAC) for split in (0, 1)]
+    monkeypatch.setattr("stored_figures.EXPORTS", tmp_path)
+
+    def whiskers(trials):
+        runs = [run_of(trial, auroc=0.5 + trial.split / 10) for trial in trials]
+        (axes,) = components(Source.open(write("a", trials, runs))).axes
+        lines = [line for drawn in axes.collections for line in drawn.get_segments()]
+        return sum(len(line) == 2 for line in lines)
+
+    assert (whiskers(trials), whiskers(trials[:1])) == (2, 0)
 
 
 def test_missing_things_are_named():

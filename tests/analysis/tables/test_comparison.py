@@ -55,6 +55,15 @@ def test_only_splits_that_all_rows_have_are_compared(tmp_path):
     assert "left out, not there of all rows: svhn/1" in render(printable(made), "markdown")
 
 
+def test_one_split_has_no_interval(tmp_path):
+    """One of no width would say that the mean is certain; a table prints "-"."""
+    made = compare([folder_of(tmp_path, "a", {"A": A[:1], "B": B[:1]})])
+    assert {(one.low_percent, one.high_percent) for one in made.standings} == {(None, None)}
+    assert "| A      | **90.0** | -        |" in render(printable(made), "markdown")
+    (line, _) = csv.DictReader(render(printable(made), "csv").splitlines())
+    assert line["low_percent"] == line["high_percent"] == ""
+
+
 def test_seeds_are_averaged_within_a_split(tmp_path):
     """Seeds do not make more pairs."""
     made = compare([folder_of(tmp_path, "a", {"A": A, "B": B}, seeds=(0, 2))])
