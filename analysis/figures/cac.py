@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.exports.schema import FinishedTrial
-from analysis.figures.source import Source, rests_on_trial
+from analysis.figures.source import Source
 from analysis.figures.style import COLOURS, DASHES, HATCHES, MARKERS, canvas, draw_matrix, note
 from analysis.papers.cac import DEFAULTS
 from analysis.papers.published import paper_tables
@@ -119,7 +119,7 @@ def mistaken(source: Source) -> Figure:
     axes.set_yticks(range(len(largest)), labels)
     axes.set(xlabel="taken for, % of the row", ylabel="own class (images)")
     axes.set_title("accepted unknown images")
-    note(figure, rests_on_trial(trial))
+    note(figure, source.rests_on_trial(trial))
     return figure
 
 
@@ -149,7 +149,7 @@ def examples(source: Source) -> Figure:
         f"{scores.threshold:.3g}",
         fontsize=8,
     )
-    note(figure, rests_on_trial(trial))
+    note(figure, source.rests_on_trial(trial))
     return figure
 
 

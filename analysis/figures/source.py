@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analysis.exports.labels import row_labels
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
 from osr_core.errors import ConfigError, DataError
@@ -58,10 +60,10 @@ class Scores:
         return names
 
 
-def rests_on_trial(trial: FinishedTrial) -> str:
-    """For the foot of a figure about one trial: which one."""
+def rests_on_trial(trial: FinishedTrial, label: str) -> str:
+    """For the foot of a figure about one trial, whose label tells it from its method's others."""
     return (
-        f"{trial['title']} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
+        f"{label} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
         f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, commit {trial['commit']}"
     )
 
@@ -131,8 +133,21 @@ class Source:
             raise DataError(f"{self.folder} holds no scores of trial {trial['trial_id']}.")
         return Scores.from_table(table)
 
+    def label(self, trial: FinishedTrial) -> str:
+        """What a trial is called: "CAC", or "CAC (alpha=5)" among others of CAC."""
+        title: str = trial["title"]
+        return self._labels.get(trial["trial_id"], title)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        return row_labels(self.plan.trials)
+
+    def rests_on_trial(self, trial: FinishedTrial) -> str:
+        """For the foot of a figure about one trial: which one."""
+        return rests_on_trial(trial, self.label(trial))
+
     def rests_on(self) -> str:
-        """For the foot of a figure: where the numbers are from."""
+        """For the foot of a figure about several trials: where the numbers are from."""
         splits = len({trial.split for trial in self.plan.trials})
         return (
             f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe {self.plan.recipe}, "

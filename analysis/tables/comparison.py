@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from analysis.exports.labels import row_labels
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial
-from analysis.tables.aggregate import LOWER_IS_BETTER, row_labels
+from analysis.tables.aggregate import LOWER_IS_BETTER
 from analysis.tables.statistics import average_ranks, bootstrap, holm, wilcoxon
 from osr_core.errors import ConfigError, unknown_name
 

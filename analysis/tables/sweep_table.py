@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.exports.labels import row_labels
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial
 from analysis.papers.published import PAPERS, Published, published
-from analysis.tables.aggregate import METRIC_TITLES, Average, averages, ranks, row_labels
+from analysis.tables.aggregate import METRIC_TITLES, Average, averages, ranks
 from osr_core.errors import ConfigError, unknown_name
 
 DEFAULT_METRICS = ("accuracy", "auroc", "oscr")
