@@ -1,4 +1,4 @@
-"""What rows of tables and trials below figures are called.
+"""What rows, trials and recipes are called: in tables, in their headers and below figures.
 
 A row is a method and those of its hyperparameters in which its trials on a dataset differ: "CAC",
 or "CAC (alpha=5)" and "CAC (alpha=10)". A hyperparameter that merely follows the dataset makes no
@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.exports.schema import PlannedTrial
+from analysis.exports.schema import Plan, PlannedTrial
 from osr_core.identity import canonical_json
 
 
@@ -24,6 +24,11 @@ def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
         for varied in [_varied(trials)]
         for trial in trials
     }
+
+
+def recipe_label(plan: Plan) -> str:
+    """A recipe and what the spec changes of it for all methods: "common (training.epochs=2)"."""
+    return f"{plan.recipe} ({in_words(plan.changes)})" if plan.changes else plan.recipe
 
 
 def in_words(settings: Mapping[str, Any]) -> str:

@@ -1,15 +1,16 @@
 """What a figure is drawn from: one export, one trial of it, and perhaps the images themselves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.exports.labels import row_labels
+from analysis.exports.labels import in_words, recipe_label, row_labels
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
 from osr_core.errors import ConfigError, DataError
@@ -60,11 +61,15 @@ class Scores:
         return names
 
 
-def rests_on_trial(trial: FinishedTrial, label: str) -> str:
-    """For the foot of a figure about one trial, whose label tells it from its method's others."""
+def rests_on_trial(trial: FinishedTrial, label: str, changes: Mapping[str, Any]) -> str:
+    """For the foot of a figure about one trial, whose label tells it from its method's others.
+
+    `changes` are those that the spec makes to the recipe for all methods.
+    """
+    changed = f"recipe {trial['recipe']} ({in_words(changes)}), " if changes else ""
     return (
         f"{label} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
-        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, commit {trial['commit']}"
+        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}commit {trial['commit']}"
     )
 
 
@@ -144,12 +149,12 @@ class Source:
 
     def rests_on_trial(self, trial: FinishedTrial) -> str:
         """For the foot of a figure about one trial: which one."""
-        return rests_on_trial(trial, self.label(trial))
+        return rests_on_trial(trial, self.label(trial), self.plan.changes)
 
     def rests_on(self) -> str:
         """For the foot of a figure about several trials: where the numbers are from."""
         splits = len({trial.split for trial in self.plan.trials})
         return (
-            f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe {self.plan.recipe}, "
-            f"n = {splits} splits, commit {joined(self.runs['commit'])}"
+            f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe "
+            f"{recipe_label(self.plan)}, n = {splits} splits, commit {joined(self.runs['commit'])}"
         )

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.exports.schema import FinishedTrial
+from analysis.exports.schema import FinishedTrial, changes_in
 from analysis.figures.source import Scores, rests_on_trial
 from analysis.figures.style import GREY, KNOWN, UNKNOWN, canvas, draw_matrix, encoded, note, styled
 
@@ -80,12 +80,13 @@ def pictures(trial: FinishedTrial, scores: bytes) -> dict[str, bytes]:
     """Every figure about one trial as PNG, by file name.
 
     Args:
-        trial: label, title, dataset, split, seed, trial_id, sweep, commit, and the metrics as
-            fractions; the label tells it from its method's other trials.
+        trial: label, title, dataset, split, seed, trial_id, sweep, recipe, commit, the metrics as
+            fractions, and the spec's changes to the recipe for all methods; the label tells it from
+            its method's other trials.
         scores: the artifact scores.parquet of its score stage.
     """
     table = Scores.from_table(pq.read_table(pa.BufferReader(scores)))
-    rests_on = rests_on_trial(trial, trial["label"])
+    rests_on = rests_on_trial(trial, trial["label"], changes_in(trial["changes"]))
     with styled():
         return {
             f"{name}.png": encoded(make(trial, table, rests_on), "png")

@@ -17,7 +17,7 @@ import jinja2
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from analysis.exports.labels import row_labels
+from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import by_id, joined, read_history, read_links, read_runs
 from analysis.exports.schema import METRICS, RUNS, FinishedTrial, PlannedTrial
 from analysis.figures.draw import FIGURES, draw
@@ -165,7 +165,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
     spent = costs(read_history(folder))
     facts = {
         "protocol": plan.protocol,
-        "recipe": plan.recipe,
+        "recipe": recipe_label(plan),
         "selection": joined(runs["selection"]) or "none",
         "splits": str(len({trial.split for trial in plan.trials})),
         "seeds": str(len({trial.seed for trial in plan.trials})),

@@ -174,9 +174,10 @@ class Tracker:
         if self.pictures is None:
             return {}
         numbers = {name.removeprefix("test/"): value for name, value in result.metrics.items()}
-        trial = self.trials[stage.id]
-        about = {"sweep": self.plan.spec.name, "commit": result.code or self.code}
-        about["label"] = trial["title"] + self.plan.differing(stage)
+        spec, trial = self.plan.spec, self.trials[stage.id]
+        about: dict[str, Any] = {"sweep": spec.name, "commit": result.code or self.code}
+        about |= {"label": trial["title"] + self.plan.differing(stage)}
+        about |= {"changes": {"backbone": spec.backbone, "training": spec.training}}
         try:
             return self.pictures({**about, **trial, **numbers}, scores)
         except Exception as error:

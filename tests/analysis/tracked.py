@@ -34,6 +34,7 @@ class Store:
     def plan(self, trials, stages=()):
         """Write the plan, in place of an older one."""
         record = {"sweep": SWEEP, "protocol": "cac", "recipe": "common", "code": "1a2b3c4"}
+        record["spec"] = {"backbone": {}, "training": {}}
         record["trials"] = [facts_of(trial) for trial in trials]
         record["stages"] = [{"stage_id": trial.trial_id} for trial in trials]
         record["stages"] += [

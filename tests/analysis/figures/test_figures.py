@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from handmade import planned_trial, run_of
+from handmade import planned_trial, run_of, write_export
 from PIL import Image
 from stored_figures import CAC, EXPORTS, STORED, drawn, scores, write
 
-from analysis.exports.schema import MINED
+from analysis.exports.schema import MINED, SCORES
 from analysis.figures.cac import components
 from analysis.figures.draw import FIGURES, draw
 from analysis.figures.pmal import one_against_ten, robustness, tsne
@@ -105,7 +105,7 @@ def test_confusion_of_many_classes_is_drawn_without_names():
 def test_pictures_of_a_run_are_the_figures_of_its_trial():
     """What MLflow shows is what `osr figure` draws from the export."""
     made = Source.open(EXPORTS / "cac-table2")
-    run = {**made.one(), "label": "CAC"}
+    run = {**made.one(), "label": "CAC", "changes": {"backbone": {}, "training": {}}}
     drawn_here = pictures(run, (EXPORTS / "cac-table2" / "scores.parquet").read_bytes())
     assert drawn_here == {f"{name}.png": drawn(name) for name in ("roc", "histogram", "confusion")}
 
@@ -145,6 +145,18 @@ def test_foot_of_a_figure_about_one_trial_says_which_of_a_grid(name, tmp_path, m
     source = Source.open(write("a", trials, [run_of(trial) for trial in trials], (1.5, 1.5)))
     made = FIGURES[name].make(source)
     assert foot(made).startswith("CAC (alpha=5) svhn/0 seed 0, trial ")
+
+
+@pytest.mark.parametrize("name", ["roc", "cac3"])
+def test_foot_says_what_the_spec_changes_of_its_recipe(name, tmp_path):
+    """Of a figure about one trial, and about all; one without changes has no word of it."""
+    trial = planned_trial("CAC", **CAC)
+    pq.write_table(scores(trial, 1.5), tmp_path / SCORES)
+    write_export(tmp_path, [trial], [run_of(trial)], **{"backbone.width": 0.25})
+    made = FIGURES[name].make(Source.open(tmp_path))
+    assert ", recipe common (backbone.width=0.25), " in foot(made)
+    write_export(tmp_path, [trial], [run_of(trial)])
+    assert "backbone" not in foot(FIGURES[name].make(Source.open(tmp_path)))
 
 
 def test_one_prototype_is_compared_with_ten_of_the_same_settings(tmp_path, monkeypatch):

@@ -108,6 +108,15 @@ def test_picture_of_one_trial_says_which_of_a_grid(tmp_path):
     assert "<figcaption>Scores of CAC (alpha=5) on svhn, one trial</figcaption>" in page
 
 
+def test_recipe_of_a_sweep_says_what_the_spec_changes(tmp_path):
+    """As the header of its table does."""
+    (tmp_path / "a").mkdir()
+    runs = runs_table(plan_of(TRIALS, **{"backbone.width": 0.25}), [])
+    pq.write_table(runs, tmp_path / "a" / RUNS)
+    pq.write_table(history([]), tmp_path / "a" / HISTORY)
+    assert "<dt>recipe</dt><dd>common (backbone.width=0.25)</dd>" in report(tmp_path)
+
+
 def test_equal_exports_give_an_equal_page(exports, page):
     """No clock in it."""
     assert report(exports, ["hand_made"], "https://mlflow.example:5000/") == page
