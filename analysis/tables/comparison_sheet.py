@@ -18,7 +18,7 @@ def printable(comparison: Comparison) -> Printable:
     rows = tuple(asdict(standing) for standing in comparison.standings)
     values = {
         "sweeps": comparison.sweeps,
-        "protocol": comparison.protocol,
+        "protocols": comparison.protocols,
         "commit": comparison.commit,
         "rows": comparison.rows,
         "lines": rows,
@@ -54,11 +54,18 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
         )
         for (metric, dataset), standings in groups.items()
     )
-    rests_on = (
-        f"sweeps {', '.join(comparison.sweeps)}, protocol {comparison.protocol}, commit "
-        f"{comparison.commit}"
+    return sheet.Sheet("compare", "Comparison", provenance(comparison), panels, legend)
+
+
+def provenance(comparison: Comparison) -> str:
+    """What the numbers rest on, in one line."""
+    sweeps = ", ".join(
+        f"{name} ({changes})" if changes else name for name, changes in comparison.sweeps.items()
     )
-    return sheet.Sheet("compare", "Comparison", rests_on, panels, legend)
+    protocols = set(comparison.protocols.values())
+    several = ", ".join(f"{of} on {dataset}" for dataset, of in comparison.protocols.items())
+    protocol = several if len(protocols) > 1 else protocols.pop()
+    return f"sweeps {sweeps}, protocol {protocol}, commit {comparison.commit}"
 
 
 def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell, ...], ...]:
