@@ -7,7 +7,6 @@ The other way is `mlflow.search_runs` and then `get_metric_history` once per met
 is timed on a sample of the fits and multiplied, and says so. It reads no scores of test images.
 """
 
-import dataclasses
 import json
 import resource
 import sqlite3
@@ -22,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.exports.schema import METRICS, Plan, PlannedTrial
+from analysis.exports.schema import METRICS
 from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
 
 FITS = 10_000
@@ -91,19 +90,11 @@ def make(folder: Path) -> None:
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment(SWEEP, f"{folder / 'artifacts'}")
-    trials = [
-        PlannedTrial(f"score{n:06d}", "cac", "CAC", "svhn", n % 5, n // 5, {"alpha": 10.0}, "osrci")
-        for n in range(FITS)
-    ]
-    plan = dataclasses.asdict(Plan(SWEEP, "cac", "common", "1a2b3c4", tuple(trials)))
-    plan["stages"] = [
-        {"stage_id": f"{kind}{n:06d}"} for kind in ("fit", "score") for n in range(FITS)
-    ]
-    write_artifacts(folder, trials, plan)
+    write_artifacts(folder)
     database = sqlite3.connect(folder / "mlflow.db")
     database.execute("PRAGMA synchronous = OFF")
     insert(database, "runs", run_rows(folder, experiment))
-    insert(database, "tags", tag_rows(trials))
+    insert(database, "tags", tag_rows())
     insert(database, "latest_metrics", metric_rows(epochs=(EPOCHS,)))
     insert(database, "metrics", metric_rows(epochs=range(1, EPOCHS + 1)))
     database.commit()
@@ -139,19 +130,13 @@ def run_rows(folder: Path, experiment: str) -> Iterable[dict[str, Any]]:
         }
 
 
-def tag_rows(trials: list[PlannedTrial]) -> Iterable[dict[str, Any]]:
-    """What sweeps/tracking/tracker.py writes on each run."""
+def tag_rows() -> Iterable[dict[str, Any]]:
+    """What sweeps/tracking/tracker.py writes on each run, as far as an export reads it."""
     yield {"run_uuid": "sweep", "key": "kind", "value": "sweep"}
-    common = {"method": "cac", "dataset": "svhn", "protocol": "cac", "recipe": "common"}
-    common |= {"title": "CAC", "selection": "none", "commit": "1a2b3c4", "num_known": "6"}
-    common |= {"num_unknown": "4", "openness": "0.13", "hyperparameters": '{"alpha": 10.0}'}
-    common |= {"backbone": '{"name": "osrci"}', "training": '{"epochs": 100}'}
-    for number, trial in enumerate(trials):
-        own = {"split": str(trial.split), "seed": str(trial.seed)}
-        score = {**common, **own, "kind": "score", "trial_id": trial.trial_id}
-        fit = {**own, "kind": "fit", "method": "cac", "dataset": "svhn", "member": "0"}
-        for name, tags in ((trial.trial_id, score), (f"fit{number:06d}", fit)):
-            for key, value in {**tags, "stage_id": name}.items():
+    for kind in ("fit", "score"):
+        for number in range(FITS):
+            name = f"{kind}{number:06d}"
+            for key, value in {"kind": kind, "stage_id": name, "code": "1a2b3c4"}.items():
                 yield {"run_uuid": name, "key": key, "value": value}
 
 
@@ -168,7 +153,26 @@ def metric_rows(epochs: Iterable[int]) -> Iterable[dict[str, Any]]:
                 yield {**fit, "value": epoch / EPOCHS, "step": epoch, **fixed}
 
 
-def write_artifacts(folder: Path, trials: list[PlannedTrial], plan: dict[str, Any]) -> None:
+def plan_record() -> dict[str, Any]:
+    """What sweeps/planning/record.py says of the sweep, as far as an export reads it."""
+    of_all = {"method": "cac", "dataset": "svhn"}
+    trial = {**of_all, "title": "CAC", "hyperparameters": {"alpha": 10.0}, "recipe": "common"}
+    trial |= {"backbone": {"name": "osrci"}, "training": {"epochs": EPOCHS}, "protocol": "cac"}
+    trial |= {"num_known": 6, "num_unknown": 4, "openness": 0.13, "selection": "none"}
+    own = [{"split": number % 5, "seed": number // 5} for number in range(FITS)]
+    fits = [{"stage_id": f"fit{n:06d}", "member": 0, **of_all, **own[n]} for n in range(FITS)]
+    return {
+        "sweep": SWEEP,
+        "protocol": "cac",
+        "recipe": "common",
+        "code": "1a2b3c4",
+        "spec": {"backbone": {}, "training": {}},
+        "trials": [{"trial_id": f"score{n:06d}", **trial, **own[n]} for n in range(FITS)],
+        "stages": [*fits, *({"stage_id": f"score{n:06d}"} for n in range(FITS))],
+    }
+
+
+def write_artifacts(folder: Path) -> None:
     """plan.json, a history per fit and scores per trial; their content is the same everywhere."""
     history = pa.Table.from_pylist(
         [
@@ -196,10 +200,10 @@ def write_artifacts(folder: Path, trials: list[PlannedTrial], plan: dict[str, An
     for name, table in (("history.parquet", history), ("scores.parquet", scores)):
         pq.write_table(table, folder / name, compression="zstd")
         bytes_of[name] = (folder / name).read_bytes()
-    where = [("sweep", "plan.json", json.dumps(plan).encode())]
-    for number, trial in enumerate(trials):
+    where = [("sweep", "plan.json", json.dumps(plan_record()).encode())]
+    for number in range(FITS):
         where.append((f"fit{number:06d}", "history.parquet", bytes_of["history.parquet"]))
-        where.append((trial.trial_id, "scores.parquet", bytes_of["scores.parquet"]))
+        where.append((f"score{number:06d}", "scores.parquet", bytes_of["scores.parquet"]))
     for run, name, content in where:
         place = folder / "artifacts" / run
         place.mkdir(parents=True, exist_ok=True)
