@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from osr_core.errors import DataError
 from osr_core.identity import canonical_json
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
@@ -207,22 +206,16 @@ def plan_in(schema: pa.Schema) -> Plan:
     """The plan in the metadata of runs.parquet.
 
     Raises:
-        DataError: the file was written by something else, or an earlier version, or rewritten
-            without its metadata.
+        ValueError: none is there, or one that another version wrote; says which.
     """
     metadata = schema.metadata or {}
     if b"plan" not in metadata:
-        raise DataError(
-            f"{RUNS} carries no plan in its metadata, so what is missing cannot be told; "
-            "export the sweep again."
-        )
+        raise ValueError("carries no plan in its metadata, so what is missing cannot be told")
     try:
         return Plan.from_json(json.loads(metadata[b"plan"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{RUNS} was written by another version: what it says of its plan cannot be read "
-            f"({type(error).__name__}: {error}). Export the sweep again."
-        ) from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ValueError(f"carries a plan of another version ({found})") from error
 
 
 def history_schema() -> pa.Schema:

@@ -152,7 +152,7 @@ def test_folder_without_export_says_how_to_make_one(tmp_path):
     with pytest.raises(DataError, match="`osr export` writes it"):
         table(tmp_path)
     pq.write_table(pa.table({"trial_id": ["a"]}), tmp_path / "runs.parquet")
-    with pytest.raises(DataError, match="export the sweep again"):
+    with pytest.raises(DataError, match="Export the sweep again"):
         table(tmp_path)
 
 
@@ -168,5 +168,5 @@ def test_export_that_does_not_say_what_its_spec_changes_is_refused(tmp_path):
     assert table(tmp_path).recipe == "common"
     del plan["changes"]
     pq.write_table(runs.replace_schema_metadata({"plan": json.dumps(plan)}), path)
-    with pytest.raises(DataError, match=r"another version: .*'changes'.* Export the sweep again"):
+    with pytest.raises(DataError, match=r"another version .*'changes'.* Export the sweep again"):
         table(tmp_path)
