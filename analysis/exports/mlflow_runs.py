@@ -26,7 +26,8 @@ from urllib.request import url2pathname
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.exports.schema import METRICS, OF_MODEL
+from analysis.exports.parts import fitted
+from analysis.exports.schema import METRICS, OF_MODEL, Plan
 from osr_core.errors import ConfigError, OsrError, unknown_name
 
 if TYPE_CHECKING:
@@ -103,7 +104,14 @@ class SweepRuns:
             )
         info = found[0].info
         content = artifact(self.client, info.artifact_uri, info.run_id, "plan.json")
-        record: dict[str, Any] = json.loads(content)
+        try:
+            record: dict[str, Any] = json.loads(content)
+            Plan.from_record(record)
+        except (ValueError, LookupError, TypeError) as error:
+            raise ExportError(
+                f"artifact plan.json of run {info.run_id} is damaged or of another version "
+                f"({type(error).__name__}: {error}). `osr sync {self.sweep}` writes it anew."
+            ) from error
         return record
 
     def finished(
@@ -168,10 +176,19 @@ class SweepRuns:
             return (root / name).is_file()
         return any(file.path == name for file in self.client.list_artifacts(run.run_id))
 
-    def table(self, run: Found, name: str) -> pa.Table:
-        """An artifact in Parquet."""
+    def rows(
+        self, run: Found, name: str, constants: Mapping[str, Any], schema: pa.Schema
+    ) -> pa.Table:
+        """An artifact in Parquet as rows of `schema`; `constants` has the columns that it lacks."""
         content = artifact(self.client, run.artifact_uri, run.run_id, name)
-        return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # small
+        try:
+            table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # small
+            return fitted(table, constants, schema)
+        except (pa.ArrowException, OSError) as error:
+            raise ExportError(
+                f"artifact {name} of run {run.run_id} is not what the stage left: {error}. Delete "
+                "the run in `osr ui`; `osr sync` then writes it anew."
+            ) from error
 
 
 def results_of(run: "Run") -> dict[str, Any]:
@@ -196,7 +213,14 @@ def artifact(client: "MlflowClient", artifact_uri: str, run_id: str, name: str) 
     if (root := _local(artifact_uri)) is not None:
         return _content(root / name, run_id)
     with TemporaryDirectory() as folder:
-        return _content(Path(client.download_artifacts(run_id, name, folder)), run_id)
+        try:
+            path = Path(client.download_artifacts(run_id, name, folder))
+        except OSError as error:
+            raise ExportError(
+                f"artifact {name} of run {run_id} cannot be fetched from {artifact_uri}: {error}. "
+                "Export again when its server answers."
+            ) from error
+        return _content(path, run_id)
 
 
 def _local(artifact_uri: str) -> Path | None:

@@ -2,18 +2,20 @@
 
 A batch is a run of ids in their order. What is made of it lies under `.parts` until the whole file
 is there; a part is named by what it is made of, so that a later attempt finds it again or makes it
-anew. The file's row groups follow from the ids alone: equal content gives equal bytes, however
-often it was interrupted.
+anew. The rows of a few runs at a time are in memory: a row group, which ends where the next run
+would make it larger than ROW_GROUP. The file's row groups follow from the ids and the rows alone:
+equal content gives equal bytes, however often it was interrupted.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.exports.schema import (
@@ -48,7 +50,8 @@ FILES = (
     File(MINED, "pmal.mine", "stage_id", mined_schema(), optional=True),
     File(EMBEDDINGS, "score", "trial_id", embeddings_schema(), optional=True),
 )
-BATCH = 500  # runs whose artifacts are in memory together
+BATCH = 500  # runs in a part, which a break loses
+ROW_GROUP = 8_000_000  # values of eight bytes at most, 64 MB; more only where one run has them
 PARTS = ".parts"
 
 
@@ -56,7 +59,7 @@ def put_together(
     path: Path,
     schema: pa.Schema,
     sources: Mapping[str, str],
-    make: Callable[[Sequence[str]], pa.Table],
+    make: Callable[[Sequence[str]], Iterable[pa.Table]],
 ) -> None:
     """Write `path` from batches of the sorted ids of `sources`.
 
@@ -65,7 +68,7 @@ def put_together(
         schema: of the file; `make` gives tables of it.
         sources: what each id's rows are made from, such as a run's name: a change of it makes the
             batch's part anew.
-        make: the rows of some ids.
+        make: the rows of some ids, a table for each.
     """
     ids = sorted(sources)
     folder = path.parent / PARTS
@@ -75,34 +78,65 @@ def put_together(
             batch = ids[start : start + BATCH]
             identity = digest([path.name, str(schema), [[name, sources[name]] for name in batch]])
             part = folder / f"{path.stem}-{identity}.parquet"
-            if not part.is_file():
+            made = _opened(part)
+            if made is None:
                 with written(part, schema) as out:
-                    out.write_table(make(batch))
-            file.write_table(pq.read_table(part, schema=schema).combine_chunks())
+                    for rows in row_groups(make(batch)):
+                        out.write_table(rows)
+                made = pq.ParquetFile(part)
+            for number in range(made.num_row_groups):
+                file.write_table(made.read_row_group(number).combine_chunks())
 
 
-def combined(
-    tables: Sequence[pa.Table], constants: Sequence[Mapping[str, Any]], schema: pa.Schema
-) -> pa.Table:
-    """Tables below each other with the columns and types of `schema`.
+def _opened(part: Path) -> pq.ParquetFile | None:
+    """A part of an earlier attempt; None if it is not there in whole."""
+    try:
+        return pq.ParquetFile(part)
+    except (FileNotFoundError, pa.ArrowException):
+        return None
 
-    `constants` has for each table the columns that it lacks; what neither has is null. Columns that
-    the schema does not know are left out.
+
+def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The tables below each other, as many together as ROW_GROUP holds."""
+    waiting: list[pa.Table] = []
+    size = 0
+    for table in tables:
+        own = num_values(table)
+        if waiting and size + own > ROW_GROUP:
+            yield pa.concat_tables(waiting)
+            waiting, size = [], 0
+        waiting.append(table)
+        size += own
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def num_values(table: pa.Table) -> int:
+    """Numbers and words in a table, those in lists too; the same however Arrow has it in memory."""
+    lists = [column for column in table.columns if pa.types.is_list(column.type)]
+    inner = [pc.sum(pc.list_value_length(column)).as_py() or 0 for column in lists]
+    return int(table.num_rows * table.num_columns + sum(inner))
+
+
+def fitted(table: pa.Table, constants: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """A table with the columns and types of `schema`.
+
+    `constants` has what the table lacks; what neither has is null. Columns that the schema does not
+    know are left out.
+
+    Raises:
+        pa.ArrowException: a column is of another type, or null or missing where it must not be.
     """
-    if not tables:
-        return schema.empty_table()
-    known = [table.select([n for n in table.column_names if n in schema.names]) for table in tables]
-    rows = pa.concat_tables(known, promote_options="permissive")
-    owner = pa.array([i for i, table in enumerate(tables) for _ in range(len(table))], pa.int32())
     columns = []
     for field in schema:
-        if field.name in rows.column_names:
-            columns.append(rows[field.name].cast(field.type))
-        elif field.name in constants[0]:
-            values = pa.array([own[field.name] for own in constants], field.type)
-            columns.append(values.take(owner))
+        if field.name in table.column_names:
+            column = table[field.name].cast(field.type)
         else:
-            columns.append(pa.nulls(len(rows), field.type))
+            value = pa.scalar(constants.get(field.name), field.type)
+            column = pa.repeat(value, len(table))
+        if column.null_count and not field.nullable:
+            raise pa.ArrowInvalid(f"the column {field.name} is missing or has gaps")
+        columns.append(column)
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -114,7 +148,7 @@ def ordered(table: pa.Table, names: Sequence[str]) -> pa.Table:
 @contextmanager
 def written(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A writer whose file takes its place at `path` when it is complete and on disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             yield writer

@@ -4,7 +4,8 @@ A column that this version does not know is left out; one that an older version 
 filled with nulls where `analysis.exports.schema` says that it is optional, and refused otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,7 +29,11 @@ from analysis.exports.schema import (
     Plan,
     plan_in,
 )
-from osr_core.errors import DataError
+from osr_core.errors import DataError, OsrError
+
+
+class UnreadableError(OsrError):
+    """A file of an export is cut short, damaged, or was written by something else."""
 
 
 def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
@@ -36,9 +41,15 @@ def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
 
     Raises:
         DataError: no export is there, or one that lacks its plan or a column.
+        UnreadableError: as everything that reads a file of an export.
     """
     path = _path(folder, RUNS)
-    plan = plan_in(pq.read_schema(path))
+    with readable(path):
+        schema = pq.read_schema(path)
+    try:
+        plan = plan_in(schema)
+    except ValueError as error:
+        raise DataError(f"{path} {error}. {_again(folder)}") from None
     return _columns(path, RUN_COLUMNS), plan
 
 
@@ -58,7 +69,7 @@ def is_complete_export(folder: Path, trial_ids: Sequence[str]) -> bool:
         return False
     try:
         runs, _ = read_runs(folder)
-    except (DataError, pa.ArrowInvalid):
+    except (DataError, UnreadableError):
         return False
     return sorted(runs["trial_id"].to_pylist()) == sorted(trial_ids)
 
@@ -100,6 +111,20 @@ def read_links(folder: Path) -> pa.Table:
     return _columns(folder / LINKS, LINK_COLUMNS)
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What Arrow and the disk complain of leaves as UnreadableError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).partition("\n")[0].removesuffix(".")
+        raise UnreadableError(f"{path} cannot be read: {why}. {_again(path.parent)}") from error
+
+
+def _again(folder: Path) -> str:
+    return f"Export the sweep again: osr export {folder.name}"
+
+
 def _path(folder: Path, name: str) -> Path:
     if not (folder / name).is_file():
         raise DataError(f"there is no {name} in {folder}; `osr export` writes it.")
@@ -109,15 +134,18 @@ def _path(folder: Path, name: str) -> Path:
 def _columns(
     path: Path, columns: Sequence[Column], filters: list[tuple[str, str, list[str]]] | None = None
 ) -> pa.Table:
-    there = pq.read_schema(path).names
+    with readable(path):
+        there = pq.read_schema(path).names
     absent = [column for column in columns if column.name not in there]
     if lost := [column.name for column in absent if not column.optional]:
-        raise DataError(f"{path} lacks the column {', '.join(lost)}; export the sweep again.")
+        raise DataError(f"{path} lacks the column {', '.join(lost)}. {_again(path.parent)}")
     names = [column.name for column in columns if column.name in there]
-    if filters:
-        table = pq.read_table(path, columns=names, filters=filters)
-    else:  # without pandas, which the line above imports
-        table = pq.ParquetFile(path).read(names)
-    for column in absent:
-        table = table.append_column(column.name, pa.nulls(len(table), column.type))
-    return table.select([column.name for column in columns])
+    with readable(path):
+        if filters:
+            table = pq.read_table(path, columns=names, filters=filters)
+        else:  # without pandas, which the line above imports
+            table = pq.ParquetFile(path).read(names)
+        for column in absent:
+            table = table.append_column(column.name, pa.nulls(len(table), column.type))
+        wanted = pa.schema([(column.name, column.type) for column in columns])
+        return table.select(wanted.names).cast(wanted)

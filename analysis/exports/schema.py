@@ -14,18 +14,18 @@ depend on who ran what and when, and only the report reads it.
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from osr_core.errors import DataError
 from osr_core.identity import canonical_json
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
 LINKS = "links.parquet"
 MINED, EMBEDDINGS = "mined.parquet", "embeddings.parquet"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ class Plan:
     sweep: str
     protocol: str
     recipe: str
+    changes: Mapping[str, Any]  # of the recipe, for all methods: {"backbone.width": 0.25}
     commit: str  # the version of the code, as `git describe` says it
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
 
@@ -156,13 +157,38 @@ class Plan:
             for trial in record["trials"]
             if trial["purpose"] == "evaluate"
         )
-        return cls(record["sweep"], record["protocol"], record["recipe"], record["code"], trials)
+        return cls(
+            record["sweep"],
+            record["protocol"],
+            record["recipe"],
+            changes_in(record["spec"]),
+            record["code"],
+            trials,
+        )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Plan":
-        """The plan as the metadata of runs.parquet have it."""
-        trials = tuple(PlannedTrial(**trial) for trial in values["trials"])
-        return cls(**{**values, "trials": trials})
+        """The plan as the metadata of runs.parquet have it; what a later version adds is left."""
+        trials = tuple(_known(PlannedTrial, trial) for trial in values["trials"])
+        return _known(cls, {**values, "trials": trials})
+
+
+def changes_in(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a spec changes of its recipe for all methods, by name: {"backbone.width": 0.25}."""
+    return dict(sorted(_dotted({part: spec[part] for part in ("backbone", "training")})))
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _known(cls: type[T], values: Mapping[str, Any]) -> T:
+    """`cls` from those of `values` that it knows."""
+    return cls(**{field.name: values[field.name] for field in fields(cls)})  # type: ignore[arg-type]
 
 
 def unfinished(
@@ -181,15 +207,16 @@ def plan_in(schema: pa.Schema) -> Plan:
     """The plan in the metadata of runs.parquet.
 
     Raises:
-        DataError: the file was written by something else, or rewritten without its metadata.
+        ValueError: none is there, or one that another version wrote; says which.
     """
     metadata = schema.metadata or {}
     if b"plan" not in metadata:
-        raise DataError(
-            f"{RUNS} carries no plan in its metadata, so what is missing cannot be told; "
-            "export the sweep again."
-        )
-    return Plan.from_json(json.loads(metadata[b"plan"]))
+        raise ValueError("carries no plan in its metadata, so what is missing cannot be told")
+    try:
+        return Plan.from_json(json.loads(metadata[b"plan"]))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ValueError(f"carries a plan of another version ({found})") from error
 
 
 def history_schema() -> pa.Schema:

@@ -4,11 +4,14 @@ What is said of a trial or a stage comes from the plan's record, what came out o
 (see `mlflow_runs`). Runs are listed in pages and artifacts read in batches (see `parts`), so that
 memory does not grow with the sweep, and an export that was interrupted goes on where it stopped.
 Equal content of MLflow gives equal bytes. Each file is written whole or not at all, runs.parquet
-last.
+last; two exports of a sweep wait for each other.
 """
 
+import fcntl
+import logging
 import shutil
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from analysis.exports.mlflow_runs import ExportError, Found, SweepRuns, sweep_in_mlflow
-from analysis.exports.parts import FILES, PARTS, File, combined, ordered, put_together, written
+from analysis.exports.older import OlderRows
+from analysis.exports.parts import FILES, PARTS, File, ordered, put_together, written
 from analysis.exports.read import read_links, read_runs
 from analysis.exports.schema import (
     EMBEDDINGS,
@@ -39,6 +41,7 @@ from analysis.exports.schema import (
 )
 from osr_core.identity import canonical_json
 
+log = logging.getLogger(__name__)
 SETTINGS = ("hyperparameters", "backbone", "training")  # columns that hold canonical JSON
 Facts = Mapping[str, Mapping[str, Any]]  # by stage id, what the plan's record says of it
 
@@ -69,9 +72,11 @@ def export(tracking_uri: str, sweep: str, folder: Path, since: datetime | None =
     Raises:
         ConfigError: no sweep of this name; says which there are.
         ExportError: no MLflow database; more than one finished run of a trial or a stage; a run
-            without one of its tags, metrics or artifacts; `since` without an older export.
+            without one of its tags, metrics or artifacts; `since` without an older export; a folder
+            that cannot be written.
+        DataError, UnreadableError: the older export of `since` is not whole.
     """
-    with sweep_in_mlflow(tracking_uri, sweep) as held:
+    with sweep_in_mlflow(tracking_uri, sweep) as held, _alone(folder):
         record = held.plan_record()
         plan = Plan.from_record(record)
         stages = {stage["stage_id"] for stage in record["stages"]}
@@ -83,6 +88,25 @@ def export(tracking_uri: str, sweep: str, folder: Path, since: datetime | None =
         _write(held, found, plan, facts_in(record), folder)
     missing = unfinished(plan.trials, found["score"])
     return Export(folder, plan, len(found["score"]), missing)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One export of a sweep at a time; what the disk complains of leaves as ExportError."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / f".{folder.name}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.warning("another export into %s goes on; waiting for its end", folder)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise ExportError(
+            f"{folder} cannot be written: {error}. Make room or give permission, then export "
+            "again; it goes on where it stopped."
+        ) from error
 
 
 def facts_in(record: Mapping[str, Any]) -> Facts:
@@ -104,18 +128,20 @@ def _write(
     """All files, runs.parquet last; parts of an earlier attempt are used, and gone afterwards."""
     for file in FILES:
         runs = found[file.kind]
+        taken_over = any(not run.artifact_uri for run in runs.values())
+        older = OlderRows(folder, file) if taken_over else None
         if file.optional:
-            older = _ids(folder / file.name, file.key)
+            there = older.ids if older else set()
             runs = {
                 i: run
                 for i, run in runs.items()
-                if (held.has(run, file.name) if run.artifact_uri else i in older)
+                if (held.has(run, file.name) if run.artifact_uri else i in there)
             }
             if not runs:
                 (folder / file.name).unlink(missing_ok=True)
                 continue
         sources = {i: run.run_id for i, run in runs.items()}
-        make = partial(_rows, held, file, runs, facts, folder)
+        make = partial(_rows, held, file, runs, facts, older)
         put_together(folder / file.name, file.schema, sources, make)
     links = [
         {"stage_id": i, "kind": kind, "experiment_id": run.experiment_id, "run_id": run.run_id}
@@ -137,26 +163,16 @@ def _rows(
     file: File,
     runs: Mapping[str, Found],
     facts: Facts,
-    folder: Path,
+    older: OlderRows | None,
     ids: Sequence[str],
-) -> pa.Table:
-    """The rows of some ids: from the runs' artifacts, or from the older export."""
-    new = [i for i in ids if runs[i].artifact_uri]
-    tables = [held.table(runs[i], file.name) for i in new]
-    own = [{**facts[i], file.key: i} for i in new]
-    table = combined(tables, own, file.schema)
-    if kept := [i for i in ids if not runs[i].artifact_uri]:
-        older = pq.read_table(folder / file.name, filters=[(file.key, "in", kept)])
-        blocks = [table, combined([older], [{}], file.schema)]
-        table = ordered(pa.concat_tables(blocks), (file.key,))
-    return ordered(table, file.order) if file.order else table
-
-
-def _ids(path: Path, key: str) -> set[str]:
-    """What an older file has rows of."""
-    if not path.is_file():
-        return set()
-    return set(pc.unique(pq.read_table(path, columns=[key])[key]).to_pylist())
+) -> Iterator[pa.Table]:
+    """The rows of each id: from its run's artifact, or from the older export."""
+    for i in ids:
+        if older and not runs[i].artifact_uri:
+            yield older.rows(i)
+            continue
+        rows = held.rows(runs[i], file.name, {**facts[i], file.key: i}, file.schema)
+        yield ordered(rows, file.order) if file.order else rows
 
 
 def _keep(

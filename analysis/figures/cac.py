@@ -9,6 +9,7 @@ An image is accepted where its score is at most the one that accepts 95 % of the
 """
 
 import json
+import math
 from collections import defaultdict
 from statistics import fmean, stdev
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.exports.schema import FinishedTrial
-from analysis.figures.source import Source, rests_on_trial
+from analysis.figures.source import Source
 from analysis.figures.style import COLOURS, DASHES, HATCHES, MARKERS, canvas, draw_matrix, note
 from analysis.papers.cac import DEFAULTS
 from analysis.papers.published import paper_tables
@@ -61,7 +62,7 @@ def sensitivity(source: Source) -> Figure:
 
 
 def components(source: Source) -> Figure:
-    """Figure 3; bars are means, whiskers the deviation over trials."""
+    """Figure 3; bars are means, whiskers the deviation over trials; one trial has none."""
     figure, (axes,) = canvas(width=4.2)
     there = {
         name: [
@@ -79,7 +80,7 @@ def components(source: Source) -> Figure:
             positions,
             [fmean(one) for one in values],
             0.34,
-            yerr=[stdev(one) if len(one) > 1 else 0 for one in values],
+            yerr=[stdev(one) if len(one) > 1 else math.nan for one in values],
             color=COLOURS[number],
             hatch=HATCHES[number],
             edgecolor="white",
@@ -118,7 +119,7 @@ def mistaken(source: Source) -> Figure:
     axes.set_yticks(range(len(largest)), labels)
     axes.set(xlabel="taken for, % of the row", ylabel="own class (images)")
     axes.set_title("accepted unknown images")
-    note(figure, rests_on_trial(trial))
+    note(figure, source.rests_on_trial(trial))
     return figure
 
 
@@ -148,7 +149,7 @@ def examples(source: Source) -> Figure:
         f"{scores.threshold:.3g}",
         fontsize=8,
     )
-    note(figure, rests_on_trial(trial))
+    note(figure, source.rests_on_trial(trial))
     return figure
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from analysis.exports.schema import FinishedTrial
 from analysis.figures import cac, pmal
-from analysis.figures.source import ImageLoader, Scores, Source
+from analysis.figures.source import ImageLoader, Source
 from analysis.figures.style import encoded, styled
-from analysis.figures.trial import TRIAL_FIGURES
+from analysis.figures.trial import TRIAL_FIGURES, TrialFigure
 from osr_core.errors import ConfigError, unknown_name
 
 
@@ -31,12 +30,12 @@ class Drawing:
     sweep: str  # "" where any will do and one must be named
 
 
-def about_one(draw_trial: Callable[[FinishedTrial, Scores], Figure]) -> Drawing:
+def about_one(draw_trial: TrialFigure) -> Drawing:
     """A figure about the trial that was asked for."""
 
     def make(source: Source) -> Figure:
         trial = source.one()
-        return draw_trial(trial, source.scores(trial))
+        return draw_trial(trial, source.scores(trial), source.rests_on_trial(trial))
 
     return Drawing(make, "")
 

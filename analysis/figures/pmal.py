@@ -20,7 +20,7 @@ from sklearn.manifold import TSNE
 
 from analysis.exports.read import read_embeddings, read_mined
 from analysis.exports.schema import FinishedTrial
-from analysis.figures.source import Source, rests_on_trial
+from analysis.figures.source import Source
 from analysis.figures.style import BLUE, COLOURS, GREY, MARKERS, ORANGE, canvas, note
 from analysis.figures.trial import draw_histogram
 from osr_core.errors import DataError
@@ -33,8 +33,9 @@ MOST_IMAGES = 1500  # known and unknown together; of more, every n-th
 def robustness(source: Source) -> Figure:
     """Bars: share of the images in each interval of r; line: their accuracy."""
     mined = read_mined(source.folder)
-    first = mined["stage_id"][0].as_py()
-    mine = mined.filter([stage == first for stage in mined["stage_id"].to_pylist()])
+    stages = mined["stage_id"].to_pylist()
+    first = stages[0]
+    mine = mined.filter([stage == first for stage in stages])
     r, correct = mine["robustness"].to_numpy(), mine["correct"].to_numpy(zero_copy_only=False)
     edges = np.linspace(0, 1, INTERVALS + 1)
     interval = np.clip(np.digitize(r, edges) - 1, 0, INTERVALS - 1)
@@ -51,7 +52,9 @@ def robustness(source: Source) -> Figure:
     axes.set(xlabel="robustness r", ylabel="%", xlim=(0, 1), ylim=(0, 105))
     axes.legend(loc="center left")
     task = f"{mine['dataset'][0].as_py()}/{mine['split'][0].as_py()}"
-    note(figure, f"{len(r)} training images of {task}, mining {first[:8]}; {source.rests_on()}")
+    others = len(set(stages)) - 1
+    which = f"mining {first[:8]}" + f", the first of {others + 1}" * bool(others)
+    note(figure, f"{len(r)} training images of {task}, {which}; {source.rests_on()}")
     return figure
 
 
@@ -66,21 +69,28 @@ def embedding(source: Source) -> Figure:
 
 
 def one_against_ten(source: Source) -> Figure:
-    """Score densities of the same split with T = 1 and T = 10."""
+    """Score densities of the same split with T = 1 and T = 10, other settings being equal."""
+    by_count: dict[int, list[FinishedTrial]] = {1: [], 10: []}
+    for trial in source.trials("PMAL"):
+        by_count.get(_prototypes(trial), []).append(trial)
+    like = next((_other(trial) for trial in by_count[1]), None)
     by_count = {
-        count: [trial for trial in source.trials("PMAL") if _prototypes(trial) == count]
-        for count in (1, 10)
+        count: [trial for trial in trials if _other(trial) == like]
+        for count, trials in by_count.items()
     }
     if not all(by_count.values()):
-        raise DataError(f"{source.folder} needs finished trials with T = 1 and with T = 10.")
+        raise DataError(
+            f"{source.folder} needs finished trials with T = 1 and with T = 10 that are alike "
+            "otherwise."
+        )
     figure, both = canvas(2)
     for axes, (count, trials) in zip(both, by_count.items(), strict=True):
         draw_histogram(axes, source.scores(trials[0]))
         mean = float(np.mean([trial["auroc"] for trial in trials]))
         axes.set_title(f"T = {count}: AUROC {100 * mean:.1f} %")
     trial = by_count[10][0]
-    drawn = f"densities of {trial['dataset']}/{trial['split']}, AUROC over all splits"
-    note(figure, f"{drawn}; {source.rests_on()}")
+    drawn = f"densities of {source.label(trial)} {trial['dataset']}/{trial['split']}"
+    note(figure, f"{drawn} and of T = 1, AUROC over all splits; {source.rests_on()}")
     return figure
 
 
@@ -121,10 +131,16 @@ def _plane(source: Source, with_unknown: bool) -> Figure:
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=GREY)
     figure.legend(loc="outside right upper", markerscale=1.5, labelspacing=0.25, title="class")
-    note(figure, f"t-SNE; {rests_on_trial(trial)}")
+    note(figure, f"t-SNE; {source.rests_on_trial(trial)}")
     return figure
 
 
 def _prototypes(trial: FinishedTrial) -> int:
     count: int = json.loads(trial["hyperparameters"])["prototypes"]
     return count
+
+
+def _other(trial: FinishedTrial) -> tuple[str, dict[str, Any]]:
+    """The dataset, and the settings but for the number of prototypes."""
+    settings = json.loads(trial["hyperparameters"])
+    return trial["dataset"], {name: settings[name] for name in settings if name != "prototypes"}

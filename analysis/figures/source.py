@@ -1,13 +1,16 @@
 """What a figure is drawn from: one export, one trial of it, and perhaps the images themselves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analysis.exports.labels import in_words, recipe_label, row_labels
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
 from osr_core.errors import ConfigError, DataError
@@ -58,11 +61,15 @@ class Scores:
         return names
 
 
-def rests_on_trial(trial: FinishedTrial) -> str:
-    """For the foot of a figure about one trial: which one."""
+def rests_on_trial(trial: FinishedTrial, label: str, changes: Mapping[str, Any]) -> str:
+    """For the foot of a figure about one trial, whose label tells it from its method's others.
+
+    `changes` are those that the spec makes to the recipe for all methods.
+    """
+    changed = f"recipe {trial['recipe']} ({in_words(changes)}), " if changes else ""
     return (
-        f"{trial['title']} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
-        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, commit {trial['commit']}"
+        f"{label} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
+        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}commit {trial['commit']}"
     )
 
 
@@ -131,10 +138,23 @@ class Source:
             raise DataError(f"{self.folder} holds no scores of trial {trial['trial_id']}.")
         return Scores.from_table(table)
 
+    def label(self, trial: FinishedTrial) -> str:
+        """What a trial is called: "CAC", or "CAC (alpha=5)" among others of CAC."""
+        title: str = trial["title"]
+        return self._labels.get(trial["trial_id"], title)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        return row_labels(self.plan.trials)
+
+    def rests_on_trial(self, trial: FinishedTrial) -> str:
+        """For the foot of a figure about one trial: which one."""
+        return rests_on_trial(trial, self.label(trial), self.plan.changes)
+
     def rests_on(self) -> str:
-        """For the foot of a figure: where the numbers are from."""
+        """For the foot of a figure about several trials: where the numbers are from."""
         splits = len({trial.split for trial in self.plan.trials})
         return (
-            f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe {self.plan.recipe}, "
-            f"n = {splits} splits, commit {joined(self.runs['commit'])}"
+            f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe "
+            f"{recipe_label(self.plan)}, n = {splits} splits, commit {joined(self.runs['commit'])}"
         )

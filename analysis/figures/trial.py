@@ -1,6 +1,7 @@
 """Figures about one trial: its ROC, its scores by known and unknown, and what was taken for what.
 
-`pictures` draws all of them for the trial's run in MLflow.
+Each takes the trial, its scores, and what stands below it: what the figure rests on. `pictures`
+draws all of them for the trial's run in MLflow.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.exports.schema import FinishedTrial
+from analysis.exports.schema import FinishedTrial, changes_in
 from analysis.figures.source import Scores, rests_on_trial
 from analysis.figures.style import GREY, KNOWN, UNKNOWN, canvas, draw_matrix, encoded, note, styled
 
@@ -20,7 +21,7 @@ BINS = 40
 WRITTEN = 20  # classes whose shares and names fit into a confusion matrix
 
 
-def roc(trial: FinishedTrial, scores: Scores) -> Figure:
+def roc(trial: FinishedTrial, scores: Scores, rests_on: str) -> Figure:
     """Share of unknowns recognised against share of knowns rejected, at every threshold."""
     rejected, recognised = roc_points(scores.unknown_score, scores.known)
     figure, (axes,) = canvas(height=3.0)
@@ -34,20 +35,20 @@ def roc(trial: FinishedTrial, scores: Scores) -> Figure:
         ylim=(-0.01, 1.01),
         aspect="equal",
     )
-    note(figure, rests_on_trial(trial))
+    note(figure, rests_on)
     return figure
 
 
-def histogram(trial: FinishedTrial, scores: Scores) -> Figure:
+def histogram(trial: FinishedTrial, scores: Scores, rests_on: str) -> Figure:
     """Densities of the unknown score, and the threshold that accepts 95 % of the knowns."""
     figure, (axes,) = canvas(width=4.2)
     draw_histogram(axes, scores)
     axes.set_title(f"{trial['title']}: AUROC {100 * trial['auroc']:.1f} %")
-    note(figure, rests_on_trial(trial))
+    note(figure, rests_on)
     return figure
 
 
-def confusion(trial: FinishedTrial, scores: Scores) -> Figure:
+def confusion(trial: FinishedTrial, scores: Scores, rests_on: str) -> Figure:
     """What the images of each class were taken for, where 95 % of the knowns are accepted."""
     names = [*scores.known_names(), "unknown"]
     size = len(names)
@@ -63,11 +64,12 @@ def confusion(trial: FinishedTrial, scores: Scores) -> Figure:
         ylabel="true class" if few else "true class; the last row is unknown",
         title=f"{trial['title']}: macro F1 {100 * trial['macro_f1']:.1f} %",
     )
-    note(figure, f"{rests_on_trial(trial)}; 95 % of known images accepted")
+    note(figure, f"{rests_on}; 95 % of known images accepted")
     return figure
 
 
-TRIAL_FIGURES: Mapping[str, Callable[[FinishedTrial, Scores], Figure]] = {
+TrialFigure = Callable[[FinishedTrial, Scores, str], Figure]
+TRIAL_FIGURES: Mapping[str, TrialFigure] = {
     "roc": roc,
     "histogram": histogram,
     "confusion": confusion,
@@ -78,13 +80,16 @@ def pictures(trial: FinishedTrial, scores: bytes) -> dict[str, bytes]:
     """Every figure about one trial as PNG, by file name.
 
     Args:
-        trial: title, dataset, split, seed, trial_id, sweep, commit, and the metrics as fractions.
+        trial: label, title, dataset, split, seed, trial_id, sweep, recipe, commit, the metrics as
+            fractions, and the spec's changes to the recipe for all methods; the label tells it from
+            its method's other trials.
         scores: the artifact scores.parquet of its score stage.
     """
     table = Scores.from_table(pq.read_table(pa.BufferReader(scores)))
+    rests_on = rests_on_trial(trial, trial["label"], changes_in(trial["changes"]))
     with styled():
         return {
-            f"{name}.png": encoded(make(trial, table), "png")
+            f"{name}.png": encoded(make(trial, table, rests_on), "png")
             for name, make in TRIAL_FIGURES.items()
         }
 

@@ -17,12 +17,12 @@ import jinja2
 import pyarrow.compute as pc
 from markupsafe import Markup
 
+from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import by_id, joined, read_history, read_links, read_runs
 from analysis.exports.schema import METRICS, RUNS, FinishedTrial, PlannedTrial
 from analysis.figures.draw import FIGURES, draw
 from analysis.papers.layouts import LAYOUTS
 from analysis.tables import paper_sheet, sheet, sweep_sheet
-from analysis.tables.aggregate import row_labels
 from analysis.tables.paper_table import FilledGrid, paper_table
 from analysis.tables.sweep_table import table
 from osr_core.errors import DataError
@@ -165,7 +165,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
     spent = costs(read_history(folder))
     facts = {
         "protocol": plan.protocol,
-        "recipe": plan.recipe,
+        "recipe": recipe_label(plan),
         "selection": joined(runs["selection"]) or "none",
         "splits": str(len({trial.split for trial in plan.trials})),
         "seeds": str(len({trial.seed for trial in plan.trials})),
@@ -180,7 +180,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         all_runs,
         facts,
         Markup(sheet.panels_to_html(printed)),
-        tuple(_histograms(exports, name, in_order)),
+        tuple(_histograms(exports, name, in_order, row_labels(plan.trials))),
         groups,
         spent,
     )
@@ -256,17 +256,19 @@ def _papers(
     return there, absent
 
 
-def _histograms(exports: Path, name: str, finished: Iterable[FinishedTrial]) -> Iterable[Picture]:
+def _histograms(
+    exports: Path, name: str, finished: Iterable[FinishedTrial], labels: Mapping[str, str]
+) -> Iterable[Picture]:
     """Scores of the first trial of each method and dataset, where the export has them."""
     first: dict[tuple[str, str], str] = {}
     for trial in finished:
         first.setdefault((trial["dataset"], trial["title"]), trial["trial_id"])
-    for (dataset, title), trial_id in list(first.items())[:PICTURED]:
+    for (dataset, _), trial_id in list(first.items())[:PICTURED]:
         try:
             drawn = draw("histogram", exports, sweep=name, trial=trial_id, format="svg")
         except DataError:
             continue
-        yield Picture(f"Scores of {title} on {dataset}, one trial", _inside(drawn))
+        yield Picture(f"Scores of {labels[trial_id]} on {dataset}, one trial", _inside(drawn))
 
 
 def _paper_figures(exports: Path, sweeps: Iterable[str]) -> list[Picture]:

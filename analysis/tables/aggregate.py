@@ -1,23 +1,15 @@
 """Trials -> averages: mean and deviation of each metric for each row and dataset, and ranks. Pure.
 
-A row of a table is a method and those of its hyperparameters in which its trials on a dataset
-differ: "CAC", or "CAC (alpha=5)" and "CAC (alpha=10)". A hyperparameter that merely follows the
-dataset makes no rows of its own.
+What a row is and how it is called is said in `exports.labels`.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any
 
-from analysis.exports.schema import (
-    METRICS,
-    FinishedTrial,
-    PlannedTrial,
-    unfinished,
-)
-from osr_core.identity import canonical_json
+from analysis.exports.labels import row_labels
+from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial, unfinished
 
 METRIC_TITLES = {
     "accuracy": "ACC",
@@ -92,43 +84,3 @@ def ranks(shown: Sequence[float | None], metric: str) -> list[int]:
     )
     best = values[:2] if len(values) > 1 else []
     return [best.index(value) + 1 if value in best else 0 for value in shown]
-
-
-# -- rows ------------------------------------------------------------------------------------------
-
-
-def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
-    """The row of each trial by trial_id."""
-    groups: dict[tuple[str, str], list[PlannedTrial]] = defaultdict(list)
-    for trial in planned:
-        groups[trial.title, trial.dataset].append(trial)
-    return {
-        trial.trial_id: _label(trial, varied)
-        for trials in groups.values()
-        for varied in [_varied(trials)]
-        for trial in trials
-    }
-
-
-def _varied(trials: list[PlannedTrial]) -> list[str]:
-    """Names of the hyperparameters in which the trials differ."""
-    names = sorted({name for trial in trials for name in trial.hyperparameters})
-    return [
-        name
-        for name in names
-        if len({canonical_json(trial.hyperparameters.get(name)) for trial in trials}) > 1
-    ]
-
-
-def _label(trial: PlannedTrial, varied: list[str]) -> str:
-    settings = [
-        f"{name}={_text(trial.hyperparameters[name])}"
-        for name in varied
-        if name in trial.hyperparameters
-    ]
-    return f"{trial.title} ({', '.join(settings)})" if settings else trial.title
-
-
-def _text(value: Any) -> str:
-    """5 for 5.0 as a spec has it, words without quotes, everything else as JSON."""
-    return value if isinstance(value, str) else canonical_json(value).removesuffix(".0")

@@ -18,7 +18,7 @@ def printable(comparison: Comparison) -> Printable:
     rows = tuple(asdict(standing) for standing in comparison.standings)
     values = {
         "sweeps": comparison.sweeps,
-        "protocol": comparison.protocol,
+        "protocols": comparison.protocols,
         "commit": comparison.commit,
         "rows": comparison.rows,
         "lines": rows,
@@ -33,9 +33,11 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
     for one in comparison.standings:
         groups[one.metric, one.dataset].append(one)
     tests = sum(one.p_value is not None for one in comparison.standings)
+    single = any(one.num_pairs == 1 for one in comparison.standings)
     legend = (
         f"Percent. Interval: 95 % bootstrap of the mean, {RESAMPLES} resamples of the splits, "
-        "seed 0; it generalises over splits drawn like these, not over seeds or test images.",
+        "seed 0; it generalises over splits drawn like these, not over seeds or test images"
+        + ("; of one split there is none." if single else "."),
         f"Difference: {comparison.rows[0]} less the row. p: Wilcoxon signed-rank over the same "
         f"splits, two-sided, in brackets Holm-corrected for all {tests} tests shown.",
         "Rank: mean over splits, 1 best. Five splits alone cannot give p below 1/16.",
@@ -52,11 +54,18 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
         )
         for (metric, dataset), standings in groups.items()
     )
-    rests_on = (
-        f"sweeps {', '.join(comparison.sweeps)}, protocol {comparison.protocol}, commit "
-        f"{comparison.commit}"
+    return sheet.Sheet("compare", "Comparison", provenance(comparison), panels, legend)
+
+
+def provenance(comparison: Comparison) -> str:
+    """What the numbers rest on, in one line."""
+    sweeps = ", ".join(
+        f"{name} ({changes})" if changes else name for name, changes in comparison.sweeps.items()
     )
-    return sheet.Sheet("compare", "Comparison", rests_on, panels, legend)
+    protocols = set(comparison.protocols.values())
+    several = ", ".join(f"{of} on {dataset}" for dataset, of in comparison.protocols.items())
+    protocol = several if len(protocols) > 1 else protocols.pop()
+    return f"sweeps {sweeps}, protocol {protocol}, commit {comparison.commit}"
 
 
 def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell, ...], ...]:
@@ -66,7 +75,7 @@ def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell
         cells = [
             sheet.cell(one.row),
             sheet.cell(f"{one.mean_percent:.1f}", one.mean_percent, rank),
-            sheet.cell(f"{one.low_percent:.1f} to {one.high_percent:.1f}", one.low_percent),
+            sheet.cell(_interval(one), one.low_percent),
             sheet.cell(f"{one.average_rank:.2f}", one.average_rank),
         ]
         if one.p_value is None or one.difference_percent is None:
@@ -77,3 +86,9 @@ def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell
             cells.append(sheet.cell(both, one.p_value))
         rows.append(tuple(cells))
     return tuple(rows)
+
+
+def _interval(one: Standing) -> str:
+    if one.low_percent is None or one.high_percent is None:
+        return "-"
+    return f"{one.low_percent:.1f} to {one.high_percent:.1f}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.exports.labels import recipe_label
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import (
     METRICS,
@@ -81,7 +82,7 @@ class PaperTable:
 
     layout: Layout
     protocol: str
-    recipe: str
+    recipe: str  # and what the spec changes of it for all methods
     selection: str
     num_splits: int
     num_seeds: int
@@ -102,13 +103,13 @@ def paper_table(name: str, exports: Path) -> PaperTable:
     if exported:
         runs, plan = read_runs(folder)
     else:
-        plan = Plan(layout.sweep, "-", "-", "-", ())
+        plan = Plan(layout.sweep, "-", "-", {}, "-", ())
         runs = runs_schema(plan).empty_table()
     finished = by_id(runs)
     return PaperTable(
         layout=layout,
         protocol=plan.protocol,
-        recipe=plan.recipe,
+        recipe=recipe_label(plan),
         selection=joined(runs["selection"]) or "none",
         num_splits=len({trial.split for trial in plan.trials}),
         num_seeds=len({trial.seed for trial in plan.trials}),

@@ -58,11 +58,11 @@ def bootstrap(values: ArrayLike, seed: int = 0, level: float = 0.95) -> tuple[fl
     """Percentile interval of the mean of values (N,), which are drawn with replacement.
 
     Raises:
-        ValueError: no values.
+        ValueError: fewer than two values, of which every draw is the same.
     """
     sample = np.asarray(values, float)
-    if not len(sample):
-        raise ValueError("an interval needs at least one value.")
+    if len(sample) < 2:
+        raise ValueError(f"an interval needs at least two values, not {len(sample)}.")
     drawn = np.random.default_rng(seed).integers(0, len(sample), (RESAMPLES, len(sample)))
     outside = 100 * (1 - level) / 2
     low, high = np.percentile(sample[drawn].mean(1), [outside, 100 - outside])

@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial
 from analysis.papers.published import PAPERS, Published, published
-from analysis.tables.aggregate import METRIC_TITLES, Average, averages, ranks, row_labels
+from analysis.tables.aggregate import METRIC_TITLES, Average, averages, ranks
 from osr_core.errors import ConfigError, unknown_name
 
 DEFAULT_METRICS = ("accuracy", "auroc", "oscr")
@@ -72,7 +73,7 @@ class Table:
 
     sweep: str
     protocol: str
-    recipe: str
+    recipe: str  # and what the spec changes of it for all methods
     selection: str  # rule that chose the hyperparameters
     num_splits: int
     num_seeds: int
@@ -103,7 +104,7 @@ def table(
     return Table(
         sweep=plan.sweep,
         protocol=plan.protocol,
-        recipe=plan.recipe,
+        recipe=recipe_label(plan),
         selection=joined(runs["selection"]) or "none",
         num_splits=len({trial.split for trial in planned}),
         num_seeds=len({trial.seed for trial in planned}),

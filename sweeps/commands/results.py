@@ -109,10 +109,7 @@ def figure(
     exports = at(home).root / "exports"
     drawn = draw(name, exports, sweep=sweep, trial=trial, format=format, images=images)
     words = "-".join(word for word in (name, sweep, trial[:8]) if word)
-    path = output or at(home).root / "figures" / f"{words}.{format}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(drawn)
-    typer.echo(path)
+    leave(output or at(home).root / "figures" / f"{words}.{format}", drawn)
 
 
 def report(
@@ -126,9 +123,23 @@ def report(
     """Make one HTML page of exported sweeps, with tables, figures, trials and cost."""
     from analysis.report.page import report as make_report
 
-    path = output or at(home).root / "report.html"
     page = make_report(at(home).root / "exports", sweeps or (), mlflow_url)
-    path.write_text(page, encoding="utf-8")
+    leave(output or at(home).root / "report.html", page.encode())
+
+
+def leave(path: Path, content: bytes) -> None:
+    """Write what a command made, with the folders around it, and print where it is.
+
+    Raises:
+        ConfigError: it cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}. Name another file with --output."
+        ) from error
     typer.echo(path)
 
 

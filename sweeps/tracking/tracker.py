@@ -189,9 +189,12 @@ class Tracker:
         if self.pictures is None:
             return {}
         numbers = {name.removeprefix("test/"): value for name, value in result.metrics.items()}
-        about = {"sweep": self.plan.spec.name, "commit": result.code or self.code}
+        spec, trial = self.plan.spec, self.trials[stage.id]
+        about: dict[str, Any] = {"sweep": spec.name, "commit": result.code or self.code}
+        about |= {"label": trial["title"] + self.plan.differing(stage)}
+        about |= {"changes": {"backbone": spec.backbone, "training": spec.training}}
         try:
-            return self.pictures({**about, **self.trials[stage.id], **numbers}, scores)
+            return self.pictures({**about, **trial, **numbers}, scores)
         except Exception as error:
             log.warning("no pictures of %s: %s", self.plan.describe(stage), error)
             return {}

@@ -37,10 +37,15 @@ def planned_trial(title, *, dataset="svhn", split=0, seed=0, **hyperparameters):
     )
 
 
-def plan_of(trials):
+def plan_of(trials, protocol="cac", **changes):
     """A plan of these trials."""
     return Plan(
-        sweep="hand_made", protocol="cac", recipe="common", commit="1a2b3c4", trials=tuple(trials)
+        sweep="hand_made",
+        protocol=protocol,
+        recipe="common",
+        changes=changes,
+        commit="1a2b3c4",
+        trials=tuple(trials),
     )
 
 
@@ -75,9 +80,9 @@ def runs_table(plan, runs):
     return pa.Table.from_pylist(runs, schema=runs_schema(plan))
 
 
-def write_export(folder, trials, runs):
-    """A folder that `table` reads; gives the folder."""
-    plan = plan_of(trials)
+def write_export(folder, trials, runs, **about):
+    """A folder that `table` reads; gives it. `about` are the plan's protocol and changes."""
+    plan = plan_of(trials, **about)
     pq.write_table(runs_table(plan, runs), folder / RUNS)
     return folder
 

@@ -1,14 +1,17 @@
 """`osr table`, `osr figure` and `osr report` on exports in a home."""
 
 import shutil
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from stored_figures import EXPORTS
 from typer.testing import CliRunner
 
+from analysis.exports.schema import HISTORY, history_schema
 from osr_core.errors import ConfigError, DataError
 from sweeps.commands.app import app
-from sweeps.commands.results import image_loader
+from sweeps.commands.results import image_loader, leave
 
 
 @pytest.fixture
@@ -48,6 +51,27 @@ def test_figure_command_says_where_the_picture_is(home):
     printed = osr(home, "figure", "histogram", "--sweep", "cac-table2", "--format", "svg").strip()
     assert printed == str(home / "figures" / "histogram-cac-table2.svg")
     assert (home / "figures" / "histogram-cac-table2.svg").read_bytes().startswith(b"<?xml")
+
+
+FIGURE = ("figure", "roc", "--sweep", "cac-table2")
+
+
+@pytest.mark.parametrize("words", [FIGURE, ("report", "cac-fig3")], ids=["figure", "report"])
+def test_output_goes_where_it_is_wanted(words, home):
+    """Folders that are not there are made; where there can be no file, a sentence says why."""
+    pq.write_table(history_schema().empty_table(), home / "exports" / "cac-fig3" / HISTORY)
+    wanted = home / "a" / "b" / "made"
+    assert osr(home, *words, "--output", str(wanted)).strip() == str(wanted)
+    assert wanted.stat().st_size > 1000
+    for path, why in ((home, "Is a directory"), (wanted / "c", "File exists|Not a directory")):
+        with pytest.raises(ConfigError, match=f"{path} cannot be written: ({why}).*--output"):
+            osr(home, *words, "--output", str(path))
+
+
+def test_output_that_may_not_be_written_is_named(unprivileged):
+    """Somebody else's folder."""
+    with pytest.raises(ConfigError, match=r"/x\.png cannot be written: Permission denied"):
+        leave(Path("/x.png"), b"")
 
 
 def test_images_are_found_by_their_ids(tmp_path):

@@ -34,6 +34,7 @@ class Store:
     def plan(self, trials, stages=(), purposes=()):
         """Write the plan, in place of an older one."""
         record = {"sweep": SWEEP, "protocol": "cac", "recipe": "common", "code": "1a2b3c4"}
+        record["spec"] = {"backbone": {}, "training": {}}
         record["trials"] = [facts_of(trial) for trial in trials]
         for facts in record["trials"]:
             facts["purpose"] = dict(purposes).get(facts["trial_id"], "evaluate")

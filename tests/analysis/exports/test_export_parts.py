@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from tracked import SWEEP, TRIALS, content
 
-from analysis.exports.parts import put_together
+from analysis.exports.parts import put_together, row_groups
 from analysis.exports.read import read_embeddings, read_links, read_runs
 from analysis.exports.schema import RUN_COLUMNS
 from analysis.exports.write import ExportError, export
@@ -45,7 +45,8 @@ def test_part_is_made_anew_when_its_run_changes(tmp_path):
     def make(value):
         def rows(ids):
             asked.append(list(ids))
-            return pa.table({"trial_id": list(ids), "value": [value] * len(ids)}, schema=schema)
+            for name in ids:
+                yield pa.table({"trial_id": [name], "value": [value]}, schema=schema)
 
         return rows
 
@@ -56,6 +57,43 @@ def test_part_is_made_anew_when_its_run_changes(tmp_path):
     put_together(path, schema, {"b": "run 2", "a": "run 1"}, make(3))
     assert pq.read_table(path)["value"].to_pylist() == [3, 3]
     assert asked == [["a", "b"], ["a", "b"]]
+
+
+def table_of(name, count):
+    """So many rows of one id."""
+    logits = pa.array([[0.5, 1.5]] * count, pa.list_(pa.float32()))
+    return pa.table({"trial_id": [name] * count, "logits": logits})  # four values each
+
+
+def test_row_group_ends_before_it_is_too_large(monkeypatch):
+    """Memory does not grow with a batch; one run that is larger stands alone."""
+    monkeypatch.setattr("analysis.exports.parts.ROW_GROUP", 20)
+    drawn = []
+
+    def tables():
+        for name, count in (("a", 2), ("b", 3), ("c", 1), ("d", 9), ("e", 1)):
+            drawn.append(name)
+            yield table_of(name, count)
+
+    groups = row_groups(tables())
+    assert next(groups)["trial_id"].to_pylist() == ["a", "a", "b", "b", "b"]
+    assert drawn == ["a", "b", "c"]
+    assert [len(group) for group in groups] == [1, 9, 1]
+
+
+def test_row_groups_follow_from_the_content_alone(store, tmp_path, monkeypatch):
+    """However it came together: in one go, after a break, from an older export."""
+    monkeypatch.setattr("analysis.exports.parts.ROW_GROUP", 80)  # two trials of four images
+    store.sweep(TRIALS, ["fit-0"])
+    store.fit("fit-0")
+    runs = [store.score(TRIALS[number]).info.run_id for number in (0, 2)]
+    export(store.uri, SWEEP, tmp_path / "export")
+    moment = datetime.now()
+    runs.append(store.score(TRIALS[1]).info.run_id)
+    export(store.uri, SWEEP, tmp_path / "whole")
+    assert pq.ParquetFile(tmp_path / "whole" / "scores.parquet").num_row_groups == 2
+    export(store.uri, SWEEP, tmp_path / "export", since=moment)
+    assert content(tmp_path / "export") == content(tmp_path / "whole")
 
 
 def test_since_reads_later_runs_and_keeps_the_others(store, tmp_path):

@@ -3,13 +3,17 @@
 from io import BytesIO
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from handmade import planned_trial, run_of
+from handmade import planned_trial, run_of, write_export
 from PIL import Image
 from stored_figures import CAC, EXPORTS, STORED, drawn, scores, write
 
+from analysis.exports.schema import MINED, SCORES
+from analysis.figures.cac import components
 from analysis.figures.draw import FIGURES, draw
-from analysis.figures.pmal import tsne
+from analysis.figures.pmal import one_against_ten, robustness, tsne
 from analysis.figures.source import Scores, Source
 from analysis.figures.style import COLOURS, KNOWN, UNKNOWN
 from analysis.figures.trial import confusion, confusion_shares, pictures, roc_points
@@ -93,7 +97,7 @@ def test_confusion_of_many_classes_is_drawn_without_names():
     score = np.where(label < 0, 1.0, 0.0)
     many = Scores([""] * 603, label, np.maximum(label, 0), score, [None] * 603)
     run = run_of(planned_trial("CAC", **CAC))
-    (axes,) = confusion(run, many).axes
+    (axes,) = confusion(run, many, "").axes
     assert len(axes.texts) == 0
     assert axes.figure.get_size_inches().max() < 12
 
@@ -101,7 +105,7 @@ def test_confusion_of_many_classes_is_drawn_without_names():
 def test_pictures_of_a_run_are_the_figures_of_its_trial():
     """What MLflow shows is what `osr figure` draws from the export."""
     made = Source.open(EXPORTS / "cac-table2")
-    run = made.one()
+    run = {**made.one(), "label": "CAC", "changes": {"backbone": {}, "training": {}}}
     drawn_here = pictures(run, (EXPORTS / "cac-table2" / "scores.parquet").read_bytes())
     assert drawn_here == {f"{name}.png": drawn(name) for name in ("roc", "histogram", "confusion")}
 
@@ -126,6 +130,72 @@ def test_layout_in_the_plane_is_repeatable_and_keeps_clusters():
     within = np.linalg.norm(places[:20] - places[:20].mean(0), axis=1).max()
     between = np.linalg.norm(places[:20].mean(0) - places[20:].mean(0))
     assert between > within
+
+
+def foot(figure):
+    """What stands below a figure, on one line."""
+    return " ".join(figure.get_supxlabel().split())
+
+
+@pytest.mark.parametrize("name", ["roc", "confusion", "cac4"])
+def test_foot_of_a_figure_about_one_trial_says_which_of_a_grid(name, tmp_path, monkeypatch):
+    """Without --trial the first is shown, and a reader must see that it is not the only one."""
+    trials = [planned_trial("CAC", **CAC | {"alpha": alpha}) for alpha in (5.0, 10.0)]
+    monkeypatch.setattr("stored_figures.EXPORTS", tmp_path)
+    source = Source.open(write("a", trials, [run_of(trial) for trial in trials], (1.5, 1.5)))
+    made = FIGURES[name].make(source)
+    assert foot(made).startswith("CAC (alpha=5) svhn/0 seed 0, trial ")
+
+
+@pytest.mark.parametrize("name", ["roc", "cac3"])
+def test_foot_says_what_the_spec_changes_of_its_recipe(name, tmp_path):
+    """Of a figure about one trial, and about all; one without changes has no word of it."""
+    trial = planned_trial("CAC", **CAC)
+    pq.write_table(scores(trial, 1.5), tmp_path / SCORES)
+    write_export(tmp_path, [trial], [run_of(trial)], **{"backbone.width": 0.25})
+    made = FIGURES[name].make(Source.open(tmp_path))
+    assert ", recipe common (backbone.width=0.25), " in foot(made)
+    write_export(tmp_path, [trial], [run_of(trial)])
+    assert "backbone" not in foot(FIGURES[name].make(Source.open(tmp_path)))
+
+
+def test_one_prototype_is_compared_with_ten_of_the_same_settings(tmp_path, monkeypatch):
+    """PMAL's Table 5 varies epsilon beside T; its other rows have ten prototypes, too."""
+    settings = [(10, 0.5), (1, 0.7), (10, 0.7)]
+    trials = [planned_trial("PMAL", prototypes=t, epsilon=epsilon) for t, epsilon in settings]
+    runs = [run_of(trial, auroc=0.7 + n / 10) for n, trial in enumerate(trials)]
+    monkeypatch.setattr("stored_figures.EXPORTS", tmp_path)
+    made = one_against_ten(Source.open(write("a", trials, runs, (1.0, 1.5, 2.0))))
+    titles = [axes.get_title() for axes in made.axes]
+    assert titles == ["T = 1: AUROC 80.0 %", "T = 10: AUROC 90.0 %"]
+    assert foot(made).startswith("densities of PMAL (epsilon=0.7, prototypes=10) svhn/0 and of T")
+
+
+def test_figure_of_one_mining_of_several_says_so(tmp_path, monkeypatch):
+    """A grid over epsilon mines several times, and the first is drawn."""
+    mined = pq.read_table(EXPORTS / "pmal-table1" / MINED)
+    again = mined.set_column(0, "stage_id", pa.array(["other"] * len(mined)))
+    trial = planned_trial("PMAL", prototypes=2)
+    monkeypatch.setattr("stored_figures.EXPORTS", tmp_path)
+    folder = write("a", [trial], [run_of(trial)])
+    pq.write_table(pa.concat_tables([mined, again], promote_options="permissive"), folder / MINED)
+    assert "200 training images of toys/0, mining mine, the first of 2;" in foot(
+        robustness(Source.open(folder))
+    )
+
+
+def test_bar_of_one_trial_has_no_whisker(tmp_path, monkeypatch):
+    """One of no length would say that the mean is certain."""
+    trials = [planned_trial("CAC", split=split, **CAC) for split in (0, 1)]
+    monkeypatch.setattr("stored_figures.EXPORTS", tmp_path)
+
+    def whiskers(trials):
+        runs = [run_of(trial, auroc=0.5 + trial.split / 10) for trial in trials]
+        (axes,) = components(Source.open(write("a", trials, runs))).axes
+        lines = [line for drawn in axes.collections for line in drawn.get_segments()]
+        return sum(len(line) == 2 for line in lines)
+
+    assert (whiskers(trials), whiskers(trials[:1])) == (2, 0)
 
 
 def test_missing_things_are_named():

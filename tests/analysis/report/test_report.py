@@ -96,6 +96,27 @@ def test_figures_of_a_paper_are_drawn_where_their_sweep_is_there(tmp_path):
     assert re.findall(r"<figcaption>CAC, Figure (\d)</figcaption>", page) == ["2", "3"]
 
 
+def test_picture_of_one_trial_says_which_of_a_grid(tmp_path):
+    """The first of two settings of a method is drawn, and is not the method."""
+    trials = [planned_trial("CAC", alpha=alpha) for alpha in (5.0, 10.0)]
+    (tmp_path / "a").mkdir()
+    runs = runs_table(plan_of(trials), [run_of(trial) for trial in trials])
+    pq.write_table(runs, tmp_path / "a" / RUNS)
+    pq.write_table(scores(trials[0], 1.5), tmp_path / "a" / SCORES)
+    pq.write_table(history([]), tmp_path / "a" / HISTORY)
+    page = report(tmp_path)
+    assert "<figcaption>Scores of CAC (alpha=5) on svhn, one trial</figcaption>" in page
+
+
+def test_recipe_of_a_sweep_says_what_the_spec_changes(tmp_path):
+    """As the header of its table does."""
+    (tmp_path / "a").mkdir()
+    runs = runs_table(plan_of(TRIALS, **{"backbone.width": 0.25}), [])
+    pq.write_table(runs, tmp_path / "a" / RUNS)
+    pq.write_table(history([]), tmp_path / "a" / HISTORY)
+    assert "<dt>recipe</dt><dd>common (backbone.width=0.25)</dd>" in report(tmp_path)
+
+
 def test_equal_exports_give_an_equal_page(exports, page):
     """No clock in it."""
     assert report(exports, ["hand_made"], "https://mlflow.example:5000/") == page

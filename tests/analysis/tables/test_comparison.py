@@ -15,7 +15,7 @@ A = (0.90, 0.91, 0.92, 0.93, 0.94)
 B = (0.80, 0.82, 0.84, 0.86, 0.88)
 
 
-def folder_of(tmp_path, name, columns, dataset="svhn", seeds=(0,)):
+def folder_of(tmp_path, name, columns, dataset="svhn", seeds=(0,), **about):
     """An export whose rows have these AUROCs over splits; None is not finished."""
     trials, runs = [], []
     for title, values in columns.items():
@@ -26,7 +26,7 @@ def folder_of(tmp_path, name, columns, dataset="svhn", seeds=(0,)):
                 if value is not None:
                     runs.append(run_of(trial, auroc=value + 0.01 * seed))
     (tmp_path / name).mkdir()
-    return write_export(tmp_path / name, trials, runs)
+    return write_export(tmp_path / name, trials, runs, **about)
 
 
 def test_standings_have_means_ranks_differences_and_p(tmp_path):
@@ -55,11 +55,76 @@ def test_only_splits_that_all_rows_have_are_compared(tmp_path):
     assert "left out, not there of all rows: svhn/1" in render(printable(made), "markdown")
 
 
+def test_one_split_has_no_interval(tmp_path):
+    """One of no width would say that the mean is certain; a table prints "-"."""
+    made = compare([folder_of(tmp_path, "a", {"A": A[:1], "B": B[:1]})])
+    assert {(one.low_percent, one.high_percent) for one in made.standings} == {(None, None)}
+    assert "| A      | **90.0** | -        |" in render(printable(made), "markdown")
+    (line, _) = csv.DictReader(render(printable(made), "csv").splitlines())
+    assert line["low_percent"] == line["high_percent"] == ""
+
+
 def test_seeds_are_averaged_within_a_split(tmp_path):
     """Seeds do not make more pairs."""
     made = compare([folder_of(tmp_path, "a", {"A": A, "B": B}, seeds=(0, 2))])
     assert made.standings[0].num_pairs == 5
     assert made.standings[0].mean_percent == pytest.approx(93.0)
+
+
+def test_only_seeds_that_all_rows_have_are_averaged(tmp_path):
+    """Otherwise the one with more seeds would be measured more often, and on other ones."""
+    folders = [
+        folder_of(tmp_path, "a", {"A": A}, seeds=(0, 2)),
+        folder_of(tmp_path, "b", {"B": B}, seeds=(2, 3)),
+    ]
+    made = compare(folders)
+    assert made.standings[0].mean_percent == pytest.approx(94.0)  # seed 2 adds 0.02
+    names = [f"svhn/{split} seed {seed}" for split in range(5) for seed in (0, 3)]
+    assert made.left_out == tuple(names)
+    with pytest.raises(ConfigError, match=r"seeds 0 2; C: .* seeds 1"):
+        compare([folders[0], folder_of(tmp_path, "c", {"C": B}, seeds=(1,))])
+
+
+def test_protocols_are_not_paired_with_each_other(tmp_path):
+    """Split 0 of one has other classes than split 0 of the other, or nobody has checked."""
+    ours = folder_of(tmp_path, "a", {"A": A})
+    theirs = folder_of(tmp_path, "b", {"B": B}, protocol="arpl")
+    with pytest.raises(ConfigError, match=r"nothing is paired: no protocol, .* A: protocol cac on"):
+        compare([ours, theirs])
+
+
+def test_splits_of_another_protocol_are_left_out_by_name(tmp_path):
+    """One row may have more than the other."""
+    folders = [
+        folder_of(tmp_path, "a", {"A": A, "B": B}),
+        folder_of(tmp_path, "b", {"A": A[:1]}, protocol="arpl"),
+    ]
+    made = compare(folders)
+    assert (made.standings[0].num_pairs, made.left_out) == (5, ("svhn/0 of arpl",))
+    assert made.protocols == {"svhn": "cac"}
+
+
+def test_one_dataset_under_two_protocols_is_refused(tmp_path):
+    """Their class lists may be the same, and the same evidence would count twice."""
+    folders = [
+        folder_of(tmp_path, "a", {"A": A, "B": B}),
+        folder_of(tmp_path, "b", {"A": A, "B": B}, protocol="arpl"),
+    ]
+    with pytest.raises(ConfigError, match=r"svhn is there under the protocols arpl and cac, .*"):
+        compare(folders)
+
+
+def test_header_names_each_dataset_s_protocol_and_each_sweep_s_changes(tmp_path):
+    """One's own images have a split file each; a small network is not the recipe's."""
+    changes = {"backbone.width": 0.25}
+    folders = [
+        folder_of(tmp_path, "a", {"A": A, "B": B}, **changes),
+        folder_of(tmp_path, "b", {"A": A, "B": B}, dataset="cifar10", protocol="random"),
+    ]
+    header = render(printable(compare(folders)), "markdown").splitlines()[2]
+    assert header == (
+        "sweeps a (backbone.width=0.25), b, protocol random on cifar10, cac on svhn, commit 1a2b3c4"
+    )
 
 
 def test_rows_of_several_sweeps_and_datasets_are_pooled(tmp_path):

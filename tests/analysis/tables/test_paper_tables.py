@@ -6,6 +6,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from handmade import plan_of, runs_table
 from paper_cells import printed_cells, text_of
 from paper_runs import PMAL, cac_values, corrected_values, export_of
 
@@ -58,6 +59,9 @@ def test_header_states_rule_n_protocol_and_commit(tmp_path):
         "sweep cac-table2, protocol cac, recipe published, selection none, n = 2 splits x 1 seeds, "
         "commit 1a2b3c4"
     ) in text_of("cac2", tmp_path)
+    changes = {"training.epochs": 2}
+    pq.write_table(runs_table(plan_of([], **changes), []), tmp_path / "cac-table2" / RUNS)
+    assert "recipe common (training.epochs=2), selection" in text_of("cac2", tmp_path)
 
 
 def test_line_with_several_variants_shows_the_first_and_says_so(tmp_path):

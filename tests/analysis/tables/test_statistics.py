@@ -76,8 +76,13 @@ def test_bootstrap_is_seeded_and_brackets_the_mean():
     other = stats.bootstrap((values,), np.mean, method="percentile", rng=3).confidence_interval
     assert (low, high) == pytest.approx((other.low, other.high), abs=0.005)
     assert bootstrap([0.5, 0.5]) == (0.5, 0.5)
-    with pytest.raises(ValueError, match="at least one"):
-        bootstrap([])
+
+
+@pytest.mark.parametrize("values", [[], [0.7]])
+def test_one_value_has_no_interval(values):
+    """Every draw from it is the same, and an interval of no width claims to be certain."""
+    with pytest.raises(ValueError, match=f"at least two values, not {len(values)}"):
+        bootstrap(values)
 
 
 def test_average_ranks_equal_the_worked_example():

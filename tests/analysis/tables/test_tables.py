@@ -76,6 +76,14 @@ def test_header_states_what_the_numbers_rest_on(tmp_path):
     assert text.splitlines()[2] == expected
 
 
+def test_header_states_what_the_spec_changes_of_its_recipe(tmp_path):
+    """A network of a quarter of the width is not the recipe's, though no row says so."""
+    changes = {"backbone.width": 0.25, "training.optimizer": "adam"}
+    folder = write_export(tmp_path, [planned_trial("A")], [], **changes)
+    expected = "protocol cac, recipe common (backbone.width=0.25, training.optimizer=adam), select"
+    assert text_of(table(folder)).splitlines()[2].startswith(expected)
+
+
 def test_markdown_is_aligned_as_plain_text(tmp_path):
     """All lines of a block are equally long, and points are below each other."""
     aurocs = {"A": 1.0, "B": 0.085, "A much longer name": 0.5}
@@ -144,5 +152,21 @@ def test_folder_without_export_says_how_to_make_one(tmp_path):
     with pytest.raises(DataError, match="`osr export` writes it"):
         table(tmp_path)
     pq.write_table(pa.table({"trial_id": ["a"]}), tmp_path / "runs.parquet")
-    with pytest.raises(DataError, match="export the sweep again"):
+    with pytest.raises(DataError, match="Export the sweep again"):
+        table(tmp_path)
+
+
+def test_export_that_does_not_say_what_its_spec_changes_is_refused(tmp_path):
+    """An earlier version wrote none of it, and a table of a small network would pass for the
+    recipe's; what a later one adds to the plan is left.
+    """
+    path = write_export(tmp_path, [planned_trial("A")], []) / "runs.parquet"
+    runs = pq.read_table(path)
+    plan = json.loads(runs.schema.metadata[b"plan"])
+    later = {**plan, "later": 1, "trials": [{**trial, "later": 1} for trial in plan["trials"]]}
+    pq.write_table(runs.replace_schema_metadata({"plan": json.dumps(later)}), path)
+    assert table(tmp_path).recipe == "common"
+    del plan["changes"]
+    pq.write_table(runs.replace_schema_metadata({"plan": json.dumps(plan)}), path)
+    with pytest.raises(DataError, match=r"another version .*'changes'.* Export the sweep again"):
         table(tmp_path)

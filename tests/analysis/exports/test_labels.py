@@ -1,0 +1,39 @@
+"""Which trials share a row, and how it is called."""
+
+from handmade import planned_trial
+
+from analysis.exports.labels import row_labels
+
+
+def test_row_is_named_by_what_differs():
+    """The setting that all trials of a method share would only make the table wider."""
+    trials = [planned_trial("CAC", alpha=alpha, anchor_weight=0.1) for alpha in (5.0, 10.0)]
+    trials += [planned_trial("MLS", label_smoothing=0.0)]
+    assert list(row_labels(trials).values()) == ["CAC (alpha=5)", "CAC (alpha=10)", "MLS"]
+
+
+def test_setting_that_follows_the_dataset_makes_no_rows():
+    """A published recipe smooths labels on one dataset only; the method is one row in both."""
+    trials = [
+        planned_trial("MLS", dataset="svhn", label_smoothing=0.0),
+        planned_trial("MLS", dataset="tinyimagenet", label_smoothing=0.9),
+    ]
+    assert set(row_labels(trials).values()) == {"MLS"}
+
+
+def test_override_that_some_trials_lack_is_named_where_it_is():
+    """A sweep may set `training.epochs` for one entry of a method only; text needs no quotes."""
+    trials = [
+        planned_trial("PMAL", mode="median"),
+        planned_trial("PMAL", mode="literal", **{"training.epochs": 5}),
+    ]
+    assert list(row_labels(trials).values()) == [
+        "PMAL (mode=median)",
+        "PMAL (mode=literal, training.epochs=5)",
+    ]
+
+
+def test_numbers_that_look_alike_stay_apart():
+    """Rounding a setting in its label would average two rows into one."""
+    trials = [planned_trial("CAC", alpha=alpha) for alpha in (0.12345678, 0.12345679)]
+    assert len(set(row_labels(trials).values())) == 2
