@@ -22,7 +22,7 @@ from pydantic import (
 from osr_core.data import BENCHMARKS
 from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, unknown_name
-from sweeps.home import SWEEP_NAME
+from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
 
@@ -70,13 +70,19 @@ def _dataset(name: Any) -> Any:
     return name
 
 
+def _free(name: Any) -> Any:
+    if isinstance(name, str) and name in RESERVED:
+        raise ValueError(f"'{name}' is {RESERVED[name]}. Give the sweep another name.")
+    return name
+
+
 class SweepSpec(BaseModel):
     """What to run: every method on every split of every dataset with every seed."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
     )
-    name: str = Field(
+    name: Annotated[str, BeforeValidator(_free)] = Field(
         pattern=SWEEP_NAME,
         description="the sweep's name: lower-case letters, digits, '-', '_' and '.'",
     )
