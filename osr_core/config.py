@@ -7,6 +7,7 @@ All problems of a mapping are reported at once.
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -131,7 +132,7 @@ def _convert(key: str, hint: Any, value: Any) -> Any:
             raise ConfigError(f"{key} must be a list, not {value!r}.")
         return tuple(_convert(key, typing.get_args(hint)[0], item) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < sys.float_info.max else math.inf
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{key} must be a finite number, not {value!r}.")
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):

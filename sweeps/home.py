@@ -10,6 +10,12 @@ from osr_core.errors import ConfigError
 # In the names of what a URI's query holds.
 SECRETS = ("password", "passwd", "passphrase", "pwd", "secret", "token")
 SWEEP_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"  # it becomes part of paths
+RESERVED = {  # what no sweep may be called, and why: its table could not be asked for
+    **{f"cac{n}": "what `osr table` prints of the CAC paper" for n in range(1, 5)},
+    **{f"pmal{n}": "what `osr table` prints of the PMAL paper" for n in range(1, 6)},
+    "compare": "what `osr table` compares sweeps by",
+    "default": "MLflow's own experiment, whatever a database makes of upper case",
+}
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def resolve_backbone(
     """
     values = dict(settings)
     name = values.pop("name", "osrci")
-    if name not in BACKBONES:
+    if not isinstance(name, str) or name not in BACKBONES:
         raise ConfigError(unknown_name("backbone", name, BACKBONES))
     own = {"image_size": image_size, "channels": channels}
     own |= {key: value for key, value in values.items() if value is not None}

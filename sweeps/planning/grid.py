@@ -76,7 +76,7 @@ def expand(name: str, entries: Any) -> Iterator[MethodSettings]:
         raise ConfigError("the list of settings is empty; write {} for the defaults")
     problems: list[str] = []
     for entry in entries if isinstance(entries, list) else [entries]:
-        if not isinstance(entry or {}, Mapping):
+        if not (entry is None or isinstance(entry, Mapping)):
             raise ConfigError(f"settings must be a mapping, not {entry!r}; write {{}} for defaults")
         for point in grid(entry or {}, METHODS[name].Config):
             try:
@@ -96,7 +96,9 @@ def grid(values: Mapping[str, Any], config: type[Any]) -> Iterator[dict[str, Any
     for key, value in values.items():
         hint = typing.get_type_hints(config).get(key)
         if isinstance(value, Mapping):
-            axes.append(list(grid(value, Training if key == "training" else hint or object)))
+            nested = Training if key == "training" else hint
+            inner: Any = nested if dataclasses.is_dataclass(nested) else object
+            axes.append(list(grid(value, inner)))
         elif isinstance(value, list) and typing.get_origin(hint) is not tuple:
             if not value:
                 raise ConfigError(f"{key}: the grid is empty; give at least one value")

@@ -13,6 +13,7 @@ from osr_core.data import BENCHMARKS
 from osr_core.data.own import NAMED
 from osr_core.methods import METHODS
 from osr_core.recipes import Training
+from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.not_implemented import PLANNED
 from sweeps.planning.spec import Resources, SweepSpec
 
@@ -22,7 +23,7 @@ def json_schema() -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, info in SweepSpec.model_fields.items():
         plain[name] = {"description": info.description}
-    plain["name"] |= {"type": "string"}
+    plain["name"] |= {"type": "string", "pattern": SWEEP_NAME, "not": {"enum": list(RESERVED)}}
     plain["protocol"] |= {"type": "string"}
     plain["datasets"] |= {"type": "array", "minItems": 1}
     listed = {"enum": sorted({*BENCHMARKS, *PLANNED["datasets"]})}

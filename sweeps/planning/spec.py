@@ -24,11 +24,19 @@ from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import method_named
 from osr_core.stage import VERSIONS
-from sweeps.home import SWEEP_NAME
+from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
 
-FORMS = {"dict_type": "a mapping, such as {softmax: {}}", "list_type": "a list, such as [0, 1]"}
+FORMS = {  # by pydantic's name of the fault, what is wanted instead
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "list_type": "a list",
+    "string_type": "a name",
+    "int_type": "a whole number",
+}
+EXAMPLES = {"datasets": "[digits]", "splits": "[0, 1]", "seeds": "[0, 1]"}
+EXAMPLES |= {"methods": "{softmax: {}}", "resources": "{cpus: 2}"}
 
 
 def _kind(name: Any) -> Any:
@@ -69,7 +77,10 @@ class Resources(BaseModel):
         {}, description="cpus and gpus of a method's fits, such as {pmal: {gpus: 0.5}}"
     )
     checkpoint_every_s: float = Field(
-        default=60.0, ge=0, description="seconds between the checkpoints of a fit"
+        default=60.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds between the checkpoints of a fit",
     )
 
 
@@ -82,8 +93,14 @@ def _unique(values: Any) -> Any:
 
 
 def _dataset(name: Any) -> Any:
-    if name not in BENCHMARKS:
+    if isinstance(name, str) and name not in BENCHMARKS:
         raise ValueError(unknown_name("dataset", name, BENCHMARKS))
+    return name
+
+
+def _free(name: Any) -> Any:
+    if isinstance(name, str) and name in RESERVED:
+        raise ValueError(f"'{name}' is {RESERVED[name]}. Give the sweep another name.")
     return name
 
 
@@ -93,7 +110,7 @@ class SweepSpec(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
     )
-    name: str = Field(
+    name: Annotated[str, BeforeValidator(_free)] = Field(
         pattern=SWEEP_NAME,
         description="the sweep's name: lower-case letters, digits, '-', '_' and '.'",
     )
@@ -101,10 +118,10 @@ class SweepSpec(BaseModel):
     datasets: Annotated[
         list[Annotated[str, BeforeValidator(_dataset)]], BeforeValidator(_unique)
     ] = Field(min_length=1, description="what is classified")
-    splits: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_unique)] = Field(
-        min_length=1, description="numbers of the protocol's splits"
+    splits: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], BeforeValidator(_unique)] = (
+        Field(min_length=1, description="numbers of the protocol's splits")
     )
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_unique)] = Field(
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], BeforeValidator(_unique)] = Field(
         [0], min_length=1, description="repetitions of every trial"
     )
     recipe: Literal["common", "published"] = Field(
@@ -141,9 +158,6 @@ class SweepSpec(BaseModel):
         return values
 
 
-# -- grids -----------------------------------------------------------------------------------------
-
-
 # -- files -----------------------------------------------------------------------------------------
 
 
@@ -177,8 +191,12 @@ def load_spec(given: str) -> SweepSpec:
     path = find_spec(given)
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"spec file {path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter of dates and numbers, too
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply.") from None
     return parse_spec(values, str(path))
 
 
@@ -197,6 +215,8 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
             problems += _sentences(detail)
     except ConfigError as error:
         problems += error.problems
+    except RecursionError:
+        problems.append("a value contains itself, or is nested too deeply.")
     problems += _split_problems(values)
     if spec is None or problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
@@ -217,7 +237,8 @@ def _sentences(detail: Any) -> list[str]:
         return [f"{where}: {problem}" for problem in raised.problems]
     message = str(raised) if raised else f"{detail['msg']}, not {detail['input']!r}."
     if detail["type"] in FORMS:
-        message = f"must be {FORMS[detail['type']]}, not {detail['input']!r}."
+        example = f", such as {EXAMPLES[where]}" if where in EXAMPLES else ""
+        message = f"must be {FORMS[detail['type']]}{example}, not {detail['input']!r}."
     return [f"{where}: {message}"]
 
 
@@ -233,7 +254,9 @@ def _split_problems(values: Mapping[str, Any]) -> list[str]:
     problems: list[str] = []
     for dataset in datasets:
         for index in splits:
-            if dataset not in BENCHMARKS or type(index) is not int or index < 0:
+            if not isinstance(dataset, str) or dataset not in BENCHMARKS:
+                continue
+            if type(index) is not int or index < 0:
                 continue
             try:
                 class_split(dataset, protocol, index)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from analysis.papers.layouts import LAYOUTS
 from osr_core.errors import ConfigError
+from sweeps.home import RESERVED
 from sweeps.planning.json_schema import json_schema
 from sweeps.planning.spec import load_spec, packaged_specs, parse_spec
 
@@ -115,6 +117,18 @@ def test_each_fault_has_its_sentence(changes: dict[str, Any], expected: str):
     assert expected in problems(**changes)
 
 
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_name_that_stands_for_something_else_is_refused(name: str):
+    """`osr table cac2` prints the paper's; a sweep of that name could never be printed."""
+    said = problems(name=name)
+    assert f"name: '{name}' is {RESERVED[name]}. Give the sweep another name." in said
+
+
+def test_reserved_names_are_those_of_tables_and_of_mlflow():
+    """Neither the spec nor the tables may import the other; here the two are held together."""
+    assert set(RESERVED) == {*LAYOUTS, "compare", "default"}
+
+
 def test_a_key_given_twice_is_refused(tmp_path: Path):
     """YAML would silently take the last."""
     path = tmp_path / "twice.yaml"
@@ -158,7 +172,8 @@ def test_the_json_schema_accepts_every_packaged_spec(name: str, validator: Any):
 
 def test_the_json_schema_refuses_a_typo(validator: Any):
     """It would be of no use otherwise."""
-    assert not validator.is_valid({**GOOD, "methods": {"cac": {"alpah": 1}}})
+    for changes in ({"methods": {"cac": {"alpah": 1}}}, {"name": "cac2"}, {"name": "A b"}):
+        assert not validator.is_valid({**GOOD, **changes})
 
 
 RIGHT = ["folder:Flowers", "folder:Flowers@224", "parquet:birds-2", "cifar+10", "imagenet_lt"]
