@@ -29,7 +29,7 @@ resources: {checkpoint_every_s: 0}
 methods: {softmax: {}, mls: {}, openmax: {}, cac: {}, pmal: {}}
 """
 NUM_STAGES, NUM_FITS, NUM_EPOCHS = 11, 4, 8
-WAIT_S = 400  # what takes a minute on a machine of its own
+WAIT_S = 600  # for what takes a minute on a machine of its own
 
 
 def wait_until(holds: Callable[[], object], what: str, timeout: float = WAIT_S) -> None:
@@ -137,11 +137,6 @@ class Sweep:
     @property
     def under_way(self) -> list[Path]:
         """Fits that have an epoch behind them and are not done."""
-        return list((self.home / "store" / "work").glob("*.progress"))
-
-    @property
-    def begun(self) -> list[Path]:
-        """Progress of fits that have begun and have no result yet."""
         return list((self.home / "store" / "work").glob("*.progress"))
 
     @property

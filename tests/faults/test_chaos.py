@@ -7,7 +7,7 @@ import pytest
 from tests.faults.chaos import Chaos
 from tests.faults.harness import Sweep
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3600)
 
 
 def test_a_few_kills_change_nothing(tmp_path: Path, reference: Sweep):

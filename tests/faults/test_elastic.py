@@ -47,9 +47,9 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(tmp_
         said = "fit softmax digits/0 seed 0 asks for 1 CPU on one machine, and no machine has that"
         wait_until(lambda: said in log.read_text(), "the first machine to be missed")
         machines = [cluster.add_node(num_cpus=1)]
-        wait_until(lambda: len(sweep.begun) == 1, "one fit")
+        wait_until(lambda: len(sweep.under_way) == 1, "one fit")
         machines += [cluster.add_node(num_cpus=1) for _ in range(3)]
-        wait_until(lambda: len(sweep.begun) == 4, "four fits at once")
+        wait_until(lambda: len(sweep.under_way) == 4, "four fits at once")
         for machine in machines:
             cluster.remove_node(machine, allow_graceful=False)
         wait_until(lambda: log.read_text().count(said) == 2, "the last machine to be missed")

@@ -24,7 +24,7 @@ from tests.faults.harness import (
 )
 from tests.faults.invariants import check_invariants, check_resumed, saved_walls
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 RARE = SPEC.replace("checkpoint_every_s: 0", "checkpoint_every_s: 600")  # only when asked to save
 ONE_FIT = RARE.partition("methods:")[0] + "methods: {softmax: {}}\n"
 AT_ONCE = min(2, os.cpu_count() or 1)  # fits that run side by side

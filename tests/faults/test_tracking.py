@@ -13,7 +13,7 @@ from tests.faults.invariants import check_invariants, check_mlflow
 from tests.faults.proxy import Proxy
 from tests.faults.server import MlflowServer
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Trials that are added while a sweep runs are run, kept, tracked and exported like the others."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -38,9 +38,11 @@ def more(plan: Plan, outcome: Outcome | None) -> Sequence[PlannedTrial]:
 
 
 @pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, str]:
+def grown(
+    tmp_path_factory: pytest.TempPathFactory, with_database: Callable[[Path], Path]
+) -> tuple[Home, str]:
     """A home after a sweep that grew from two trials to three while Ray ran it."""
-    home, out = Home(tmp_path_factory.mktemp("growing")), io.StringIO()
+    home, out = Home(with_database(tmp_path_factory.mktemp("growing"))), io.StringIO()
     spec = parse_spec(SPEC, "growing")
     launch = run_sweep(spec, home, None, Console(file=out, width=200), growth=more)
     assert (launch.num_done, launch.missing, launch.tracking_problem) == (3, [], None)
