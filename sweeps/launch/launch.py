@@ -201,7 +201,7 @@ class Conduct:
         if self.searcher is not None:
             self.searcher.stop()
         with suppress(StoreError):  # of a full disk, on which nothing could be saved either
-            self.launch.store.leases.ask_to_stop(self.launch.fence)
+            self.launch.store.orders.stop(self.launch.fence)
 
     def execute(self, todo: Sequence[Stage]) -> None:
         """Run stages on the cluster that this process has joined."""

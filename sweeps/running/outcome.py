@@ -13,7 +13,8 @@ class Cause(StrEnum):
     WORKER_DIED = "worker process died"
     NODE_LOST = "node lost"
     PREEMPTED = "preempted"  # SIGTERM: the state was saved
-    INTERRUPTED = "interrupted"  # the driver asked its workers to stop
+    CANCELLED = "cancelled"  # a user has stopped this stage; the sweep goes on
+    INTERRUPTED = "interrupted"  # the whole sweep was asked to stop
     TAKEN_OVER = "taken over"  # another driver runs the sweep now
     UNFIT = "unfit machine"  # it has other code than the driver, or does not see its store
 

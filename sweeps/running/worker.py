@@ -97,10 +97,12 @@ class StoreCheckpoint:
     def _stop(self) -> Cause | None:
         if Terminations.received:
             return Cause.PREEMPTED
-        fence = self.workplace.fence
-        if fence is not None and self.store.leases.asked_to_stop(fence):
+        if self.workplace.fence is None:
+            return None
+        given = self.store.orders.read(self.workplace.fence)
+        if given.ends_sweep:
             return Cause.INTERRUPTED
-        return None
+        return Cause.CANCELLED if self.stage_id in given.stages else None
 
 
 def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome:

@@ -11,6 +11,7 @@ failures/3f9a....json          why a stage was given up
 damaged/3f9a....-XXXX/         a result that did not match its checksum, kept for inspection
 sweeps/NAME.json               the record of the plan that a sweep's name stands for
 leases/NAME/                   who ran the sweep (leases.py)
+orders/NAME/                   what they and their workers were ordered (orders.py)
 """
 
 FORMAT = "osr-sweeps store 2"

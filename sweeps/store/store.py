@@ -14,6 +14,7 @@ from sweeps.store.commit import Commit
 from sweeps.store.files import File, FileError, StoreError, checksum_of
 from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage_of
 from sweeps.store.leases import Fence, Leases
+from sweeps.store.orders import Orders
 
 
 class DamagedError(StoreError):
@@ -34,6 +35,7 @@ class Store:
         try:
             self._files = files_at(uri)
             self.leases = Leases(self._files)
+            self.orders = Orders(self._files)
             self.attempts = Attempts(self._files)
             if of is not None:
                 self.leases.check_is_here(of)
