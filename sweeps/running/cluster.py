@@ -1,5 +1,6 @@
 """Ray: start or join a cluster, and run a plan's stages on it through Ray Tune."""
 
+import dataclasses
 import gc
 import logging
 import math
@@ -186,5 +187,9 @@ def trainable(identities: Identities, workplace: Workplace, resources: Resources
     def bundle(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([occupied(resources.cpus, gpus, config["alone"])])
 
-    told = tune.with_parameters(StageTrainable, identities=identities, workplace=workplace)
+    told = tune.with_parameters(
+        StageTrainable,
+        identities=identities,
+        workplace=dataclasses.replace(workplace, gpus=gpus),
+    )
     return tune.with_resources(told, bundle)

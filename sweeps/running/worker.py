@@ -15,7 +15,7 @@ import torch
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, run_stage
-from sweeps.running.machine import sampled
+from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.store.files import StoreError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
@@ -34,6 +34,7 @@ class Workplace:
     fence: Fence | None = None
     code: str = ""  # the version of the code, kept with every result
     cpus: int = 1
+    gpus: float = 1.0  # of a machine, given to each stage; without a GPU it counts for nothing
     checkpoint_every_s: float = 60.0
 
 
@@ -177,16 +178,19 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         checkpoint=checkpoint,
         report=lambda epoch, row: store.attempts.save_progress(stage_id, epoch, num_epochs),
     )
+    forget_peak()
     with sampled() as samples:
         result = run_stage(identity["kind"], identity["config"], context)
+    wall_s = time.monotonic() - began
     store.commit(
         stage_id,
         identity,
         {**result.artifacts, **samples.artifacts()},
         result.metrics,
         started_at=started_at,
-        wall_s=time.monotonic() - began,
+        wall_s=wall_s,
         host=f"{socket.gethostname()}:{os.getpid()}",
         code=workplace.code,
+        machine=machine_facts(context.device, workplace.gpus, wall_s),
         fence=workplace.fence,
     )

@@ -4,7 +4,7 @@ The first marker stays; attempts that end at the same time cannot touch each oth
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,8 @@ class Store:
         wall_s: float,
         host: str,
         code: str = "",
+        machine: Mapping[str, Any] | None = None,
+        epochs_at: Sequence[float | None] = (),
         fence: Fence | None = None,
     ) -> Commit:
         """Leave a stage's result: artifacts first, the marker last. The first commit stays.
@@ -95,6 +97,8 @@ class Store:
             wall_s=wall_s,
             host=host,
             code=code,
+            machine=machine or {},
+            epochs_at=list(epochs_at),
         )
         self.leases.check(fence)
         if not self._mark(stage_id, commit.encode()):
