@@ -1,4 +1,4 @@
-"""The commands that look after the store: `osr status`, `stop`, `sync` and `gc`."""
+"""The commands that look after the store: `osr status`, `log`, `stop`, `sync` and `gc`."""
 
 import json
 from collections.abc import Mapping
@@ -57,8 +57,10 @@ def status(
         row = {"sweep": name, "trials_done": len(done.intersection(trials)), "trials": len(trials)}
         row |= {"stages_done": len(done), "stages": len(labels)}
         open_ids = [stage_id for stage_id in labels if stage_id not in done]
-        begun += labelled(name, labels, store.attempts.progress(open_ids))
-        failed = labelled(name, labels, store.attempts.failures(open_ids))
+        progress = store.attempts.progress(open_ids)
+        begun += labelled(name, labels, progress, "epochs_done", "num_epochs")
+        failures_now = store.attempts.failures(open_ids)
+        failed = labelled(name, labels, failures_now, "reason", "traceback", "failed_at")
         failures += failed
         sweeps.append({**row, "failed": len(failed)})
         if driver := driver_of(store, name):
@@ -79,10 +81,10 @@ def status(
         typer.echo(f"\n{row['stage']}\n{row['traceback']}")
 
 
-def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any]) -> Rows:
-    """A row for each stage that the store has a note of."""
+def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any], *keys: str) -> Rows:
+    """A row for each stage that the store has a note of, with these facts of the note."""
     return [
-        {"sweep": sweep, "stage_id": each, "stage": labels[each], **note}
+        {"sweep": sweep, "stage_id": each, "stage": labels[each]} | {key: note[key] for key in keys}
         for each, note in notes.items()
     ]
 
@@ -96,6 +98,25 @@ def show_stages(title: str, rows: Rows, *keys: str) -> None:
     ]
     if shown:
         show(shown, False, title=title)
+
+
+def log(
+    sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
+    stage: Annotated[
+        str, typer.Argument(help="How its id begins, as `osr status SWEEP` shows it, or its name.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print what a stage has told: its attempts with their epochs, warnings and errors."""
+    store = open_store(at(home))
+    found = stage_of_record(sweep_record(store, sweep), stage)
+    text = store.attempts.log(found["stage_id"])
+    if text is None:
+        raise ConfigError(
+            f"{found['label']} of sweep '{sweep}' has no log. It has not begun, or was made by a "
+            "version that kept none."
+        )
+    typer.echo(text, nl=False)
 
 
 def stop(

@@ -23,6 +23,14 @@ class Cause(StrEnum):
 OF_LAUNCH = (Cause.INTERRUPTED, Cause.TAKEN_OVER, Cause.UNFIT)
 
 
+class Stopped(Exception):  # noqa: N818  (not an error: the state is saved)
+    """An attempt ends early, with its state saved; `cause` says who asked."""
+
+    def __init__(self, cause: Cause) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How an attempt at a stage ended."""

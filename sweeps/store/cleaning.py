@@ -10,7 +10,7 @@ from sweeps.store.store import Store
 
 DAY_S = 24 * 3600.0
 # How deep in its folder lies what stands for one stage.
-DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "damaged": 2}
+DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "logs": 2, "damaged": 2}
 NOTES = ("sweeps", "leases", "orders")  # small and few; only what broken writes left there may go
 
 
@@ -31,7 +31,7 @@ def check_idle(store: Store) -> None:
 
 def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:
     """Bytes by folder or file of what belongs to none of the stages `needed`: results, checkpoints,
-    failures; and of results set aside and what broken writes left.
+    failures, logs; and of results set aside and what broken writes left.
 
     What is not committed and younger than a day is left out: a worker that has lost its driver, or
     one of a sweep that has just begun, may be writing it.

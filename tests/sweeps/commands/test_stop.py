@@ -85,7 +85,7 @@ def test_a_sweep_that_nobody_runs_is_refused(store: Store):
 
 def test_status_shows_the_ids_that_stop_takes(store: Store):
     """Of what is begun and of what failed."""
-    store.attempts.save_progress(FIT, 3, 12)
+    store.attempts.save_progress(FIT, 12, 1.0, [{"epoch": 3, "at": 2.0, "lr": 0.1}])
     store.attempts.save_failure(SCORE, "out of luck", "Traceback ...")
     home = str(Path(store.uri).parent)
     lines = CliRunner().invoke(app, ["status", "--home", home]).stdout.splitlines()
