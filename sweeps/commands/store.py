@@ -1,4 +1,4 @@
-"""The commands that look after the store: `osr status`, `osr sync` and `osr gc`."""
+"""The commands that look after the store: `osr status`, `log`, `stop`, `sync` and `gc`."""
 
 import json
 from collections.abc import Mapping
@@ -57,8 +57,10 @@ def status(
         row = {"sweep": name, "trials_done": len(done.intersection(trials)), "trials": len(trials)}
         row |= {"stages_done": len(done), "stages": len(labels)}
         open_ids = [stage_id for stage_id in labels if stage_id not in done]
-        begun += labelled(name, labels, store.attempts.progress(open_ids))
-        failed = labelled(name, labels, store.attempts.failures(open_ids))
+        progress = store.attempts.progress(open_ids)
+        begun += labelled(name, labels, progress, "epochs_done", "num_epochs")
+        failures_now = store.attempts.failures(open_ids)
+        failed = labelled(name, labels, failures_now, "reason", "traceback", "failed_at")
         failures += failed
         sweeps.append({**row, "failed": len(failed)})
         if driver := driver_of(store, name):
@@ -73,18 +75,100 @@ def status(
     show(sweeps, False)
     for driver in drivers:
         typer.echo(driver)
-    if begun:
-        show(begun, False, title="begun fits")
-    if failures:
-        reasons = [{key: row[key] for key in ("sweep", "stage", "reason")} for row in failures]
-        show(reasons, False, title="failed stages")
+    show_stages("begun fits", begun, "epochs_done", "num_epochs")
+    show_stages("failed stages", failures, "reason")
     for row in failures if sweep else ():
         typer.echo(f"\n{row['stage']}\n{row['traceback']}")
 
 
-def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any]) -> Rows:
-    """A row for each stage that the store has a note of."""
-    return [{"sweep": sweep, "stage": labels[each], **note} for each, note in notes.items()]
+def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any], *keys: str) -> Rows:
+    """A row for each stage that the store has a note of, with these facts of the note."""
+    return [
+        {"sweep": sweep, "stage_id": each, "stage": labels[each]} | {key: note[key] for key in keys}
+        for each, note in notes.items()
+    ]
+
+
+def show_stages(title: str, rows: Rows, *keys: str) -> None:
+    """Print these facts of each stage, if there is one, with the beginning of its id."""
+    shown = [
+        {"sweep": row["sweep"], "id": row["stage_id"][:8], "stage": row["stage"]}
+        | {key: row[key] for key in keys}
+        for row in rows
+    ]
+    if shown:
+        show(shown, False, title=title)
+
+
+def log(
+    sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
+    stage: Annotated[
+        str, typer.Argument(help="How its id begins, as `osr status SWEEP` shows it, or its name.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print what a stage has told: its attempts with their epochs, warnings and errors."""
+    store = open_store(at(home))
+    found = stage_of_record(sweep_record(store, sweep), stage)
+    text = store.attempts.log(found["stage_id"])
+    if text is None:
+        raise ConfigError(
+            f"{found['label']} of sweep '{sweep}' has no log. It has not begun, or was made by a "
+            "version that kept none."
+        )
+    typer.echo(text, nl=False)
+
+
+def stop(
+    sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
+    stage: Annotated[
+        str | None,
+        typer.Option(help="How the id of a stage begins, as `osr status SWEEP` shows it."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Stop a sweep that runs, as Ctrl-C there would, or only one stage and what needs it."""
+    from sweeps.store.leases import Fence, lives
+
+    store = open_store(at(home))
+    record = sweep_record(store, sweep)
+    number, holder = store.leases.latest(sweep)
+    if holder is None or not lives(store.leases, sweep, number, holder):
+        raise ConfigError(f"nobody runs sweep '{sweep}', so there is nothing to stop.")
+    fence = Fence(sweep, number)
+    if stage is None:
+        store.orders.stop(fence)
+        typer.echo(f"sweep {sweep} stops: running epochs end and are saved")
+        return
+    found = stage_of_record(record, stage)
+    if store.committed([found["stage_id"]]):
+        raise ConfigError(f"{found['label']} of sweep '{sweep}' is done; nothing is left to stop.")
+    store.orders.stop_stage(fence, found["stage_id"])
+    typer.echo(f"{found['label']} stops, and with it what needs it; the sweep goes on")
+
+
+def stage_of_record(record: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
+    """What a plan's record says of the stage whose id begins with `stage`, or which is called so.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    stages = record["stages"]
+    found = [each for each in stages if each["stage_id"].startswith(stage)]
+    found = [each for each in stages if each["label"] == stage] or found
+    if len(found) == 1:
+        return dict(found[0])
+    sweep = record["sweep"]
+    if not found:
+        raise ConfigError(
+            f"no stage of sweep '{sweep}' is called '{stage}' or has an id that begins so. "
+            f"`osr status {sweep}` shows the ids of those that are begun or failed."
+        )
+    shown = ", ".join(f"{each['stage_id'][:12]} ({each['label']})" for each in found[:3])
+    raise ConfigError(
+        f"{len(found)} stages of sweep '{sweep}' have an id that begins with "
+        f"'{stage}', such as {shown}. Give more of it."
+    )
 
 
 def driver_of(store: "Store", sweep: str) -> str | None:

@@ -59,7 +59,7 @@ class Conduct:
         if self.searcher is not None:
             self.searcher.stop()
         with suppress(StoreError):  # of a full disk, on which nothing could be saved either
-            self.launch.store.leases.ask_to_stop(self.launch.fence)
+            self.launch.store.orders.stop(self.launch.fence)
 
     def execute(self, todo: Sequence[Stage]) -> None:
         """Run stages on the cluster that this process has joined."""
@@ -156,7 +156,12 @@ class Conduct:
         self.launch.console.print(text, style="yellow", markup=False, soft_wrap=True)
 
     def look(self) -> None:
-        """Nobody else gives orders yet."""
+        """Stop where somebody has ordered it; workers see orders to stop a stage by themselves."""
+        if self.launch.stopped:
+            return
+        with suppress(StoreError):  # a store that does not answer now will the next time
+            if self.launch.store.orders.read(self.launch.fence).ends_sweep:
+                self.stop()
 
 
 def workplace(launch: Launch) -> Workplace:

@@ -13,13 +13,22 @@ class Cause(StrEnum):
     WORKER_DIED = "worker process died"
     NODE_LOST = "node lost"
     PREEMPTED = "preempted"  # SIGTERM: the state was saved
-    INTERRUPTED = "interrupted"  # the driver asked its workers to stop
+    CANCELLED = "cancelled"  # a user has stopped this stage; the sweep goes on
+    INTERRUPTED = "interrupted"  # the whole sweep was asked to stop
     TAKEN_OVER = "taken over"  # another driver runs the sweep now
     UNFIT = "unfit machine"  # it has other code than the driver, or does not see its store
 
 
 # These end the launch; the stage is as it was.
 OF_LAUNCH = (Cause.INTERRUPTED, Cause.TAKEN_OVER, Cause.UNFIT)
+
+
+class Stopped(Exception):  # noqa: N818  (not an error: the state is saved)
+    """An attempt ends early, with its state saved; `cause` says who asked."""
+
+    def __init__(self, cause: Cause) -> None:
+        self.cause = cause
+        super().__init__(cause)
 
 
 @dataclass(frozen=True, kw_only=True)

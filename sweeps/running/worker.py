@@ -15,8 +15,9 @@ import torch
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, run_stage
-from sweeps.running.machine import sampled
-from sweeps.running.outcome import Cause, Outcome
+from sweeps.running.machine import forget_peak, machine_facts, sampled
+from sweeps.running.outcome import Cause, Outcome, Stopped
+from sweeps.running.stage_log import StageLog
 from sweeps.store.files import StoreError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
 from sweeps.store.store import DamagedError, Store
@@ -35,14 +36,6 @@ class Workplace:
     code: str = ""  # the version of the code, kept with every result
     cpus: int = 1
     checkpoint_every_s: float = 60.0
-
-
-class Stopped(Exception):  # noqa: N818  (not an error: the state is saved)
-    """The attempt ends early, with its state saved; `cause` says who asked."""
-
-    def __init__(self, cause: Cause) -> None:
-        self.cause = cause
-        super().__init__(cause)
 
 
 class NoGpuError(OsrError):
@@ -101,10 +94,12 @@ class StoreCheckpoint:
     def _stop(self) -> Cause | None:
         if Terminations.received:
             return Cause.PREEMPTED
-        fence = self.workplace.fence
-        if fence is not None and self.store.leases.asked_to_stop(fence):
+        if self.workplace.fence is None:
+            return None
+        given = self.store.orders.read(self.workplace.fence)
+        if given.ends_sweep:
             return Cause.INTERRUPTED
-        return None
+        return Cause.CANCELLED if self.stage_id in given.stages else None
 
 
 def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome:
@@ -173,9 +168,45 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     if store.committed([stage_id]):
         return
     identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
+    host = f"{socket.gethostname()}:{os.getpid()}"
+    num_epochs = identity["config"].get("training", {}).get("epochs")
     checkpoint = StoreCheckpoint(store, stage_id, workplace)
     checkpoint.stop_if_asked()
-    check_code(identity)
+    device = device_of(workplace)
+    forget_peak()
+    with (
+        StageLog(store.attempts, stage_id, num_epochs, started_at=started_at, host=host) as told,
+        sampled() as samples,
+    ):
+        check_code(identity)
+        context = Context(
+            inputs=read_inputs(identity, identities, workplace, store),
+            data_root=None if workplace.data_root is None else Path(workplace.data_root),
+            device=device,
+            checkpoint=checkpoint,
+            report=told.report,
+        )
+        result = run_stage(identity["kind"], identity["config"], context)
+    wall_s = time.monotonic() - began
+    store.commit(
+        stage_id,
+        identity,
+        {**result.artifacts, **samples.artifacts()},
+        result.metrics,
+        started_at=started_at,
+        wall_s=wall_s,
+        host=host,
+        code=workplace.code,
+        machine=machine_facts(device, workplace.gpus, wall_s),
+        epochs_at=told.epochs_at,
+        fence=workplace.fence,
+    )
+
+
+def read_inputs(
+    identity: Mapping[str, Any], identities: Identities, workplace: Workplace, store: Store
+) -> dict[str, dict[str, bytes]]:
+    """What the stages upstream have left, by role; what is damaged or gone is made again."""
     inputs = {}
     for role, upstream in identity["inputs"].items():
         try:
@@ -186,24 +217,4 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
                 store.set_aside(upstream)
             make(upstream, identities, workplace, store)
             inputs[role] = store.read_all(upstream)
-    num_epochs = identity["config"].get("training", {}).get("epochs", 1)
-    context = Context(
-        inputs=inputs,
-        data_root=None if workplace.data_root is None else Path(workplace.data_root),
-        device=device_of(workplace),
-        checkpoint=checkpoint,
-        report=lambda epoch, row: store.attempts.save_progress(stage_id, epoch, num_epochs),
-    )
-    with sampled() as samples:
-        result = run_stage(identity["kind"], identity["config"], context)
-    store.commit(
-        stage_id,
-        identity,
-        {**result.artifacts, **samples.artifacts()},
-        result.metrics,
-        started_at=started_at,
-        wall_s=time.monotonic() - began,
-        host=f"{socket.gethostname()}:{os.getpid()}",
-        code=workplace.code,
-        fence=workplace.fence,
-    )
+    return inputs

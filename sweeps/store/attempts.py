@@ -1,8 +1,8 @@
-"""What the store knows of stages that are not done: retries, failures, checkpoints, progress."""
+"""What the store knows of attempts at stages: retries, failures, checkpoints, progress, logs."""
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweeps.store.files import FileError, Files, checksum_of
@@ -58,15 +58,39 @@ class Attempts:
         """Replace the state of an unfinished fit; its checksum stands before it."""
         self._files.write(f"work/{stage_id}.checkpoint", checksum_of(content).encode() + content)
 
-    def save_progress(self, stage_id: str, epochs_done: int, num_epochs: int) -> None:
-        """Tell people how far a fit is; a note that cannot be written fails no fit."""
-        progress = {"epochs_done": epochs_done, "num_epochs": num_epochs}
-        with contextlib.suppress(FileError):
-            self._files.save(f"work/{stage_id}.progress", progress)
+    def save_progress(
+        self, stage_id: str, num_epochs: int, started_at: float, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Tell how far an attempt at a fit is, and its numbers so far.
 
-    def progress(self, ids: Iterable[str]) -> dict[str, dict[str, int]]:
-        """Those of `ids` that were begun and are not committed, and how far they are."""
+        `rows` hold {"epoch", "at": seconds since 1970, name: value} of every epoch done, those of
+        earlier attempts that this one goes on from included.
+        """
+        progress = {
+            "epochs_done": rows[-1]["epoch"] if rows else 0,
+            "num_epochs": num_epochs,
+            "started_at": started_at,
+            "rows": rows,
+        }
+        self._files.save(f"work/{stage_id}.progress", progress)
+
+    def progress(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Those fits of `ids` that were begun and are not committed, with what they have told."""
         return self._noted("work", ".progress", ids)
+
+    def progress_of(self, stage_id: str) -> dict[str, Any] | None:
+        """What a fit that is not committed has told, if anything."""
+        found: dict[str, Any] | None = self._files.load(f"work/{stage_id}.progress")
+        return found
+
+    def save_log(self, stage_id: str, text: str) -> None:
+        """Replace a stage's log: what its attempts have told people, one after the other."""
+        self._files.write(f"logs/{stage_id}.log", text.encode())
+
+    def log(self, stage_id: str) -> str | None:
+        """A stage's log, if any of its attempts has told anything."""
+        found = self._files.read(f"logs/{stage_id}.log")
+        return None if found is None else found.decode(errors="replace")
 
     def _noted(self, folder: str, suffix: str, ids: Iterable[str]) -> dict[str, Any]:
         """By stage id, from one listing: few of many stages have a note."""

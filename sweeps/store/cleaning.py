@@ -11,8 +11,8 @@ from sweeps.store.witness import Witness
 
 DAY_S = 24 * 3600.0
 # How deep in its folder lies what stands for one stage.
-DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "damaged": 2, "claims": 2}
-NOTES = ("sweeps", "leases")  # small and few; only what broken writes left there may go
+DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "logs": 2, "damaged": 2, "claims": 2}
+NOTES = ("sweeps", "leases", "orders")  # small and few; only what broken writes left there may go
 
 
 def check_idle(store: Store) -> dict[str, int]:
@@ -35,7 +35,7 @@ def check_idle(store: Store) -> dict[str, int]:
 
 def unneeded(store: Store, needed: Collection[str]) -> dict[str, int]:
     """Bytes by folder or file of what belongs to none of the stages `needed`: results, checkpoints,
-    failures; and of results set aside and what broken writes left.
+    failures, logs; and of results set aside and what broken writes left.
 
     What is not committed and younger than a day is left out: a worker that has lost its driver, or
     one of a sweep that has just begun, may be writing it.

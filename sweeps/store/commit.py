@@ -1,11 +1,13 @@
 """The marker of a finished stage, `commit.json`: what it left, how it went, and a checksum."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from osr_core.identity import canonical_json, digest
+
+LATER = ("machine", "epochs_at")  # left out where empty, as in markers that are older than these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,11 @@ class Commit:
     wall_s: float  # how long the attempt took that finished the stage, whatever clocks were set
     host: str
     code: str = ""  # the version of the code that made it
+    # what it ran on and what it took of that (sweeps/running/machine.py); empty: nobody noted it
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    # when each epoch of a fit ended, in seconds since 1970; None, or none at all: nobody noted it
+    epochs_at: Sequence[float | None] = field(default_factory=list)
+    more: Mapping[str, Any] = field(default_factory=dict)  # what a later version says besides
 
     @property
     def finished_at(self) -> float:
@@ -27,8 +34,10 @@ class Commit:
 
     def encode(self) -> bytes:
         """The marker's content."""
-        fields = asdict(self)
-        return canonical_json({**fields, "checksum": digest(fields)}).encode()
+        told = asdict(self)
+        told |= told.pop("more")
+        told = {name: value for name, value in told.items() if value or name not in LATER}
+        return canonical_json({**told, "checksum": digest(told)}).encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
@@ -38,10 +47,12 @@ class Commit:
             ValueError: it is not what was written.
         """
         try:
-            fields = json.loads(content)
-            checksum = fields.pop("checksum")
+            told = json.loads(content)
+            checksum = told.pop("checksum")
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"it is no marker: {error!r}") from error
-        if checksum != digest(fields):
+        if checksum != digest(told):
             raise ValueError("it does not match its checksum")
-        return cls(**fields)
+        known = {each.name for each in fields(cls)} - {"more"}
+        more = {name: told.pop(name) for name in told.keys() - known}
+        return cls(**told, more=more)

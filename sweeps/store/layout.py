@@ -5,12 +5,14 @@ stages/3f/3f9a.../NAME         artifacts; each carries its checksum in its name
 stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there; it
 holds the checksum of its other entries
 work/3f9a....checkpoint        the state of an unfinished fit
-work/3f9a....progress          how many epochs it has behind it, for people
+work/3f9a....progress          how many epochs it has behind it, and their numbers with times
+logs/3f9a....log               what a stage's attempts have told people, kept when it is done
 retries/3f9a....json           attempts at a stage that came to nothing and were repeated
 failures/3f9a....json          why a stage was given up
 damaged/3f9a....-XXXX/         a result that did not match its checksum, kept for inspection
 sweeps/NAME.json               the record of the plan that a sweep's name stands for
 leases/NAME/                   who ran the sweep (leases.py)
+orders/NAME/                   what they and their workers were ordered (orders.py)
 claims/3f9a....json            which sweep trains what several need (claims.py)
 """
 

@@ -1,7 +1,6 @@
 """One driver per sweep: a numbered lease in the store, kept alive by a heartbeat.
 
     leases/NAME/7.json   the seventh driver of this sweep: who, since when, heartbeats so far
-    leases/NAME/7.stop   it asks its workers to save and stop
 
 The highest number holds the sweep. A driver that was taken over still has a lower number, and the
 store refuses what its workers try to commit. Whether a holder lives is judged without comparing
@@ -95,14 +94,6 @@ class Leases:
                 f"'{fence.sweep}' uses another store. Put the home into a folder that all machines "
                 "share, or set OSR_STORE to a bucket."
             )
-
-    def ask_to_stop(self, fence: Fence) -> None:
-        """Tell the workers of a driver to save and stop."""
-        self._files.write(_stop(fence), b"")
-
-    def asked_to_stop(self, fence: Fence) -> bool:
-        """Whether the driver has asked its workers to stop."""
-        return self._files.there(_stop(fence))
 
 
 class Lease:
@@ -227,7 +218,3 @@ def lives(leases: Leases, sweep: str, number: int, holder: Holder) -> bool:
 
 def _file(sweep: str, number: int) -> str:
     return f"leases/{sweep}/{number}.json"
-
-
-def _stop(fence: Fence) -> str:
-    return f"leases/{fence.sweep}/{fence.number}.stop"

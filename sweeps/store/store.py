@@ -4,7 +4,7 @@ The first marker stays; attempts that end at the same time cannot touch each oth
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sweeps.store.commit import Commit
 from sweeps.store.files import File, FileError, StoreError, checksum_of
 from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage_of
 from sweeps.store.leases import Fence, Leases
+from sweeps.store.orders import Orders
 
 
 class DamagedError(StoreError):
@@ -34,6 +35,7 @@ class Store:
         self.uri = str(uri)
         self._files = files_at(uri)
         self.leases = Leases(self._files)
+        self.orders = Orders(self._files)
         self.attempts = Attempts(self._files)
         self.claims = Claims(self._files, self.leases)
         try:
@@ -84,6 +86,8 @@ class Store:
         wall_s: float,
         host: str,
         code: str = "",
+        machine: Mapping[str, Any] | None = None,
+        epochs_at: Sequence[float | None] = (),
         fence: Fence | None = None,
     ) -> Commit:
         """Leave a stage's result: artifacts first, the marker last. The first commit stays.
@@ -107,6 +111,8 @@ class Store:
             wall_s=wall_s,
             host=host,
             code=code,
+            machine=machine or {},
+            epochs_at=list(epochs_at),
         )
         self.leases.check(fence)
         if not self._mark(stage_id, commit.encode()):

@@ -66,6 +66,9 @@ def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
     upstream = [made for made in stage.walk() if made.id != stage.id]
     facts += [f"from {_link(plan, made, page)}" for made in upstream]
     facts += [f"took {result.wall_s:.1f} s on {result.host}; code {result.code or 'not known'}"]
+    if machine := result.machine:
+        versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+        facts += [f"device {machine['device']}: {machine['hardware']}; {versions}"]
     return "\n".join([*lines, *(f"- {fact}" for fact in facts)])
 
 

@@ -135,9 +135,11 @@ class Sweep:
         return {path.parent.name: json.loads(path.read_text()) for path in found}
 
     @property
-    def under_way(self) -> list[Path]:
-        """Fits that have an epoch behind them and are not done."""
-        return list((self.home / "store" / "work").glob("*.progress"))
+    def under_way(self) -> list[str]:
+        """Ids of fits that have an epoch behind them and are not done."""
+        ids = [path.stem for path in (self.home / "store" / "work").glob("*.progress")]
+        notes = self.store.attempts.progress(ids) if ids else {}
+        return [stage_id for stage_id, note in notes.items() if note["epochs_done"]]
 
     @property
     def retries(self) -> list[str]:

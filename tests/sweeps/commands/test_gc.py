@@ -96,6 +96,7 @@ def test_without_a_yes_nothing_goes(store: Store) -> None:
         f"work/.{NEEDED}.checkpoint.6c3d.tmp",
         f"stages/3f/{NEEDED}/.commit.json.6c3d.tmp",
         f"failures/{YOUNG}.json",
+        f"logs/{YOUNG}.log",
     ],
 )
 def test_what_is_not_committed_is_left_alone_for_a_day(store: Store, name: str) -> None:

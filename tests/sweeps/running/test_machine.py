@@ -1,14 +1,20 @@
-"""System metrics: real samples of this machine, bounded however long a stage lasts."""
+"""Real samples of this machine, bounded however long a stage lasts; what a marker says of it."""
 
 import itertools
 import time
+from pathlib import Path
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+import torch
 
+from osr_core.stage import Stage
 from sweeps.running import machine
-from sweeps.running.machine import MACHINE, MOST_ROWS, Samples, sampled
+from sweeps.running.machine import MACHINE, MOST_ROWS, Samples, machine_facts, sampled
+from sweeps.running.worker import Workplace, work
+from sweeps.store.store import Store
 
 
 def seen_busy(rows: list[dict[str, float]]) -> bool:
@@ -65,3 +71,43 @@ def test_a_machine_that_cannot_be_watched_stops_no_stage(monkeypatch, caplog):
         samples._thread.join()
     assert samples.artifacts() == {}
     assert "system metrics" in caplog.text
+
+
+def test_a_marker_says_what_the_stage_ran_on(tmp_path: Path):
+    """The numbers of a stage may depend on it, and its cost does."""
+    place = Workplace(store=str(tmp_path), data_root=None)
+    stage = Stage(kind="noop", config={})
+    assert work(stage.id, {stage.id: stage.identity}, place).cause is None
+    told = dict(Store(tmp_path).read_commit(stage.id).machine)
+    peak = told.pop("peak_memory_megabytes")
+    resident = psutil.Process().memory_info().rss / 1e6
+    assert 0.5 * resident < peak < 100 * resident
+    assert told.pop("hardware")
+    assert told == {"device": "cpu", "gpu_s": 0.0, "versions": {"torch": torch.__version__}}
+
+
+def test_a_gpu_is_named_with_its_versions_and_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Half a GPU for ten seconds is five seconds of a GPU."""
+    driver = tmp_path / "version"
+    driver.write_text(
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\n"
+        "GCC version:  gcc version 12.3.0 (Ubuntu 12.3.0-1ubuntu1)\n"
+    )
+    monkeypatch.setattr(machine, "DRIVER_INFO", driver)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3_000_000)
+    machine._cuda_versions.cache_clear()
+    told = machine_facts(torch.device("cuda"), gpus=0.5, wall_s=10.0)
+    machine._cuda_versions.cache_clear()
+    assert (told["device"], told["hardware"], told["gpu_s"]) == ("cuda", "NVIDIA H100", 5.0)
+    assert told["versions"] == {
+        "torch": torch.__version__,
+        "cuda": "12.8",
+        "cudnn": "91002",
+        "driver": "570.86.15",
+    }
+    assert told["peak_gpu_memory_megabytes"] == 3.0

@@ -89,7 +89,7 @@ def test_once_asked_to_stop_no_stage_begins(tmp_path: Path):
     """Tune hands a worker one more when the one before was saved."""
     store, fence = Store(tmp_path), Fence("digits", 1)
     store.leases.create("digits", 1, {})
-    store.leases.ask_to_stop(fence)
+    store.orders.stop(fence)
     place = worker.Workplace(store=str(tmp_path), data_root=None, fence=fence)
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert outcome.cause == Cause.INTERRUPTED

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
 from sweeps.commands.results import draw_pictures
@@ -88,6 +89,8 @@ def test_text_names_paper_task_numbers_and_the_shared_fit(told: SimpleNamespace)
     assert "**digits**, split **3** of protocol cac, seed 0" in note
     assert "6 classes of digits" in note
     assert f"{100 * run.data.metrics['test/auroc']:.1f} %" in note
+    machine = told.store.read_commit(run.data.tags["stage_id"]).machine
+    assert f"device cpu: {machine['hardware']}; torch {torch.__version__}" in note
     link = r"\[fit softmax digits/3 seed 0\]\(#/experiments/\d+/runs/(\w+)\), shared by 2 trials"
     (run_id,) = re.findall(link, note)
     assert told.runs["fit softmax digits/3 seed 0"].info.run_id == run_id

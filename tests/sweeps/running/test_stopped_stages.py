@@ -1,0 +1,88 @@
+"""A worker that is ordered to stop saves first; one stage's end does not end the sweep."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osr_core.tensors import from_bytes
+from osr_core.training import Fit
+from sweeps.planning.data import plan_with_data
+from sweeps.planning.spec import parse_spec
+from sweeps.running.outcome import Cause
+from sweeps.running.worker import Workplace, work
+from sweeps.store.leases import Fence
+from sweeps.store.store import Store
+from tests.sweeps.running.test_retries import STAGE, USER, Sweep
+
+FENCE = Fence("small", 1)
+SPEC = {
+    "name": "small",
+    "datasets": ["digits"],
+    "splits": [0],
+    "backbone": {"width": 0.125},
+    "training": {"epochs": 3, "batch_size": 64, "warmup_epochs": 0},
+    "methods": {"softmax": {}},
+}
+
+
+def place(folder: Path) -> Workplace:
+    """That of a worker whose driver has the first lease, and whose checkpoints are rare."""
+    Store(folder).leases.create("small", 1, {})
+    return Workplace(store=str(folder), data_root=None, fence=FENCE)
+
+
+@pytest.mark.parametrize(
+    ("order", "cause"),
+    [
+        (lambda orders, stage_id: orders.stop(FENCE), Cause.INTERRUPTED),
+        (lambda orders, stage_id: orders.end_budget(FENCE), Cause.INTERRUPTED),
+        (lambda orders, stage_id: orders.stop_stage(FENCE, stage_id), Cause.CANCELLED),
+    ],
+    ids=["sweep", "budget", "stage"],
+)
+def test_a_fit_that_is_to_stop_saves_its_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, cause: Cause
+):
+    """The order comes in its second epoch; the next attempt goes on with the third."""
+    plan = plan_with_data(parse_spec(SPEC, "small"), None)
+    stage = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    store, one_epoch = Store(tmp_path), Fit.one_epoch
+
+    def ordered(fit: Fit) -> dict[str, float]:
+        if fit.progress.epoch == 1:
+            order(store.orders, stage.id)
+        return one_epoch(fit)
+
+    monkeypatch.setattr(Fit, "one_epoch", ordered)
+    outcome = work(stage.id, {stage.id: stage.identity}, place(tmp_path))
+    assert (outcome.cause, outcome.reason) == (cause, str(cause))
+    saved = store.attempts.load_checkpoint(stage.id)
+    assert saved is not None
+    assert from_bytes(saved)[1]["progress"]["epoch"] == 2
+    assert store.committed([stage.id]) == set()
+
+
+def test_a_cancelled_stage_is_given_up_at_once_with_what_needs_it(tmp_path: Path):
+    """It is not tried again, also where it has not begun; the rest of the sweep goes on."""
+    sweep = Sweep(tmp_path)
+    sweep.workplace = place(tmp_path)
+    sweep.store.orders.stop_stage(FENCE, STAGE.id)
+    sweep.store.orders.stop_stage(FENCE, "ab" * 16)  # another's
+    sweep.run()
+    ((outcome, skipped),) = sweep.ended
+    assert (outcome.cause, outcome.reason, skipped) == (Cause.CANCELLED, "cancelled", [USER.id])
+    assert (len(sweep.configs), sweep.retried) == (1, [])
+    assert (sweep.searcher.stopping, sweep.searcher.problem) == (False, None)
+
+
+def test_a_stage_that_nobody_cancelled_runs(tmp_path: Path):
+    """Beside one that was."""
+    sweep = Sweep(tmp_path)
+    sweep.workplace = place(tmp_path)
+    sweep.store.orders.stop_stage(FENCE, USER.id)
+    sweep.run()
+    assert [(outcome.stage_id, outcome.cause) for outcome, _ in sweep.ended] == [
+        (STAGE.id, None),
+        (USER.id, Cause.CANCELLED),
+    ]
