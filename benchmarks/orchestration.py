@@ -66,7 +66,7 @@ def through_us(count: int, folder: Path) -> float:
     with Lease(store.leases, plan.spec.name, take_over=False) as lease:
         fence = Fence(plan.spec.name, lease.number)
         launch = Launch(plan, store, home, None, quiet, fence, None)
-        tracking = BackgroundTracking(partial(tracker_of, launch, "bench", None))
+        tracking = BackgroundTracking(partial(tracker_of, launch, None))
         todo = list(plan.stages.values())
         with SweepProgress(plan, todo, quiet) as progress:
             Conduct(launch, progress, tracking).execute(todo)

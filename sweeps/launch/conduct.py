@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
-from sweeps.launch.code_version import code_version
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.state import Launch
 from sweeps.planning.plan import Plan, PlannedTrial, remaining
@@ -92,7 +91,9 @@ class Conduct:
         """Whether no other sweep trains a stage at this moment."""
         if stage.kind != "fit":
             return True
-        holder = self.launch.store.claims.take(stage.id, self.launch.fence)
+        holder = None
+        with suppress(StoreError):  # a claim only saves work
+            holder = self.launch.store.claims.holder(stage.id, self.launch.fence)
         if holder is not None and stage.id not in self.claimed:
             self.waiting(f"{self.name(stage)} is trained by sweep {holder}; waiting for it")
             self.claimed.add(stage.id)
@@ -100,17 +101,20 @@ class Conduct:
 
     def handed_out(self, stage: Stage) -> None:
         """A stage waits for its machine."""
-        self.launch.started.add(stage.id)
         self.progress.handed_out(stage)
 
     def began(self, stage: Stage) -> None:
         """A stage has its machine."""
+        self.launch.started.add(stage.id)
         self.progress.began(stage)
 
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing; there will be another."""
         store = self.launch.store
         store.leases.check(self.launch.fence)
+        if outcome.cause == Cause.CLAIMED:
+            self.progress.postponed(outcome.stage_id)
+            return
         self.launch.retried += 1
         store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
@@ -122,9 +126,9 @@ class Conduct:
             LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
         store = self.launch.store
-        if self.launch.plan.stages[outcome.stage_id].kind == "fit":
+        if outcome.cause is not None:
             with suppress(StoreError):  # a claim only saves work
-                store.claims.drop(outcome.stage_id)
+                store.claims.drop(outcome.stage_id, self.launch.fence)
         if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
             self.hand_out_no_more()
             raise LaunchError(str(outcome.reason))
@@ -143,13 +147,13 @@ class Conduct:
         store.leases.check(launch.fence)
         before = launch.plan.stages.keys()
         launch.plan = launch.plan.extended(trials)
-        store.save_sweep(launch.plan.spec.name, plan_record(launch.plan, code_version()))
+        store.save_sweep(launch.plan.spec.name, plan_record(launch.plan, launch.code))
         done = store.committed(launch.plan.stages.keys() - before)
         todo = [stage for stage in remaining(launch.plan, done) if stage.id not in before]
         self.progress.grow(launch.plan, todo)
         self.tracking.grow(launch.plan)
         if self.searcher is not None:
-            self.searcher.add(todo)
+            self.progress.skip(self.searcher.add(todo))
 
     def waiting(self, text: str) -> None:
         """No machine has what a stage asks for, or one has come."""
@@ -171,6 +175,6 @@ def workplace(launch: Launch) -> Workplace:
         store=store.uri,
         data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
         fence=launch.fence,
-        code=code_version(),
+        code=launch.code,
         checkpoint_every_s=resources.checkpoint_every_s,
     )

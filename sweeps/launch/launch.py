@@ -63,13 +63,13 @@ def run_sweep(
         plan = plan.extended(grown_trials(store.sweep(spec.name), plan))
         if growth is not None:
             plan = plan.extended(growth(plan, None))
-        launch = Launch(plan, store, home, data_root, console, fence, address, wait_s)
+        launch = Launch(plan, store, home, data_root, console, fence, address, wait_s, code)
         record = plan_record(plan, code)
         claim_name(store, record, replace)
         if is_complete(launch) and plan_held(home, spec.name) == digest(record):
             launch.up_to_date = True
             return launch
-        make_tracker = partial(tracker_of, launch, code, pictures)
+        make_tracker = partial(tracker_of, launch, pictures)
         for _ in range(PASSES):
             again = store.to_make_again(launch.plan.stages)
             run_pass(launch, again, BackgroundTracking(make_tracker), growth)
@@ -135,8 +135,8 @@ def run_stages(
             cluster.disconnect()
 
 
-def tracker_of(launch: Launch, code: str, pictures: "Pictures | None") -> "Tracker":
+def tracker_of(launch: Launch, pictures: "Pictures | None") -> "Tracker":
     """A tracker that knows what MLflow holds of the sweep."""
     from sweeps.tracking.tracker import make_tracker  # MLflow takes seconds to import
 
-    return make_tracker(launch.plan, launch.store, launch.home, code, pictures, launch.fence)
+    return make_tracker(launch.plan, launch.store, launch.home, launch.code, pictures, launch.fence)

@@ -122,6 +122,16 @@ class SweepProgress:
         self.queued.discard(stage_id)
         self.running.discard(stage_id)
 
+    def postponed(self, stage_id: str) -> None:
+        """A stage was given back: another sweep has begun it."""
+        self._ended(stage_id)
+        self._refresh()
+
+    def skip(self, stage_ids: Iterable[str]) -> None:
+        """Stages will not run, since an input was given up."""
+        for stage_id in stage_ids:
+            self.pace.skipped(self.todo[stage_id])
+
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing and will be repeated."""
         self._ended(outcome.stage_id)
@@ -136,8 +146,7 @@ class SweepProgress:
         self.done += outcome.cause is None
         self.failed += outcome.cause not in (None, *OF_LAUNCH)
         self.pace.ended(stage, outcome.wall_s)
-        for stage_id in skipped:
-            self.pace.skipped(self.todo[stage_id])
+        self.skip(skipped)
         label = self.plan.describe(stage)
         if outcome.cause == Cause.INTERRUPTED:
             self.console.print(f"stopped {label}", markup=False)

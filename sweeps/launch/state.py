@@ -26,6 +26,7 @@ class Launch:
     fence: Fence
     address: str | None  # of a running Ray cluster; None: one is started on this machine
     wait_s: float = WAIT_S
+    code: str = ""  # the version of the code
     started: set[str] = field(default_factory=set)  # ids of stages handed to the cluster
     retried: int = 0  # attempts that came to nothing
     stopped: bool = False  # by Ctrl-C, SIGTERM or another driver

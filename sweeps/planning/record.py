@@ -78,9 +78,16 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
     Raises:
         ConfigError: this version of the code makes other stages of its trials.
     """
-    spec = parse_spec(record["spec"], record["sweep"])
-    trials = [trial_of(facts, record["fingerprints"]) for facts in record["trials"]]
-    plan = plan_with(spec, record["fingerprints"], trials)
+    try:
+        spec = parse_spec(record["spec"], record["sweep"])
+        trials = [trial_of(facts, record["fingerprints"]) for facts in record["trials"]]
+        plan = plan_with(spec, record["fingerprints"], trials)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"the record of sweep '{record.get('sweep')}' was written by another version "
+            f"({type(error).__name__}: {error}). Run the sweep again: it is written anew, and what "
+            "is done stays."
+        ) from error
     if {stage["stage_id"] for stage in record["stages"]} != set(plan.stages):
         raise ConfigError(
             f"sweep '{record['sweep']}' was run with code {record['code']}, whose stages "
@@ -109,6 +116,11 @@ def trial_of(facts: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Plann
 
 def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTrial]:
     """Trials that were added while an earlier launch of the same spec ran."""
-    if record is None or record["spec"] != plan.spec.plain():
+    if record is None or same_science(record["spec"]) != same_science(plan.spec.plain()):
         return []
     return [trial_of(facts, plan.fingerprints) for facts in record["trials"] if facts["grown"]]
+
+
+def same_science(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec's plain values without those that change no result."""
+    return {key: value for key, value in spec.items() if key != "resources"}

@@ -4,7 +4,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from osr_core.stage import Stage
@@ -31,11 +31,12 @@ class Machines:
 
     there: tuple[Mapping[str, float], ...]  # {"CPU": 8, "GPU": 1}, in use or not
     lost: int = 0
+    had_gpu: bool = False  # whether there was a GPU before
 
     @property
     def have_gpu(self) -> bool:
-        """Whether any of them has a GPU."""
-        return any(machine.get("GPU", 0) for machine in self.there)
+        """Whether any of them has a GPU, or one that died had: the fits still ask for it."""
+        return self.had_gpu or any(machine.get("GPU", 0) for machine in self.there)
 
     def room_for(self, ask: Ask) -> int:
         """How many stages that ask this they can run at the same time."""
@@ -101,7 +102,7 @@ class Room:
 
         `asked` has what is handed out or ready, each with a stage's name.
         """
-        self.machines = machines
+        self.machines = replace(machines, had_gpu=self.machines.have_gpu)
         for ask, name in asked.items():
             if machines.room_for(ask):
                 if self.unplaced.pop(ask, None) is not None:

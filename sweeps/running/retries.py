@@ -11,10 +11,12 @@ RETRIES = {
     Cause.ERROR: 2,
     Cause.OUT_OF_MEMORY: 1,
     Cause.WORKER_DIED: 3,
+    Cause.CLAIMED: 1_000_000,  # as often as it takes
     Cause.NODE_LOST: 100,  # not the stage's fault, but not without end either
     Cause.PREEMPTED: 100,
 }
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
+CLAIMED_DELAY_S = 3.0  # until what another sweep trains is looked at again
 
 
 @dataclass
@@ -31,4 +33,6 @@ class Retries:
             return None
         if cause in (Cause.NODE_LOST, Cause.PREEMPTED):
             return 0.0
+        if cause == Cause.CLAIMED:
+            return CLAIMED_DELAY_S
         return float(min(FIRST_DELAY_S * 2 ** (count - 1), LONGEST_DELAY_S))

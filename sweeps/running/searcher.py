@@ -18,11 +18,10 @@ from sweeps.planning.spec import Resources
 from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.running.placement import Ask, Machines, Room, alone, ask_of
-from sweeps.running.retries import Retries
+from sweeps.running.retries import CLAIMED_DELAY_S, Retries
 from sweeps.running.watcher import Watcher
 
 LOOK_EVERY_S = 1.0
-CLAIMED_S = 3.0  # until a stage that another sweep trains is looked at again
 
 
 class UnplacedError(OsrError):
@@ -88,7 +87,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         heads = self.frontier.heads(now)
         full = [group for group, stage in heads.items() if not self.room.has(self._ask(stage))]
         while (stage := self.frontier.next(now, full)) and not self.watcher.may_run(stage):
-            self.frontier.again(stage.id, now + CLAIMED_S)
+            self.frontier.again(stage.id, now + CLAIMED_DELAY_S)
         if stage is None:
             return None
         ask = self._ask(stage)
@@ -173,6 +172,10 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             step(given)
         except OsrError as error:  # such as a full disk; Tune would take it for the trial's
             self.problem = error
+            self.stop()
+        except Exception as error:  # Tune would swallow it
+            self.problem = OsrError(f"the launch cannot go on: {type(error).__name__}: {error}")
+            self.problem.__cause__ = error
             self.stop()
 
     def _tell(self, outcome: Outcome) -> None:

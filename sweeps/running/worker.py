@@ -172,6 +172,9 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     num_epochs = identity["config"].get("training", {}).get("epochs")
     checkpoint = StoreCheckpoint(store, stage_id, workplace)
     checkpoint.stop_if_asked()
+    fence = workplace.fence
+    if identity["kind"] == "fit" and fence is not None and store.claims.take(stage_id, fence):
+        raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)
     forget_peak()
     with (

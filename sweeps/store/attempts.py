@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeps.store.files import FileError, Files, checksum_of
+from sweeps.store.files import Files, StoreError, checksum_of
 from sweeps.store.layout import stage_of
 
 
@@ -21,7 +21,7 @@ class Attempts:
         It is for people: one that cannot be written ends nothing.
         """
         attempt = {"cause": cause, "reason": reason, "failed_at": time.time()}
-        with contextlib.suppress(FileError):
+        with contextlib.suppress(StoreError):
             self._files.save(f"retries/{stage_id}.json", [*self.retries(stage_id), attempt])
 
     def retries(self, stage_id: str) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """Which sweep trains what several sweeps need: the others wait for it instead of training it too.
 
-    claims/3f9a....json   the driver that has handed the stage out: {"sweep": NAME, "number": N}
+    claims/3f9a....json   whose worker has begun the stage: {"sweep": NAME, "number": N}
 
-A claim only saves work. Where it is lost, or its driver has died, the stage is trained once more,
-and the first marker stays.
+Only what has begun is claimed: what is queued may never get a machine, and two sweeps that share a
+cluster would wait for each other. A claim only saves work. Where it is lost, or its driver has
+died, the stage is trained once more, and the first marker stays.
 """
 
 import json
@@ -21,23 +22,31 @@ class Claims:
         self._witness = Witness(leases)
 
     def take(self, stage_id: str, fence: Fence) -> str | None:
-        """Claim a stage for a driver; the sweep that has it, if another's living driver does."""
-        name = _name(stage_id)
-        content = json.dumps({"sweep": fence.sweep, "number": fence.number}).encode()
-        if self._files.create(name, content):
+        """Claim a stage that begins; the sweep that has it already, if another's worker does."""
+        name, mine = _name(stage_id), {"sweep": fence.sweep, "number": fence.number}
+        if self._files.create(name, json.dumps(mine).encode()):
             return None
-        holder = self._files.load(name)
-        if holder is None or (
-            holder["sweep"] != fence.sweep
-            and self._witness.life(holder["sweep"], holder["number"]) != Life.DEAD
-        ):
-            return None if holder is None else str(holder["sweep"])
-        self._files.write(name, content)
+        claim = self._files.load(name)
+        if claim is not None and claim["sweep"] != fence.sweep:
+            return str(claim["sweep"])
+        self._files.save(name, mine)
         return None
 
-    def drop(self, stage_id: str) -> None:
-        """Nobody works on a stage any more."""
+    def holder(self, stage_id: str, fence: Fence) -> str | None:
+        """The other sweep that has begun a stage, if its driver lives; a dead one's claim goes."""
+        claim = self._files.load(_name(stage_id))
+        if claim is None or claim["sweep"] == fence.sweep:
+            return None
+        if self._witness.life(claim["sweep"], claim["number"]) != Life.DEAD:
+            return str(claim["sweep"])
         self._files.delete(_name(stage_id))
+        return None
+
+    def drop(self, stage_id: str, fence: Fence) -> None:
+        """Give up a driver's claim on a stage, if it has one."""
+        claim = self._files.load(_name(stage_id))
+        if claim == {"sweep": fence.sweep, "number": fence.number}:
+            self._files.delete(_name(stage_id))
 
 
 def _name(stage_id: str) -> str:

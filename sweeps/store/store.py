@@ -136,7 +136,8 @@ class Store:
         there = self._files.below(folder_of(stage_id))
         others = [file.name for file in there if file.name not in kept and not file.is_temporary]
         notes = [f"work/{stage_id}.checkpoint", f"work/{stage_id}.progress"]
-        self._files.delete(*others, f"failures/{stage_id}.json", *notes)
+        notes += [f"failures/{stage_id}.json", f"claims/{stage_id}.json"]
+        self._files.delete(*others, *notes)
 
     def read_commit(self, stage_id: str) -> Commit:
         """The marker of a finished stage.
@@ -196,10 +197,10 @@ class Store:
             self._files.move(folder_of(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
 
     def tidy(self, ids: Iterable[str]) -> None:
-        """Remove checkpoints and failures of stages that are committed, which a kill in the instant
-        after a commit leaves.
+        """Remove checkpoints, failures and claims of stages that are committed, which a kill in the
+        instant after a commit leaves.
         """
-        left = [file for top in ("work", "failures") for file in self._files.below(top)]
+        left = [file for top in ("work", "failures", "claims") for file in self._files.below(top)]
         names = [file.name for file in left if not file.is_temporary]
         wanted = set(ids) & {stage_of(name) for name in names}
         done = self.committed(wanted)

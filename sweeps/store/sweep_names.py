@@ -31,7 +31,7 @@ def name_taken(
     gone = [
         trial
         for trial in before["trials"]
-        if trial["trial_id"] not in trial_ids and not trial["grown"]
+        if trial["trial_id"] not in trial_ids and not trial.get("grown")
     ]
     if not gone:
         return None

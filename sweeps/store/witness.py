@@ -38,6 +38,7 @@ class Witness:
         now = time.monotonic()
         beats, since = self._seen.setdefault((sweep, latest), (holder["beats"], now))
         if beats != holder["beats"]:
+            self._seen[sweep, latest] = holder["beats"], now
             return Life.LIVES
         return Life.DEAD if now - since > WATCH_S else Life.UNSURE
 

@@ -66,13 +66,12 @@ class BackgroundTracking:
             try:
                 tracker = tracker or self._make_tracker()
                 self._news.clear()
-                if self._plan is not None:
-                    tracker.extend(self._plan)
-                    self._plan = None
+                self._grow(tracker)
                 if self._closing.is_set():
                     self._end(tracker)
                     return
                 while self._unsent and not self._closing.is_set():
+                    self._grow(tracker)
                     self._send(tracker)
                 wait = FIRST_WAIT_S
                 self._news.wait()
@@ -87,6 +86,12 @@ class BackgroundTracking:
                     return
                 self._pause(wait)
                 wait = min(2 * wait, LONGEST_WAIT_S)
+
+    def _grow(self, tracker: "Tracker") -> None:
+        """Let the tracker know the plan's new trials before any of their stages is sent."""
+        plan, self._plan = self._plan, None  # first: it may grow once more meanwhile
+        if plan is not None:
+            tracker.extend(plan)
 
     def _send(self, tracker: "Tracker") -> None:
         tracker.write(self._unsent[0])

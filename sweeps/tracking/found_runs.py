@@ -30,6 +30,7 @@ class FoundRuns:
         that which is whole, then the oldest. A run that shows other facts of its trial than the
         plan's, such as another protocol with the same classes, is not of this plan.
         """
+        self.orphans.clear()
         runs, known = self.all_runs(), {self.parent_id, *self.run_ids.values()}
         runs.sort(key=lambda run: (run.info.run_id not in known, not is_whole(run)))
         for run in runs:

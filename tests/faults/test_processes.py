@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.faults.harness import (
+    ROOT,
     SPEC,
     WAIT_S,
     Sweep,
@@ -265,3 +266,29 @@ def test_a_lost_node_costs_only_what_ran_on_it(sweep: Sweep, reference: Sweep, t
             node.wait()
     check_resumed(sweep, saved)
     check_invariants(sweep, reference)
+
+
+@pytest.mark.faults
+def test_two_sweeps_that_start_at_once_train_what_they_share_once(tmp_path: Path):
+    """Each fit leaves a line where it is really trained."""
+    trained = tmp_path / "trained"
+    count = (
+        "from osr_core import execution\n"
+        "fit = execution.KINDS['fit']\n"
+        "def counted(context, config):\n"
+        f"    open({str(trained)!r}, 'a').write(config['method']['name'] + '\\n')\n"
+        "    return fit(context, config)\n"
+        "execution.KINDS['fit'] = counted\n"
+    )
+    sweep = Sweep(tmp_path / "home", ONE_FIT.replace("splits: [0]", "splits: [0, 1, 2]"))
+    sweep.with_code(count)
+    command = [sys.executable, "-m", "sweeps", "run", "--home", str(sweep.home)]
+    drivers = []
+    for name in ("first", "second"):
+        spec = tmp_path / f"{name}.yaml"
+        spec.write_text(sweep.text.replace("name: faults", f"name: {name}"))
+        environment = {**os.environ, **sweep.environment}
+        drivers.append(subprocess.Popen([*command, str(spec)], env=environment, cwd=ROOT))
+    assert [driver.wait(WAIT_S) for driver in drivers] == [0, 0]
+    assert trained.read_text().splitlines() == ["softmax"] * 3
+    assert len(sweep.commits) == 6

@@ -80,6 +80,14 @@ def test_what_is_handed_out_follows_the_cluster():
     assert not room.has(ask)
 
 
+def test_fits_that_ran_on_a_gpu_wait_for_one_when_the_last_is_lost():
+    """They would spend days on the CPU otherwise, with a GPU back in minutes."""
+    room = Room(Machines((CPUS, GPU)), 60.0, lambda text: None)
+    room.look(Machines((CPUS,), lost=1), {}, 1.0)
+    room.look(Machines((CPUS,), lost=1), {}, 2.0)
+    assert ask_of(stage("fit"), Resources(), room.machines) == Ask(1, 1.0)
+
+
 def test_what_no_machine_has_is_said_once_and_waited_for():
     """With what is asked and what is there; and that it goes on, or that the wait is over."""
     said: list[str] = []

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from osr_core.errors import DataError
+from osr_core.stage import Stage
 from sweeps.running import worker
 from sweeps.running.outcome import Cause
 from sweeps.running.retries import RETRIES
 from sweeps.store.files import StoreError
-from sweeps.store.leases import Fence
+from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from tests.sweeps.running.one_by_one import STAGE, USER, Sweep
 
@@ -163,3 +164,37 @@ def test_a_worker_that_sees_another_store_than_its_driver_says_so(tmp_path: Path
     assert "OSR_STORE" in str(outcome.reason)
     assert str(elsewhere / "leases" / "digits" / "3.json") in str(outcome.reason)
     assert list(elsewhere.glob("*")) == []
+
+
+def test_a_stage_that_another_sweep_trains_is_handed_out_when_it_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It is looked at again and again, and costs no attempt."""
+    monkeypatch.setattr("sweeps.running.searcher.CLAIMED_DELAY_S", 0.0)
+    sweep = Sweep(tmp_path)
+    answers = [False, False, True, True]
+    monkeypatch.setattr(sweep.notes, "may_run", lambda stage: answers.pop(0))
+    assert sweep.searcher.suggest("1") == {
+        "stage_ids": [STAGE.id],
+        "cpus": 1,
+        "gpus": 0.25,
+        "added": "",
+    }
+    assert (answers, sweep.retried) == ([True], [])
+
+
+def test_a_fit_that_another_sweep_has_begun_is_given_back(tmp_path: Path):
+    """Both may have handed it out in the same instant; the worker that begins later waits."""
+    store = Store(tmp_path)
+    fit = Stage(kind="fit", config={"method": {"name": "cac"}})
+    with (
+        Lease(store.leases, "one", take_over=False) as one,
+        Lease(store.leases, "two", take_over=False) as two,
+    ):
+        assert store.claims.take(fit.id, Fence("one", one.number)) is None
+        workplace = worker.Workplace(
+            store=str(tmp_path), data_root=None, fence=Fence("two", two.number)
+        )
+        outcome = worker.work(fit.id, {fit.id: fit.identity}, workplace)
+    assert (outcome.cause, outcome.traceback) == (Cause.CLAIMED, None)
+    assert RETRIES[Cause.CLAIMED] > 1000

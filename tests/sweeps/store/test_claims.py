@@ -7,6 +7,7 @@ import pytest
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.store.witness import Life, Witness
+from tests.sweeps.small import ID, leave
 
 FIT = "3f" * 16
 HOLDER = {
@@ -36,42 +37,60 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_the_first_sweep_has_a_stage_until_it_is_done(store: Store):
+def test_the_sweep_that_begins_a_stage_has_it_until_it_is_done(store: Store):
     """The second is told who has it, and gets it when the first lets go."""
     with Lease(store.leases, "one", take_over=False) as lease:
-        mine = Fence("one", lease.number)
+        mine, other = Fence("one", lease.number), Fence("two", 1)
+        assert store.claims.holder(FIT, other) is None
         assert store.claims.take(FIT, mine) is None
         assert store.claims.take(FIT, mine) is None  # an attempt that is repeated
-        assert store.claims.take(FIT, Fence("two", 1)) == "one"
-        store.claims.drop(FIT)
-        assert store.claims.take(FIT, Fence("two", 1)) is None
+        assert store.claims.holder(FIT, mine) is None
+        assert store.claims.holder(FIT, other) == "one"
+        assert store.claims.take(FIT, other) == "one"
+        store.claims.drop(FIT, other)  # it has none
+        assert store.claims.holder(FIT, other) == "one"
+        store.claims.drop(FIT, mine)
+        assert store.claims.holder(FIT, other) is None
 
 
 def test_a_claim_of_a_dead_driver_holds_nothing_up(store: Store):
     """It was killed, or another has taken its sweep over."""
     with Lease(store.leases, "one", take_over=False) as lease:
         store.claims.take(FIT, Fence("one", lease.number))
+    assert store.claims.holder(FIT, Fence("two", 1)) is None
     assert store.claims.take(FIT, Fence("two", 1)) is None
+    store.claims.drop(FIT, Fence("two", 1))
     with Lease(store.leases, "one", take_over=False) as later:
-        store.claims.drop(FIT)
-        store.claims.take(FIT, Fence("one", later.number - 1))
-        assert store.claims.take(FIT, Fence("two", 1)) is None
+        store.claims.take(FIT, Fence("one", later.number))
+        store.claims.drop(FIT, Fence("one", later.number - 1))  # of the driver that was taken over
+        assert store.claims.holder(FIT, Fence("two", 1)) == "one"
+
+
+def test_a_committed_stage_is_claimed_by_nobody(store: Store):
+    """Its driver may have been killed before it could let go."""
+    with Lease(store.leases, "one", take_over=False) as lease:
+        store.claims.take(ID, Fence("one", lease.number))
+        leave(store)
+        assert store.claims.holder(ID, Fence("two", 1)) is None
 
 
 def test_a_driver_on_another_machine_is_believed_to_live_until_it_was_watched(
     store: Store, clock: list[float]
 ):
     """Its process cannot be looked at; its heartbeats tell, and nobody waits for them."""
+    other = Fence("two", 1)
     store.leases.create("one", 1, HOLDER)
     store.claims.take(FIT, Fence("one", 1))
-    assert store.claims.take(FIT, Fence("two", 1)) == "one"
+    assert store.claims.holder(FIT, other) == "one"
     clock[0] += 11
-    assert store.claims.take(FIT, Fence("two", 1)) == "one"
+    assert store.claims.holder(FIT, other) == "one"
     store.leases.write("one", 1, {**HOLDER, "beats": 5})
     clock[0] += 11
-    assert store.claims.take(FIT, Fence("two", 1)) == "one"
-    store.leases.write("one", 1, {**HOLDER, "beats": 0})  # as at first: no beat since
-    assert store.claims.take(FIT, Fence("two", 1)) is None
+    assert store.claims.holder(FIT, other) == "one"
+    clock[0] += 11  # and no beat since
+    assert store.claims.holder(FIT, other) == "one"
+    clock[0] += 2
+    assert store.claims.holder(FIT, other) is None
 
 
 def test_many_dead_drivers_are_watched_at_the_same_time(store: Store, clock: list[float]):
