@@ -5,6 +5,7 @@ The first marker stays; attempts that end at the same time cannot touch each oth
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ class DamagedError(StoreError):
     """A result that does not match its checksum; the stage must be done again."""
 
 
+@contextmanager
+def _usable(uri: str | Path) -> Iterator[None]:
+    """What a disk, a server or Arrow says of a path or URI leaves as StoreError."""
+    try:
+        yield
+    except (OSError, ValueError, FileError) as error:
+        raise StoreError(
+            f"store {uri} cannot be used: {error.__cause__ or error}. Choose a folder that you can "
+            "write to with --home or OSR_HOME, or a bucket with OSR_STORE."
+        ) from error
+
+
 class Store:
     """Reads and writes results. Every method may be called by many processes at once."""
 
@@ -31,7 +44,7 @@ class Store:
             ElsewhereError: not the one that the driver `of` a worker uses.
         """
         self.uri = str(uri)
-        try:
+        with _usable(uri):
             self._files = files_at(uri)
             self.leases = Leases(self._files)
             self.attempts = Attempts(self._files)
@@ -40,16 +53,18 @@ class Store:
             found = self._files.read("FORMAT")
             if found is None:
                 self._files.write("FORMAT", FORMAT.encode())
-        except (OSError, FileError) as error:
-            raise StoreError(
-                f"store {self.uri} cannot be used: {error.__cause__ or error}. "
-                "Choose a folder that you can write to with --home or OSR_HOME."
-            ) from error
         if found is not None and found.decode() != FORMAT:
             raise StoreError(
                 f"store {self.uri} has the format {found.decode()!r}; this version reads "
                 f"{FORMAT!r}. Use the version of osr-sweeps that wrote it, or another --home."
             )
+
+    @classmethod
+    def existing(cls, uri: str | Path) -> "Store | None":
+        """The store at a path or URI; None, and nothing is made, if there is none."""
+        with _usable(uri):
+            there = files_at(uri).there("FORMAT")
+        return cls(uri) if there else None
 
     # -- stages ----------------------------------------------------------------------------------
 
