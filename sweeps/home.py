@@ -46,11 +46,6 @@ class Home:
         return self.bucket or str(self.root.resolve() / "store")
 
     @property
-    def has_store(self) -> bool:
-        """Whether there is a store to look at; a bucket is believed to be there."""
-        return self.bucket is not None or Path(self.store).exists()
-
-    @property
     def tracking_uri(self) -> str:
         """MLflow's server or database."""
         return self.tracking or f"sqlite:///{self.database}"

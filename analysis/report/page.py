@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import by_id, joined, read_history, read_links, read_runs
-from analysis.exports.schema import METRICS, RUNS, FinishedTrial, PlannedTrial
+from analysis.exports.schema import METRICS, RUNS, FinishedTrial, PlannedTrial, unfinished
 from analysis.figures.draw import FIGURES, draw
 from analysis.papers.layouts import LAYOUTS
 from analysis.tables import paper_sheet, sheet, sweep_sheet
@@ -58,6 +58,11 @@ class Group:
     anchor: str
     title: str
     trials: tuple[ListedTrial, ...]
+
+    @property
+    def num_done(self) -> int:
+        """Trials that are finished."""
+        return sum(bool(trial.metrics) for trial in self.trials)
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         listed = f"{mlflow_url.rstrip('/')}/#/experiments/{link['experiment_id']}/runs"
         links[link["stage_id"]] = f"{listed}/{link['run_id']}"
         all_runs = f"{listed}?{ALL_TRIALS}"
+    num_done = len(plan.trials) - len(unfinished(plan.trials, finished))
     in_order = [finished[t.trial_id] for t in plan.trials if t.trial_id in finished]
     groups = _groups(name, plan.trials, finished, links)
     anchors = {group.title: group.anchor for group in groups}
@@ -169,7 +175,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         "selection": joined(runs["selection"]) or "none",
         "splits": str(len({trial.split for trial in plan.trials})),
         "seeds": str(len({trial.seed for trial in plan.trials})),
-        "trials": f"{len(finished)} of {len(plan.trials)} done",
+        "trials": f"{num_done} of {len(plan.trials)} done",
         "training": duration(sum(cost.wall_s for cost in spent)),
         "commit": joined(runs["commit"]) or plan.commit,
     }

@@ -1,6 +1,7 @@
 """The commands that list what a spec may name."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -36,15 +37,30 @@ def datasets(
     context: typer.Context, data_root: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """List the data sets: what a spec may name, and what of it is here; or `fetch` one."""
+    from osr_core.data import BENCHMARKS
     from osr_core.data.inventory import inventory
 
     if context.invoked_subcommand is not None:
         return
     rows = inventory(data_root)
-    if not as_json:
-        for row in rows:
-            row |= {subset: (row[subset] or "missing")[:8] for subset in ("train", "test")}
-    show(rows, as_json)
+    if as_json:
+        show(rows, True)
+        return
+    show([_short(row) for row in rows], False)
+    of_licence: dict[str, list[str]] = {}
+    for row in rows:
+        of_licence.setdefault(row["licence"], []).append(row["reader"])
+    show([{"licence": text, "of": readers} for text, readers in of_licence.items()], False)
+    for name, pair in BENCHMARKS.items():
+        if pair.known is not pair.unknown:
+            typer.echo(f"{name}: known classes of {pair.known.name}, unknown {pair.unknown.name}")
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a data set's row fits a line: licences and names in a spec stand below."""
+    shown = {key: row[key] for key in ("reader", "classes", "image")}
+    shown |= {subset: (row[subset] or "missing")[:8] for subset in ("train", "test")}
+    return {**shown, "MB": row["bytes"] and round(row["bytes"] / 1e6)}
 
 
 @datasets_app.command("fetch")

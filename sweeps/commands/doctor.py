@@ -8,16 +8,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from osr_core.errors import OsrError
+from osr_core.errors import ConfigError, DataError, OsrError
 from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
 
+if TYPE_CHECKING:
+    from osr_core.data.base import Reader, Subset
+
 LOW_DISK_GB = 2
+SUBSETS: "tuple[Subset, ...]" = ("train", "test")
 
 
 def doctor(
@@ -26,6 +31,10 @@ def doctor(
     """Check that everything a sweep needs is in place."""
     findings = [vars(finding) for finding in examine(at(home), data_root)]
     show(findings, as_json)
+    if not as_json and any(
+        finding["state"] == "note" and "data" in finding["check"] for finding in findings
+    ):
+        typer.echo("Data that is not here: docs/datasets.md, or osr datasets fetch NAME")
     if any(finding["state"] == "fault" for finding in findings):
         raise typer.Exit(1)
 
@@ -41,9 +50,6 @@ class Finding:
 
 def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
     """Look at everything, one finding each."""
-    from osr_core.data import READERS  # these take a second, and every command imports this file
-    from sweeps.store.store import Store
-
     yield Finding("osr-sweeps", "ok", f"{version('osr-sweeps')}, code {code_version()}")
     yield Finding(
         "python", "ok" if sys.version_info >= (3, 11) else "fault", sys.version.split()[0]
@@ -52,19 +58,11 @@ def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
         yield _package(name)
     yield _attempt("torchvision import", _torchvision)
     yield _attempt("devices", _devices)
-    yield _attempt("store", lambda: Store(home.store).uri)
+    yield _attempt("store", lambda: _store(home))
     free = shutil.disk_usage(_existing(home.root)).free / 1e9
     yield Finding("disk", "ok" if free > LOW_DISK_GB else "note", f"{free:.1f} GB free")
     yield _ray_token()
-    for name, reader in READERS.items():
-        try:
-            files = [
-                path for subset in ("train", "test") for path in reader.files(data_root, subset)
-            ]
-            detail = f"{len(files)} files" if files else "comes with scikit-learn"
-            yield Finding(f"data {name}", "ok", detail)
-        except OsrError as error:
-            yield Finding(f"data {name}", "note", str(error).splitlines()[0])
+    yield from _data(data_root)
 
 
 def _package(name: str) -> Finding:
@@ -77,6 +75,8 @@ def _package(name: str) -> Finding:
 def _attempt(check: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(check, "ok", look())
+    except OsrError as error:
+        return Finding(check, "fault", str(error))
     except Exception as error:  # whatever breaks here is the finding
         return Finding(check, "fault", f"{type(error).__name__}: {error}")
 
@@ -96,6 +96,17 @@ def _devices() -> str:
     return ", ".join(names)
 
 
+def _store(home: Home) -> str:
+    """Where results go; looks, and makes nothing."""
+    from sweeps.store.store import Store
+
+    store = Store.existing(home.store)
+    folder = _existing(home.root)
+    if home.bucket is None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ConfigError(f"{folder} cannot be written. Choose another --home.")
+    return home.store if store else f"{home.store} (`osr run` makes it)"
+
+
 def _ray_token() -> Finding:
     """A token file turns on authentication for clusters that `ray start` makes."""
     token = Path.home() / ".ray" / "auth_token"
@@ -104,6 +115,32 @@ def _ray_token() -> Finding:
         detail = f"{token} exists: for a cluster made by `ray start`, set RAY_AUTH_MODE=token"
         return Finding("ray authentication", "note", detail)
     return Finding("ray authentication", "ok", f"RAY_AUTH_MODE={mode}")
+
+
+def _data(root: Path | None) -> Iterator[Finding]:
+    """Which data sets are here; without a folder, those that need none."""
+    from osr_core.data import READERS  # it takes a second, and every command imports this file
+
+    has_folder = root is not None and root.is_dir()
+    if not has_folder:
+        given = "no folder is given" if root is None else f"{root} is no folder"
+        yield Finding("data", "note", f"{given}: --data-root or OSR_DATA")
+    for name, reader in READERS.items():
+        there = {subset: _num_files(reader, root, subset) for subset in SUBSETS}
+        lacking = [f"no {subset} images" for subset in SUBSETS if there[subset] is None]
+        if lacking and has_folder:
+            yield Finding(f"data {name}", "note", ", ".join(lacking))
+        elif not lacking:
+            count = sum(filter(None, there.values()))
+            yield Finding(f"data {name}", "ok", f"{count} files" if count else "built in")
+
+
+def _num_files(reader: "Reader", root: Path | None, subset: "Subset") -> int | None:
+    """How many files a subset has, which may be none; None if it is not there."""
+    try:
+        return len(reader.files(root, subset))
+    except DataError:
+        return None
 
 
 def _existing(path: Path) -> Path:

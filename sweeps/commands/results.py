@@ -37,6 +37,9 @@ def export(
     exported = write_export(at(home).tracking_uri, sweep, at(home).export(sweep), since)
     rows = [{"file": str(path), "bytes": path.stat().st_size} for path in exported.paths]
     show(rows, as_json)
+    if exported.missing:
+        count = f"{len(exported.missing)} of {len(exported.plan.trials)}"
+        typer.echo(f"{count} trials are not finished; `osr table {sweep}` names them", err=True)
 
 
 def table(

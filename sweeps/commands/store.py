@@ -23,11 +23,12 @@ def open_store(user_home: Home) -> "Store":
     """The store of a home in which something was run."""
     from sweeps.store.store import Store
 
-    if not user_home.has_store:
+    store = Store.existing(user_home.store)
+    if store is None:
         raise ConfigError(
-            f"there is no store in {user_home.root}. Run a sweep first: osr run digits"
+            f"there is no store at {user_home.store}. Run a sweep first: osr run digits"
         )
-    return Store(user_home.store)
+    return store
 
 
 def sweep_record(store: "Store", sweep: str) -> dict[str, Any]:

@@ -59,9 +59,9 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
     except DataError as error:
         plan = make_plan(spec, placeholders(spec.datasets))
         return Outlook(plan, set(), remaining(plan, set(), set()), missing_data=str(error))
-    if not home.has_store:
+    store = Store.existing(home.store)
+    if store is None:
         return Outlook(plan, set(), remaining(plan, set(), set()))
-    store = Store(home.store)
     done = store.committed(plan.stages)
     todo = remaining(plan, done, store.to_make_again(plan.stages))
     taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})

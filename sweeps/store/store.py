@@ -4,7 +4,8 @@ The first marker stays; attempts that end at the same time cannot touch each oth
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sweeps.store.attempts import Attempts
 from sweeps.store.bucket import files_at
 from sweeps.store.claims import Claims
 from sweeps.store.commit import Commit
-from sweeps.store.files import File, FileError, StoreError, checksum_of
+from sweeps.store.files import File, FileError, Files, StoreError, checksum_of
 from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage_of
 from sweeps.store.leases import Fence, Leases
 from sweeps.store.orders import Orders
@@ -20,6 +21,16 @@ from sweeps.store.orders import Orders
 
 class DamagedError(StoreError):
     """A result that does not match its checksum; the stage must be done again."""
+
+
+@contextmanager
+def _usable(uri: str | Path, files: Files) -> Iterator[None]:
+    """What keeps a store from being opened is said with what to do."""
+    try:
+        yield
+    except FileError as error:
+        reason = files.reason(error.__cause__)
+        raise StoreError(f"store {uri} cannot be used: {reason}. {files.at_start}") from error
 
 
 class Store:
@@ -38,17 +49,12 @@ class Store:
         self.orders = Orders(self._files)
         self.attempts = Attempts(self._files)
         self.claims = Claims(self._files, self.leases)
-        try:
+        with _usable(uri, self._files):
             if of is not None:
                 self.leases.check_is_here(of)
             found = self._files.read("FORMAT")
             if found is None:
                 self._begin()
-        except FileError as error:
-            reason = self._files.reason(error.__cause__)
-            raise StoreError(
-                f"store {self.uri} cannot be used: {reason}. {self._files.at_start}"
-            ) from error
         if found is not None and found.decode() != FORMAT:
             raise StoreError(
                 f"store {self.uri} has the format {found.decode()!r}; this version reads "
@@ -66,6 +72,14 @@ class Store:
                 "ignores If-None-Match). Use a server that knows conditional writes, or a folder."
             )
         self._files.write("FORMAT", FORMAT.encode())
+
+    @classmethod
+    def existing(cls, uri: str | Path) -> "Store | None":
+        """The store at a path or URI; None, and nothing is made, if there is none."""
+        files = files_at(uri)
+        with _usable(uri, files):
+            there = files.there("FORMAT")
+        return cls(uri) if there else None
 
     # -- stages ----------------------------------------------------------------------------------
 

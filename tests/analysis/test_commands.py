@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from stored_figures import EXPORTS
+from tracked import SWEEP, TRIALS
 from typer.testing import CliRunner
 
 from analysis.exports.schema import HISTORY, history_schema
@@ -51,6 +52,18 @@ def test_figure_command_says_where_the_picture_is(home):
     printed = osr(home, "figure", "histogram", "--sweep", "cac-table2", "--format", "svg").strip()
     assert printed == str(home / "figures" / "histogram-cac-table2.svg")
     assert (home / "figures" / "histogram-cac-table2.svg").read_bytes().startswith(b"<?xml")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's use of SQLAlchemy is old
+def test_export_command_says_how_many_trials_are_missing(store, home, monkeypatch):
+    """Who exports a sweep that still runs should not take its table for the whole."""
+    monkeypatch.setenv("OSR_TRACKING_URI", store.uri)
+    store.sweep(TRIALS)
+    store.score(TRIALS[0])
+    assert "2 of 3 trials are not finished; `osr table hand_made`" in osr(home, "export", SWEEP)
+    for trial in TRIALS[1:]:
+        store.score(trial)
+    assert "not finished" not in osr(home, "export", SWEEP)
 
 
 FIGURE = ("figure", "roc", "--sweep", "cac-table2")

@@ -162,7 +162,7 @@ def test_status_tells_what_is_done(tiny: tuple[Path, str]):
 
 
 def test_a_home_without_sweeps_says_so(tmp_path: Path):
-    """As `osr doctor` leaves one."""
+    """As a launch that was refused leaves one."""
     Store(tmp_path / "store")
     assert "no sweep has been run" in call_osr("status", home=tmp_path).stdout
 

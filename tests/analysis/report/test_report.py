@@ -117,6 +117,17 @@ def test_recipe_of_a_sweep_says_what_the_spec_changes(tmp_path):
     assert "<dt>recipe</dt><dd>common (backbone.width=0.25)</dd>" in report(tmp_path)
 
 
+def test_only_planned_trials_are_counted(tmp_path):
+    """As in the sweep's table, whatever else an older file has."""
+    (tmp_path / "a").mkdir()
+    runs = runs_table(plan_of(TRIALS[:2]), [run_of(trial) for trial in TRIALS[1:]])
+    pq.write_table(runs, tmp_path / "a" / RUNS)
+    pq.write_table(history([]), tmp_path / "a" / HISTORY)
+    page = report(tmp_path)
+    assert "<dt>trials</dt><dd>1 of 2 done</dd>" in page
+    assert "CAC on svhn: 1 of 2 done" in page
+
+
 def test_equal_exports_give_an_equal_page(exports, page):
     """No clock in it."""
     assert report(exports, ["hand_made"], "https://mlflow.example:5000/") == page
