@@ -66,9 +66,8 @@ def finished(home: Home, **changed: Any) -> tuple[Plan, Store]:
     return plan, store
 
 
-def test_since_goes_by_when_a_run_reached_mlflow(tmp_path: Path) -> None:
+def test_since_goes_by_when_a_run_reached_mlflow(home: Home, tmp_path: Path) -> None:
     """What `osr sync` brings late ended long before; it is new in MLflow all the same."""
-    home = Home(tmp_path / "home")
     plan, store = finished(home)
     first, second = plan.trials
     tracker = make_tracker(plan, store, home, "1a2b3c4")
@@ -86,10 +85,9 @@ def test_since_goes_by_when_a_run_reached_mlflow(tmp_path: Path) -> None:
 
 
 def test_a_run_is_complete_once_it_says_when_it_arrived(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else one whose driver died just before would be passed over by every `--since`."""
-    home = Home(tmp_path / "home")
     plan, store = finished(home)
     log_metric = mlflow.MlflowClient.log_metric
     asked = []
@@ -112,9 +110,8 @@ def test_a_run_is_complete_once_it_says_when_it_arrived(
     assert [ARRIVED in run.data.metrics for run in runs] == [True] * len(plan.stages)
 
 
-def test_a_request_that_came_through_late_leaves_no_second_run(tmp_path: Path):
+def test_a_request_that_came_through_late_leaves_no_second_run(home: Home):
     """The client gave up waiting and asked again; at the end there is one run of each stage."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     tracker = make_tracker(plan, store, home, "abc")
     for stage in plan.stages.values():
@@ -129,9 +126,8 @@ def test_a_request_that_came_through_late_leaves_no_second_run(tmp_path: Path):
     assert tracker.found.parent_id in {run.info.run_id for run in runs}
 
 
-def test_runs_that_a_user_made_stay(tmp_path: Path):
+def test_runs_that_a_user_made_stay(home: Home):
     """Two in the sweep's experiment, by hand."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     synchronise(plan, store, home, "abc")
     tracker = make_tracker(plan, store, home, "abc")
@@ -140,13 +136,12 @@ def test_runs_that_a_user_made_stay(tmp_path: Path):
     assert own <= {run.info.run_id for run in tracker.found.all_runs()}
 
 
-def test_a_finished_run_is_replaced_when_its_stage_fails(tmp_path: Path):
+def test_a_finished_run_is_replaced_when_its_stage_fails(home: Home):
     """Its result was damaged, and could not be made again."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     synchronise(plan, store, home, "abc")
     stage = plan.trials[0].score
-    (path,) = (tmp_path / "store/stages" / stage.id[:2] / stage.id).glob("scores-*.parquet")
+    (path,) = (home.root / "store/stages" / stage.id[:2] / stage.id).glob("scores-*.parquet")
     path.unlink()
     store.set_aside(stage.id)
     store.attempts.save_failure(stage.id, "bad luck", "Traceback ...")
@@ -158,9 +153,8 @@ def test_a_finished_run_is_replaced_when_its_stage_fails(tmp_path: Path):
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
 
 
-def test_a_driver_that_was_taken_over_writes_nothing(tmp_path: Path):
+def test_a_driver_that_was_taken_over_writes_nothing(home: Home):
     """What it does not know of, the other driver has written."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     store.leases.create("late", 1, {"pid": 1, "host": "here"})
     tracker = make_tracker(plan, store, home, "abc", fence=Fence("late", 1))
@@ -175,9 +169,8 @@ def test_a_driver_that_was_taken_over_writes_nothing(tmp_path: Path):
     assert {run.info.status for run in runs if "stage_id" not in run.data.tags} == {"RUNNING"}
 
 
-def test_a_run_whose_stage_left_the_plan_does_not_run_on(tmp_path: Path):
+def test_a_run_whose_stage_left_the_plan_does_not_run_on(home: Home):
     """Its driver died on the way to MLflow, and the code changed before the next one."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     tracker = make_tracker(plan, store, home, "abc")
     tags = {"stage_id": "3f" * 16, "kind": "fit"}
@@ -188,15 +181,14 @@ def test_a_run_whose_stage_left_the_plan_does_not_run_on(tmp_path: Path):
     assert set(status.values()) == {"FINISHED"}
 
 
-def test_damage_that_sync_finds_is_said(tmp_path: Path):
+def test_damage_that_sync_finds_is_said(home: Home):
     """The sweep is not finished then, and only `osr run` can mend it."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     store.save_sweep("late", plan_record(plan, "abc"))
     score = plan.trials[0].score
-    (path,) = (tmp_path / "store/stages" / score.id[:2] / score.id).glob("scores-*.parquet")
+    (path,) = (home.root / "store/stages" / score.id[:2] / score.id).glob("scores-*.parquet")
     path.write_bytes(b"PAR1")
-    done = CliRunner().invoke(app, ["sync", "late", "--home", str(tmp_path)])
+    done = CliRunner().invoke(app, ["sync", "late", "--home", str(home.root)])
     assert done.exit_code == 1
     assert f"{len(plan.stages) - 1} of {len(plan.stages)} stages are in" in done.output
     assert f"damaged, to be made again by `osr run`: {plan.describe(score)}" in done.output
@@ -204,12 +196,11 @@ def test_damage_that_sync_finds_is_said(tmp_path: Path):
     experiment = client.get_experiment_by_name("late")
     (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
     assert parent.info.status == "FAILED"
-    assert not plan_held(home, "late")
+    assert not plan_held(home, store, "late")
 
 
-def test_a_run_that_is_refused_holds_up_no_other(tmp_path: Path):
+def test_a_run_that_is_refused_holds_up_no_other(home: Home):
     """MLflow takes no metric of that name; all other runs are written, and it is said."""
-    home = Home(tmp_path)
     plan, store = finished(home)
     first, *others = plan.stages.values()
     store.delete([f"stages/{first.id[:2]}/{first.id}"])

@@ -1,7 +1,5 @@
 """What is said of a trial comes from its sweep's own plan, whoever made its result."""
 
-from pathlib import Path
-
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,9 +23,8 @@ def exported(home: Home, **spec: str) -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize("second", ["late", "other"])
-def test_two_protocols_with_equal_classes_give_each_sweep_its_own_rows(tmp_path: Path, second: str):
+def test_two_protocols_with_equal_classes_give_each_sweep_its_own_rows(home: Home, second: str):
     """Osrci and cac have the same digits, hence equal ids; only the record tells them apart."""
-    home = Home(tmp_path / "home")
     first = exported(home, protocol="osrci")
     assert first == [("late", "osrci", 0), ("late", "osrci", 1)]
     later = exported(home, protocol="cac", name=second)
@@ -36,9 +33,8 @@ def test_two_protocols_with_equal_classes_give_each_sweep_its_own_rows(tmp_path:
         assert exported(home, protocol="osrci") == first
 
 
-def test_mlflow_shows_the_protocol_of_the_plan_that_is(tmp_path: Path):
+def test_mlflow_shows_the_protocol_of_the_plan_that_is(home: Home):
     """A run's parameters cannot be changed, so that of the other plan gives way to a new one."""
-    home = Home(tmp_path / "home")
     exported(home, protocol="osrci")
     exported(home, protocol="cac")
     plan, store = finished(home, protocol="cac")
