@@ -33,6 +33,7 @@ DOORS = {
     },
     "mlflow": {
         "sweeps/tracking/database.py",
+        "sweeps/tracking/experiment.py",
         "sweeps/tracking/found_runs.py",
         "sweeps/tracking/points.py",
         "sweeps/tracking/synchronise.py",

@@ -1,11 +1,13 @@
 """What MLflow holds of a sweep, as an export needs it (sweeps/tracking writes it).
 
-An experiment of the sweep's name; in it one run of kind "sweep" with the plan's record as the
-artifact plan.json, and one run per stage with the tags stage_id, kind and code. Each finished one
-has the metric arrived_at_s, the time at which MLflow held all of it. A "score" run has the trial's
-metrics and the artifact scores.parquet, perhaps embeddings.parquet; a "fit" run has
-history.parquet, a "pmal.mine" run mined.parquet. What is said of a trial besides its results stands
-in the record, and only there.
+An experiment of the sweep's name, whose tag osr.store is the id of the store that it belongs to;
+where that name was another store's already, "NAME (ID)" with the beginning of the id. In it one run
+of kind "sweep" with the plan's record as the artifact plan.json, and one run per stage with the
+tags stage_id, kind and code. Each finished one has the metric arrived_at_s, the time at which
+MLflow held all of it; a stage that runs, has failed or was stopped has a run of another status. A
+"score" run has the trial's metrics and the artifact scores.parquet, perhaps embeddings.parquet; a
+"fit" run has history.parquet, a "pmal.mine" run mined.parquet. What is said of a trial besides its
+results stands in the record, and only there.
 
 Only this module of `analysis` needs mlflow, and imports it when an export begins.
 """
@@ -32,9 +34,10 @@ from osr_core.errors import ConfigError, OsrError, unknown_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 PAGE = 1000  # runs per request to MLflow
+STORE = "osr.store"
 
 
 class ExportError(OsrError):
@@ -54,11 +57,14 @@ class Found:
 
 
 @contextmanager
-def sweep_in_mlflow(tracking_uri: str, sweep: str) -> Iterator["SweepRuns"]:
-    """The runs of a sweep; MLflow's complaints leave as ExportError.
+def sweep_in_mlflow(
+    tracking_uri: str, sweep: str, store: str | None = None
+) -> Iterator["SweepRuns"]:
+    """The runs of a sweep, of the `store` with this id if given; MLflow's complaints leave as
+    ExportError.
 
     Raises:
-        ConfigError: no sweep of this name; says which there are.
+        ConfigError: no sweep of this name, or only another store's; says which there are.
     """
     if tracking_uri.startswith("sqlite:///"):
         database = Path(tracking_uri.removeprefix("sqlite:///"))
@@ -73,15 +79,33 @@ def sweep_in_mlflow(tracking_uri: str, sweep: str) -> Iterator["SweepRuns"]:
 
     try:
         client = MlflowClient(tracking_uri)
-        experiment = client.get_experiment_by_name(sweep)
-        if experiment is None or experiment.lifecycle_stage != "active":
-            names = {other.name for other in client.search_experiments()} - {"Default"}
-            raise ConfigError(unknown_name("sweep", sweep, names) + " `osr run` starts one.")
-        yield SweepRuns(client, sweep, str(experiment.experiment_id))
+        yield SweepRuns(client, sweep, str(_experiment(client, sweep, store).experiment_id))
     except MlflowException as error:
         raise ExportError(
             f"MLflow at {tracking_uri} did not answer as it should: {error}"
         ) from error
+
+
+def _experiment(client: "MlflowClient", sweep: str, store: str | None) -> "Experiment":
+    """The sweep's experiment: that of the store, or else the one that says of no store.
+
+    Who has no store (None) takes that of the name; one that MLflow has not seen yet has the id "".
+    """
+    names = [sweep, f"{sweep} ({store[:8]})"] if store else [sweep]
+    found = [client.get_experiment_by_name(name) for name in names]
+    there = [each for each in found if each is not None and each.lifecycle_stage == "active"]
+    for owner in (store, None):
+        for experiment in there:
+            if store is None or experiment.tags.get(STORE) == owner:
+                return experiment
+    if there:
+        raise ConfigError(
+            f"MLflow's sweep '{sweep}' belongs to another store than this home's. `osr sync "
+            f"{sweep}` brings this home's there, too; to export the other, give its --home or "
+            "OSR_STORE."
+        )
+    known = {other.name for other in client.search_experiments()} - {"Default"}
+    raise ConfigError(unknown_name("sweep", sweep, known) + " `osr run` starts one.")
 
 
 @dataclass(frozen=True)

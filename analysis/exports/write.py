@@ -62,9 +62,16 @@ class Export:
         return tuple(self.folder / name for name in names if (self.folder / name).is_file())
 
 
-def export(tracking_uri: str, sweep: str, folder: Path, since: datetime | None = None) -> Export:
+def export(
+    tracking_uri: str,
+    sweep: str,
+    folder: Path,
+    since: datetime | None = None,
+    store: str | None = None,
+) -> Export:
     """Write the files of a sweep into `folder`, in place of older ones.
 
+    Where several stores have a sweep of this name in MLflow, `store` is the id of the right one.
     What the sweep's plan names is exported; finished runs of an earlier plan are left out. With
     `since`, only runs that reached MLflow then or later are read from it, whenever they ended, and
     the others' rows are kept from the export that is there.
@@ -76,7 +83,7 @@ def export(tracking_uri: str, sweep: str, folder: Path, since: datetime | None =
             that cannot be written.
         DataError, UnreadableError: the older export of `since` is not whole.
     """
-    with sweep_in_mlflow(tracking_uri, sweep) as held, _alone(folder):
+    with sweep_in_mlflow(tracking_uri, sweep, store) as held, _alone(folder):
         record = held.plan_record()
         plan = Plan.from_record(record)
         stages = {stage["stage_id"] for stage in record["stages"]}

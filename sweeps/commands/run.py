@@ -142,5 +142,5 @@ def print_table(launch: "Launch") -> None:
     sweep = launch.plan.spec.name
     folder = launch.home.export(sweep)
     if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
-        export(launch.home.tracking_uri, sweep, folder)
+        export(launch.home.tracking_uri, sweep, folder, store=launch.store.id or "")
     typer.echo(render(printable(table(folder)), "markdown"))

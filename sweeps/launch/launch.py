@@ -66,7 +66,7 @@ def run_sweep(
         launch = Launch(plan, store, home, data_root, console, fence, address, wait_s, code)
         record = plan_record(plan, code)
         claim_name(store, record, replace)
-        if is_complete(launch) and plan_held(home, spec.name) == digest(record):
+        if is_complete(launch) and plan_held(home, store, spec.name) == digest(record):
             launch.up_to_date = True
             return launch
         make_tracker = partial(tracker_of, launch, pictures)

@@ -1,6 +1,7 @@
 """Where in a store everything lies.
 
 FORMAT                         the version of this layout
+ID                             tells this store from all others
 stages/3f/3f9a.../NAME         artifacts; each carries its checksum in its name
 stages/3f/3f9a.../commit.json  written last: the stage is done if and only if it is there; it
 holds the checksum of its other entries

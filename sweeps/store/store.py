@@ -81,6 +81,19 @@ class Store:
             there = files.there("FORMAT")
         return cls(uri) if there else None
 
+    @property
+    def id(self) -> str | None:
+        """32 hexadecimal digits that tell this store from all others; None: none was given yet."""
+        found = self._files.read("ID")
+        return None if found is None else found.decode()
+
+    def identify(self) -> str:
+        """The store's id, which is drawn the first time that a driver asks for it, and stays."""
+        if (found := self.id) is not None:
+            return found
+        drawn = uuid.uuid4().hex
+        return drawn if self._files.create("ID", drawn.encode()) else str(self.id)
+
     # -- stages ----------------------------------------------------------------------------------
 
     def committed(self, ids: Iterable[str]) -> set[str]:

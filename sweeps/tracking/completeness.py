@@ -10,22 +10,29 @@ import sqlite3
 from pathlib import Path
 
 from sweeps.home import Home
-from sweeps.tracking.tags import HELD
+from sweeps.store.store import Store
+from sweeps.tracking.tags import HELD, STORE, experiment_names
 
 QUERY = """
-SELECT value FROM experiment_tags JOIN experiments USING (experiment_id)
-WHERE name = ? AND lifecycle_stage = 'active' AND key = ?
+SELECT held.value FROM experiments
+JOIN experiment_tags AS held ON held.experiment_id = experiments.experiment_id
+JOIN experiment_tags AS owner ON owner.experiment_id = experiments.experiment_id
+WHERE lifecycle_stage = 'active' AND name IN (?, ?)
+AND held.key = ? AND owner.key = ? AND owner.value = ?
 """
 
 
-def plan_held(home: Home, sweep: str) -> str | None:
-    """What the tag says; None where there is none, or nobody to ask."""
+def plan_held(home: Home, store: Store, sweep: str) -> str | None:
+    """What the tag of this store's sweep says; None where there is none, or nobody to ask."""
+    store_id = store.id
+    if store_id is None:
+        return None
     if home.tracking is None:
-        return _from_file(home.database, sweep)
-    from sweeps.tracking.database import experiment_of
+        return _from_file(home.database, sweep, store_id)
+    from sweeps.tracking.experiment import experiment_of
 
     try:
-        experiment = experiment_of(home.tracking, sweep)
+        experiment = experiment_of(home.tracking, sweep, store_id)
     except Exception:  # whatever a server does; the launch will say that it does
         return None
     if experiment is None or experiment.lifecycle_stage != "active":
@@ -34,12 +41,13 @@ def plan_held(home: Home, sweep: str) -> str | None:
     return tag
 
 
-def _from_file(path: Path, sweep: str) -> str | None:
+def _from_file(path: Path, sweep: str, store_id: str) -> str | None:
     if not path.exists():
         return None
+    asked = (*experiment_names(sweep, store_id), HELD, STORE, store_id)
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            row = database.execute(QUERY, (sweep, HELD)).fetchone()
+            row = database.execute(QUERY, asked).fetchone()
     except sqlite3.Error:
         return None
     return None if row is None else str(row[0])

@@ -1,4 +1,4 @@
-"""MLflow's database and a sweep's experiment in it."""
+"""MLflow's own database, where no server is named."""
 
 import contextlib
 import os
@@ -6,12 +6,6 @@ import tempfile
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
-
-
-def experiment_of(uri: str, sweep: str) -> Experiment | None:
-    """A sweep's experiment in MLflow, if it has one."""
-    return MlflowClient(uri).get_experiment_by_name(sweep)
 
 
 def make_database(uri: str) -> None:

@@ -29,10 +29,10 @@ from sweeps.store.leases import Fence
 from sweeps.store.store import DamagedError, Store
 from sweeps.tracking import descriptions
 from sweeps.tracking.database import make_database
+from sweeps.tracking.experiment import create_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
 from sweeps.tracking.points import milliseconds, points_of
 from sweeps.tracking.tags import ARRIVED, FACTS, HELD, NOTE, PARENT
-from sweeps.tracking.views import experiment_tags
 
 log = logging.getLogger(__name__)
 Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
@@ -60,17 +60,18 @@ class Tracker:
         self._check()
         make_database(self.uri)
         self.client = MlflowClient(self.uri)
-        self.experiment_id = self._open_experiment()
+        self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
         self.found = FoundRuns(self.client, self.experiment_id, self._shown(), self._check)
         self.found.look()
-        self.found.parent_id = self.found.parent_id or self._create_parent()
+        if not self.found.parent_id:
+            self.found.parent_id = create_sweep_run(self.client, self.plan, self.experiment_id)
         self._log_record()
 
     def extend(self, plan: Plan) -> None:
         """Take a plan with more trials in place of the one so far."""
         self._check()
         self.plan = plan
-        self._open_experiment()
+        open_experiment(self.client, plan, self.store, self.artifacts)
         self.found.facts = self._shown()
         self._log_record()
 
@@ -246,33 +247,6 @@ class Tracker:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
             self.client.log_artifacts(run_id, folder)
-
-    # -- the sweep -------------------------------------------------------------------------------
-
-    def _open_experiment(self) -> str:
-        """The id of the sweep's experiment, made if need be, with its description up to date."""
-        name = self.plan.spec.name
-        experiment = self.client.get_experiment_by_name(name)
-        if experiment is None:
-            where = f"{self.artifacts}/{name}" if self.artifacts else None
-            experiment_id = str(self.client.create_experiment(name, artifact_location=where))
-        else:
-            experiment_id = str(experiment.experiment_id)
-            if experiment.lifecycle_stage == "deleted":
-                self.client.restore_experiment(experiment_id)
-        there = {HELD: ""} | (experiment.tags if experiment else {})
-        for key, value in {**experiment_tags(self.plan, experiment_id), HELD: ""}.items():
-            if there.get(key) != value:
-                self.client.set_experiment_tag(experiment_id, key, value)
-        return experiment_id
-
-    def _create_parent(self) -> str:
-        name = self.plan.spec.name
-        counts = ", ".join(f"{count} {kind}" for kind, count in self.plan.kinds().items())
-        note = f"The sweep **{name}**: {len(self.plan.trials)} trials, made of {counts} stages."
-        tags = {"kind": "sweep", NOTE: note}
-        run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"sweep {name}")
-        return str(run.info.run_id)
 
 
 def make_tracker(

@@ -1,4 +1,4 @@
-"""A home for each test that asks for one."""
+"""A home whose MLflow database is there already, and empty."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,12 @@ from sweeps.home import Home
 
 
 @pytest.fixture
-def home(tmp_path: Path, with_database: Callable[[Path], Path]) -> Home:
-    """Its MLflow database is there, and empty."""
-    return Home(with_database(tmp_path / "home"))
+def home_at(tmp_path: Path, with_database: Callable[[Path], Path]) -> Callable[[str], Home]:
+    """Makes homes of one test by name."""
+    return lambda name: Home(with_database(tmp_path / name))
+
+
+@pytest.fixture
+def home(home_at: Callable[[str], Home]) -> Home:
+    """Of one test."""
+    return home_at("home")

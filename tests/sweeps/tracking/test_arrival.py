@@ -196,7 +196,7 @@ def test_damage_that_sync_finds_is_said(home: Home):
     experiment = client.get_experiment_by_name("late")
     (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
     assert parent.info.status == "FAILED"
-    assert not plan_held(home, "late")
+    assert not plan_held(home, store, "late")
 
 
 def test_a_run_that_is_refused_holds_up_no_other(home: Home):

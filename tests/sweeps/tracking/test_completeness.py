@@ -8,6 +8,7 @@ import pytest
 from osr_core.identity import digest
 from sweeps.home import Home
 from sweeps.planning.record import plan_record
+from sweeps.store.store import Store
 from sweeps.tracking.background import BackgroundTracking
 from sweeps.tracking.completeness import plan_held
 from sweeps.tracking.database import make_database
@@ -30,13 +31,13 @@ def test_a_sweep_is_held_once_all_of_it_is_there(homes: tuple[Home, Home]):
     """Not while something is missing, nor while another plan of its name is being written."""
     home, seen = homes
     plan, store = finished(home)
-    assert plan_held(seen, "late") is None
+    assert plan_held(seen, store, "late") is None
     make_tracker(plan, store, home, "abc")
-    assert not plan_held(seen, "late")
+    assert not plan_held(seen, store, "late")
     synchronise(plan, store, home, "abc")
-    assert plan_held(seen, "late") == digest(plan_record(plan, "abc"))
+    assert plan_held(seen, store, "late") == digest(plan_record(plan, "abc"))
     make_tracker(plan, store, home, "def")
-    assert not plan_held(seen, "late")
+    assert not plan_held(seen, store, "late")
 
 
 def test_a_deleted_experiment_is_not_held(homes: tuple[Home, Home]):
@@ -47,9 +48,9 @@ def test_a_deleted_experiment_is_not_held(homes: tuple[Home, Home]):
     client = mlflow.MlflowClient(home.tracking_uri)
     experiment = client.get_experiment_by_name("late")
     client.delete_experiment(experiment.experiment_id)
-    assert plan_held(seen, "late") is None
+    assert plan_held(seen, store, "late") is None
     client.restore_experiment(experiment.experiment_id)
-    assert plan_held(seen, "late") == experiment.tags[HELD]
+    assert plan_held(seen, store, "late") == experiment.tags[HELD]
 
 
 def test_a_lost_database_holds_nothing_though_another_took_its_place(home: Home):
@@ -57,9 +58,9 @@ def test_a_lost_database_holds_nothing_though_another_took_its_place(home: Home)
     plan, store = finished(home)
     synchronise(plan, store, home, "abc")
     home.database.unlink()
-    assert plan_held(home, "late") is None
+    assert plan_held(home, store, "late") is None
     make_database(home.tracking_uri)
-    assert plan_held(home, "late") is None
+    assert plan_held(home, store, "late") is None
 
 
 def test_a_sweep_with_damage_is_not_held(homes: tuple[Home, Home]):
@@ -72,11 +73,13 @@ def test_a_sweep_with_damage_is_not_held(homes: tuple[Home, Home]):
     tracking = BackgroundTracking(lambda: make_tracker(plan, store, home, "abc"))
     tracking.close("FINISHED", hurry=False)
     assert store.to_make_again(plan.stages) == {score.id}
-    assert not plan_held(seen, "late")
+    assert not plan_held(seen, store, "late")
     tracker = make_tracker(plan, store, home, "abc")
     assert tracker.client.get_run(tracker.found.parent_id).info.status == "FAILED"
 
 
 def test_a_server_that_is_not_there_holds_nothing(tmp_path: Path):
     """The launch goes on, and says that it does not answer."""
-    assert plan_held(Home(tmp_path, tracking="http://127.0.0.1:9"), "late") is None
+    store = Store(tmp_path / "store")
+    store.identify()
+    assert plan_held(Home(tmp_path, tracking="http://127.0.0.1:9"), store, "late") is None
