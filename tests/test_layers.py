@@ -36,6 +36,7 @@ DOORS = {
         "sweeps/tracking/experiment.py",
         "sweeps/tracking/found_runs.py",
         "sweeps/tracking/points.py",
+        "sweeps/tracking/sending.py",
         "sweeps/tracking/synchronise.py",
         "sweeps/tracking/tracker.py",
         "analysis/exports/mlflow_runs.py",

@@ -107,6 +107,7 @@ class Conduct:
         """A stage has its machine."""
         self.launch.started.add(stage.id)
         self.progress.began(stage)
+        self.tracking.started(stage)
 
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing; there will be another."""

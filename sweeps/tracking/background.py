@@ -1,4 +1,7 @@
-"""Tracking in a thread of its own: MLflow slow, broken or away never holds up a stage."""
+"""Tracking in a thread of its own: MLflow slow, broken or away never holds up a stage.
+
+Stages that have ended come first; every few seconds those that run show what they have told so far.
+"""
 
 import logging
 import threading
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 HURRY_S = 1.5
+SHOW_EVERY_S = 5.0
+GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's word where what was there is there no more
 PATIENCE_S = 10.0  # how long the end of a sweep waits for a tracking server that does not answer
 
 
@@ -25,11 +30,13 @@ class BackgroundTracking:
     """Sends what stages left to MLflow; what could not be sent is sent again later."""
 
     def __init__(self, make_tracker: Callable[[], "Tracker"]) -> None:
-        """`make_tracker` finds the sweep's runs in MLflow; it is called again after each fault."""
+        """`make_tracker` finds the sweep's runs in MLflow."""
         self._make_tracker = make_tracker
         self._unsent: deque[Stage] = deque()
         self._plan: Plan | None = None  # what the plan has grown to, until the tracker knows it
-        self._news = threading.Event()  # a stage was added, or the end has come
+        self._running: dict[str, Stage] = {}
+        self._show_at = time.monotonic() + SHOW_EVERY_S  # when running stages are shown next
+        self._news = threading.Event()  # a stage began or ended, or the end has come
         self._closing = threading.Event()
         self._status, self._hurry = "", False
         self._warned = False
@@ -38,8 +45,14 @@ class BackgroundTracking:
         self._thread = threading.Thread(target=self._loop, name="tracking", daemon=True)
         self._thread.start()
 
+    def started(self, stage: Stage) -> None:
+        """An attempt at a stage begins; a run shows its epochs as they end."""
+        self._running[stage.id] = stage
+        self._news.set()
+
     def add(self, stage: Stage) -> None:
         """A stage ended; its run is written soon."""
+        self._running.pop(stage.id, None)
         self._unsent.append(stage)
         self._news.set()
 
@@ -73,13 +86,15 @@ class BackgroundTracking:
                 while self._unsent and not self._closing.is_set():
                     self._grow(tracker)
                     self._send(tracker)
+                self._show(tracker)
                 wait = FIRST_WAIT_S
-                self._news.wait()
+                self._news.wait(self._show_at - time.monotonic() if self._running else None)
             except FencedError as error:
                 self.problem = str(error)  # the other driver tells MLflow
                 return
             except Exception as error:  # whatever a server does, results are safe on the store
-                tracker = None  # what it knew of the server may be wrong: look again
+                if getattr(error, "error_code", "") == GONE:
+                    tracker = None  # such as another database than before
                 self._warn(error)
                 if self._gave_up():
                     self.problem = reason_of(error)
@@ -98,10 +113,19 @@ class BackgroundTracking:
         self._unsent.popleft()
         self._well_at = time.monotonic()
 
+    def _show(self, tracker: "Tracker") -> None:
+        """Not more often than every so many seconds, however many stages begin and end."""
+        is_time = time.monotonic() >= self._show_at and not self._closing.is_set()
+        if self._running and is_time:
+            tracker.show([*self._running.values()])
+            self._show_at = time.monotonic() + SHOW_EVERY_S
+
     def _end(self, tracker: "Tracker") -> None:
         """Send everything that MLflow lacks, also of earlier launches, and end the sweep's run."""
         if self._hurry:
             tracker.end(self._status)  # there may be no time for more
+        elif self._warned:
+            tracker.look()  # a server that broke may have lost what it had
         self._unsent = deque(tracker.behind())
         while self._unsent:
             self._send(tracker)

@@ -72,6 +72,12 @@ def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
     return "\n".join([*lines, *(f"- {fact}" for fact in facts)])
 
 
+def running_note(plan: Plan, stage: Stage) -> str:
+    """The text of the page of a run that is not finished."""
+    subject, facts = _stage(plan, stage)
+    return "\n".join([subject, "", *(f"- {fact}" for fact in [*facts, "not finished yet"])])
+
+
 def failure_note(reason: str) -> str:
     """The text of a failed run's page; its traceback is an artifact."""
     return f"**Failed:** {reason[:4000]}\n\nThe artifact `traceback.txt` says where."

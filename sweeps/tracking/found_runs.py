@@ -1,4 +1,4 @@
-"""What MLflow holds of a sweep: which stages have a run, and which of these is whole."""
+"""What MLflow holds of a sweep: which stages have a run, of which attempt, and which is whole."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,60 +19,86 @@ class FoundRuns:
     check: Callable[[], None]  # raises where this driver may delete nothing any more
     parent_id: str = ""  # the sweep's own run
     run_ids: dict[str, str] = field(default_factory=dict)  # by stage id
+    began: dict[str, int] = field(default_factory=dict)  # by stage id, the shown attempt's, in ms
     finished: set[str] = field(default_factory=set)  # ids of stages whose runs are whole
     failed: dict[str, int] = field(default_factory=dict)  # by stage id, when it was given up, in ms
-    orphans: set[str] = field(default_factory=set)  # unended runs of stages that left the plan
+    unended: set[str] = field(default_factory=set)  # ids of runs of stages
 
-    def look(self) -> None:
-        """Note the runs that are there, and delete those that must not be.
+    def look(self, stage_id: str | None = None) -> None:
+        """Note the runs that are there, or only those of one stage, and delete those that must not
+        be.
 
         Where an answer was lost a run may be there twice: that which is known already stays, then
         that which is whole, then the oldest. A run that shows other facts of its trial than the
         plan's, such as another protocol with the same classes, is not of this plan.
         """
-        self.orphans.clear()
-        runs, known = self.all_runs(), {self.parent_id, *self.run_ids.values()}
+        known = {self.parent_id, *self.run_ids.values()}
+        runs = self.all_runs(stage_id)
+        self._forget(stage_id)
         runs.sort(key=lambda run: (run.info.run_id not in known, not is_whole(run)))
         for run in runs:
             run_id, tags = run.info.run_id, run.data.tags
-            stage_id = tags.get("stage_id", "")
+            found_id = tags.get("stage_id", "")
             if tags.get("kind") == "sweep":
                 self.parent_id = self.parent_id or run_id
                 is_wrong = self.parent_id != run_id
-            elif not stage_id:
+            elif not found_id:
                 continue  # a user's own
-            elif tags.get(FACTS, "") != self.facts.get(stage_id, tags.get(FACTS, "")):
+            elif tags.get(FACTS, "") != self.facts.get(found_id, tags.get(FACTS, "")):
                 is_wrong = True
             else:
-                is_wrong = self.run_ids.setdefault(stage_id, run_id) != run_id
+                is_wrong = self.run_ids.setdefault(found_id, run_id) != run_id
             if is_wrong:
                 self.check()
                 self.client.delete_run(run_id)
-            elif stage_id:
-                self._note(stage_id, run)
+            elif found_id:
+                self._note(found_id, run)
 
     def _note(self, stage_id: str, run: Run) -> None:
-        if stage_id not in self.facts and run.info.status == "RUNNING":
-            self.orphans.add(run.info.run_id)
+        self.began[stage_id] = run.info.start_time
+        if run.info.status == "RUNNING":
+            self.unended.add(run.info.run_id)
         if is_whole(run):
             self.finished.add(stage_id)
         if "reason" in run.data.tags:
             self.failed[stage_id] = run.info.end_time or 0
 
-    def forget_ended(self, stage_id: str) -> None:
-        """Delete a run that tells of the past, since its stage has ended once more."""
-        if stage_id in self.finished or stage_id in self.failed:
-            self.client.delete_run(self.run_ids.pop(stage_id))
-            self.finished.discard(stage_id)
-            self.failed.pop(stage_id, None)
+    def _forget(self, stage_id: str | None) -> None:
+        """All that was known, of one stage or of all."""
+        if stage_id is None:
+            self.parent_id = ""
+        for known in [*self.run_ids] if stage_id is None else [stage_id]:
+            self.unended.discard(self.run_ids.pop(known, ""))
+            self.began.pop(known, None)
+            self.finished.discard(known)
+            self.failed.pop(known, None)
 
-    def all_runs(self) -> list[Run]:
-        """Every run of the experiment, the oldest first."""
+    def run_of(self, stage_id: str, began: int) -> str | None:
+        """The run of the attempt that began then, in ms, if there is one and its stage has not
+        ended. Any other tells of the past, with other times, and is deleted.
+        """
+        run_id = self.run_ids.get(stage_id)
+        has_ended = stage_id in self.finished or stage_id in self.failed
+        if run_id is None or (self.began[stage_id] == began and not has_ended):
+            return run_id
+        self.check()
+        self.client.delete_run(run_id)
+        self._forget(stage_id)
+        return None
+
+    def add(self, stage_id: str, began: int, run_id: str) -> None:
+        """A run was made."""
+        self.run_ids[stage_id], self.began[stage_id] = run_id, began
+        self.unended.add(run_id)
+
+    def all_runs(self, stage_id: str | None = None) -> list[Run]:
+        """Every run of the experiment, or of one stage, the oldest first."""
         runs: list[Run] = []
         token = None
         while True:
             page = self.client.search_runs(
                 [self.experiment_id],
+                filter_string=f"tags.stage_id = '{stage_id}'" if stage_id else "",
                 run_view_type=ViewType.ACTIVE_ONLY,
                 max_results=5000,
                 order_by=["attributes.start_time ASC"],

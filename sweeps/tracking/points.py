@@ -1,9 +1,10 @@
-"""Points of a run's curves in MLflow, from what its stage left. Pure.
+"""Points of a run's curves in MLflow, from what its stage left or has told so far. Pure.
 
-Each carries a time of the store's own, so a point that is sent twice is one point.
+Each carries a time of the store's own, the same while the stage runs and later, so a point that is
+sent twice is one point.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -18,12 +19,30 @@ def points_of(result: Commit, files: Mapping[str, bytes]) -> list[Metric]:
     """Epochs of a fit, or the numbers of another stage; and what the machine did meanwhile."""
     at = milliseconds(result.finished_at)
     if "history.parquet" in files:
-        rows = rows_of(files["history.parquet"])
-        points = [Metric(row["metric"], row["value"], at, row["epoch"]) for row in rows]
+        times = dict(enumerate(result.epochs_at, start=1))
+        points = [
+            Metric(
+                row["metric"],
+                row["value"],
+                milliseconds(times.get(row["epoch"]) or result.finished_at),
+                row["epoch"],
+            )
+            for row in rows_of(files["history.parquet"])
+        ]
     else:
         points = [Metric(name, value, at, 0) for name, value in result.metrics.items()]
         points.append(Metric("wall_s", result.wall_s, at, 0))
     return [*points, *_of_machine(files.get(MACHINE))]
+
+
+def points_so_far(rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
+    """Those of the epochs that a fit has told of (see `Attempts.save_progress`)."""
+    return [
+        Metric(name, value, milliseconds(row["at"]), row["epoch"])
+        for row in rows
+        for name, value in row.items()
+        if name not in ("epoch", "at")
+    ]
 
 
 def _of_machine(content: bytes | None) -> Iterator[Metric]:

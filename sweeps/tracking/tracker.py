@@ -1,17 +1,18 @@
 """Projects a sweep from the store into MLflow; doing it twice changes nothing.
 
-One experiment per sweep, in it one parent run (the plan's record) and one child run per finished or
-failed stage, found again by its tag `stage_id`. Points carry the times of the store's markers, so a
-point sent twice is one point. What a run says of itself is in `descriptions`.
+One experiment per sweep, in it one parent run (the plan's record) and one child run per stage that
+runs, has finished or has failed, found again by its tag `stage_id`. A run shows one attempt, known
+by when it began; points carry the store's own times, so a point sent twice is one point, and one
+that an attempt repeats goes with the run of the attempt before. What a run says of itself is in
+`descriptions`.
 """
 
 import json
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from mlflow import MlflowClient
@@ -25,13 +26,15 @@ from sweeps.planning.plan import Plan
 from sweeps.planning.record import plan_record
 from sweeps.running.machine import MACHINE
 from sweeps.store.commit import Commit
+from sweeps.store.files import StoreError
 from sweeps.store.leases import Fence
 from sweeps.store.store import DamagedError, Store
 from sweeps.tracking import descriptions
 from sweeps.tracking.database import make_database
 from sweeps.tracking.experiment import create_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
-from sweeps.tracking.points import milliseconds, points_of
+from sweeps.tracking.points import milliseconds, points_of, points_so_far
+from sweeps.tracking.sending import send_files, send_points
 from sweeps.tracking.tags import ARRIVED, FACTS, HELD, NOTE, PARENT
 
 log = logging.getLogger(__name__)
@@ -39,7 +42,6 @@ Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
 """A trial's facts and metrics and its scores.parquet -> PNG by file name."""
 
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # asking again would not help
-METRICS_PER_CALL = 900  # MLflow takes 1,000 metrics, params and tags in one call
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Tracker:
     pictures: Pictures | None = None  # of score runs
     fence: Fence | None = None  # of the driver; one that was taken over writes nothing
     refused: dict[str, str] = field(default_factory=dict)  # by stage id, why
+    doubted: set[str] = field(default_factory=set)  # ids of stages of which a request has failed
+    num_shown: dict[str, int] = field(default_factory=dict)  # by run id, epochs sent so far
 
     def open(self) -> None:
         """Find or make the experiment and the sweep's run, and note what is there already."""
@@ -62,10 +66,7 @@ class Tracker:
         self.client = MlflowClient(self.uri)
         self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
         self.found = FoundRuns(self.client, self.experiment_id, self._shown(), self._check)
-        self.found.look()
-        if not self.found.parent_id:
-            self.found.parent_id = create_sweep_run(self.client, self.plan, self.experiment_id)
-        self._log_record()
+        self.look()
 
     def extend(self, plan: Plan) -> None:
         """Take a plan with more trials in place of the one so far."""
@@ -73,33 +74,48 @@ class Tracker:
         self.plan = plan
         open_experiment(self.client, plan, self.store, self.artifacts)
         self.found.facts = self._shown()
-        self._log_record()
+        self._send_record()
+
+    def look(self) -> None:
+        """Note which runs there are, whatever was known before; make the sweep's own if need be."""
+        known = self.found.parent_id
+        self.found.look()
+        if not self.found.parent_id:
+            self.found.parent_id = create_sweep_run(self.client, self.plan, self.experiment_id)
+        if self.found.parent_id != known:
+            self._send_record()
 
     def _shown(self) -> dict[str, str]:
         """By stage id, what stands for the facts that its run shows; "" for other than trials."""
-        record = plan_record(self.plan, self.code)
-        self.state = digest(record)  # stands for the plan and the code
-        self.trials = {trial["trial_id"]: trial for trial in record["trials"]}
+        self.record = plan_record(self.plan, self.code)
+        self.state = digest(self.record)  # stands for the plan and the code
+        self.trials = {trial["trial_id"]: trial for trial in self.record["trials"]}
         shown = dict.fromkeys(self.plan.stages, "")
         return shown | {trial_id: digest(facts) for trial_id, facts in self.trials.items()}
 
-    def _log_record(self) -> None:
-        record = json.dumps(plan_record(self.plan, self.code)).encode()
-        self._log_files(self.found.parent_id, {"plan.json": record})
+    def _send_record(self) -> None:
+        plan = {"plan.json": json.dumps(self.record).encode()}
+        send_files(self.client, self.found.parent_id, plan)
 
     def write(self, stage: Stage) -> None:
-        """Bring the run of one stage up to date with the store; does nothing the second time.
+        """Bring the run of a stage that has ended up to date with the store; does nothing the
+        second time.
 
         What MLflow will never take is noted in `refused`; it must not hold up the other stages.
         """
-        if stage.id in self.refused:
-            return
+        self._try(stage, partial(self._write, stage))
+
+    def show(self, stages: Iterable[Stage]) -> None:
+        """Bring the runs of stages that run up to date with what these have told so far."""
+        self._check()
+        running = {stage.id: stage for stage in stages}
         try:
-            self._write(stage)
-        except MlflowException as error:
-            if error.error_code not in REFUSALS:
-                raise
-            self.refused[stage.id] = f"{self.plan.describe(stage)}: {error.message}"
+            notes = self.store.attempts.progress(running)
+        except StoreError:
+            return  # it is shown the next time, or when it is done
+        for stage_id, told in notes.items():
+            if told.get("rows"):
+                self._try(running[stage_id], partial(self._show, running[stage_id], told))
 
     def behind(self) -> list[Stage]:
         """Stages of which MLflow lacks what the store has."""
@@ -118,30 +134,62 @@ class Tracker:
             self.write(stage)
 
     def close(self, status: str) -> None:
-        """End the sweep's run, and those of stages that left its plan. One with a result that was
-        found damaged on the way has failed after all.
+        """End the sweep's run. One with a result that was found damaged on the way has failed after
+        all.
         """
-        self.found.look()  # a request that was given up may have come through since
+        self.look()  # a request that was given up may have come through since
         is_complete = self.store.is_complete(self.plan.trial_ids, self.plan.stages)
         if status == "FINISHED" and (not is_complete or self.behind() or self.refused):
             status = "FAILED"
-        self._check()
-        for run_id in self.found.orphans:
-            self.client.set_terminated(run_id, "KILLED")
         self.end(status)
         if status == "FINISHED":
             self.client.set_experiment_tag(self.experiment_id, HELD, self.state)
 
     def end(self, status: str) -> None:
-        """End the sweep's run, whatever else may be missing."""
+        """End the sweep's run and those of stages that do not run on, whatever may be missing."""
         self._check()
         self.client.set_terminated(self.found.parent_id, status)
+        for run_id in sorted(self.found.unended):
+            self.client.set_terminated(run_id, "KILLED")
+            self.found.unended.discard(run_id)
 
     def _check(self) -> None:
         """FencedError if another driver has the sweep now."""
         self.store.leases.check(self.fence)
 
     # -- one stage -------------------------------------------------------------------------------
+
+    def _try(self, stage: Stage, send: Callable[[], None]) -> None:
+        """Send news of a stage; where that came to nothing before, look first what came through.
+
+        What is refused is sent once more: a user may have deleted the run.
+        """
+        for is_last in (False, True):
+            if stage.id in self.refused:
+                return
+            if stage.id in self.doubted:
+                self.found.look(stage.id)
+            self.doubted.add(stage.id)  # until it has gone well
+            try:
+                send()
+            except MlflowException as error:
+                if error.error_code not in REFUSALS:
+                    raise
+                if is_last:
+                    self.refused[stage.id] = f"{self.plan.describe(stage)}: {error.message}"
+            else:
+                self.doubted.discard(stage.id)
+                return
+
+    def _show(self, stage: Stage, told: Mapping[str, Any]) -> None:
+        began, rows = told["started_at"], told["rows"]
+        run_id = self.found.run_of(stage.id, milliseconds(began))
+        run_id = run_id or self._run_of(
+            stage, began, "", descriptions.running_note(self.plan, stage)
+        )
+        if new := rows[self.num_shown.get(run_id, 0) :]:
+            send_points(self.client, run_id, points_so_far(new), self._params(stage))
+            self.num_shown[run_id] = len(rows)
 
     def _write(self, stage: Stage) -> None:
         if self.store.committed([stage.id]):
@@ -160,12 +208,15 @@ class Tracker:
         failed_at = milliseconds(failure["failed_at"])
         if self.found.failed.get(stage.id) == failed_at:
             return
-        note = descriptions.failure_note(failure["reason"])
-        run_id = self._run_of(stage, failure["failed_at"], "", note)
+        told = self.store.attempts.progress_of(stage.id) or {}
+        rows = told.get("rows", [])
+        began = told["started_at"] if rows else failure["failed_at"]
+        run_id = self._run_of(stage, began, "", descriptions.failure_note(failure["reason"]))
         reason = [RunTag("reason", failure["reason"][:5000])]
-        self.client.log_batch(run_id, params=self._params(stage), tags=reason)
-        self._log_files(run_id, {"traceback.txt": failure["traceback"].encode()})
+        send_points(self.client, run_id, points_so_far(rows), self._params(stage), reason)
+        send_files(self.client, run_id, {"traceback.txt": failure["traceback"].encode()})
         self.client.set_terminated(run_id, "FAILED", failed_at)
+        self.found.unended.discard(run_id)
         self.found.failed[stage.id] = failed_at
 
     def _write_result(self, stage: Stage, result: Commit) -> None:
@@ -176,14 +227,15 @@ class Tracker:
         }
         note = descriptions.note_of(self.plan, stage, result, self._page)
         run_id = self._run_of(stage, result.started_at, result.code, note)
-        self._log_numbers(run_id, stage, result, files)
+        send_points(self.client, run_id, points_of(result, files), self._params(stage))
         files.pop(MACHINE, None)
         if "scores.parquet" in files:
             files |= self._drawn(stage, result, files["scores.parquet"])
-        self._log_files(run_id, files)
+        send_files(self.client, run_id, files)
         self.client.set_terminated(run_id, "FINISHED", milliseconds(result.finished_at))
         # last: who exports now and does not see the run yet finds it later by this time
         self.client.log_metric(run_id, ARRIVED, time.time())
+        self.found.unended.discard(run_id)
 
     def _drawn(self, stage: Stage, result: Commit, scores: bytes) -> Mapping[str, bytes]:
         """Pictures of a trial; none where they cannot be drawn, which stops nothing."""
@@ -201,25 +253,25 @@ class Tracker:
             return {}
 
     def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
-        """The run of a stage, made if need be, with its text."""
+        """The run of an attempt that began then, made if need be, with its text."""
         self._check()
+        began = milliseconds(started_at)
         news = {**descriptions.tags_of(stage, code or self.code), NOTE: note}
         if shown := self.found.facts[stage.id]:
             news[FACTS] = shown
         if attempts := self.store.attempts.retries(stage.id):
             news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
-        self.found.forget_ended(stage.id)
-        if run_id := self.found.run_ids.get(stage.id):  # of an attempt to write it, cut off
+        if run_id := self.found.run_of(stage.id, began):  # shown while it ran, or cut off
             tags = [RunTag(key, text) for key, text in news.items()]
             self.client.log_batch(run_id, tags=tags)
             return run_id
         run = self.client.create_run(
             self.experiment_id,
-            start_time=milliseconds(started_at),
+            start_time=began,
             tags={**news, PARENT: self.found.parent_id},
             run_name=descriptions.run_name(self.plan, stage),
         )
-        self.found.run_ids[stage.id] = run.info.run_id
+        self.found.add(stage.id, began, run.info.run_id)
         return str(run.info.run_id)
 
     def _page(self, stage: Stage) -> str | None:
@@ -227,26 +279,8 @@ class Tracker:
         run_id = self.found.run_ids.get(stage.id)
         return run_id and f"#/experiments/{self.experiment_id}/runs/{run_id}"
 
-    def _log_numbers(
-        self, run_id: str, stage: Stage, result: Commit, files: Mapping[str, bytes]
-    ) -> None:
-        points = points_of(result, files)
-        params = self._params(stage)
-        self.client.log_batch(run_id, metrics=points[:METRICS_PER_CALL], params=params)
-        for start in range(METRICS_PER_CALL, len(points), METRICS_PER_CALL):
-            self.client.log_batch(run_id, metrics=points[start : start + METRICS_PER_CALL])
-
     def _params(self, stage: Stage) -> list[Param]:
         return [Param(*each) for each in descriptions.params_of(self.plan, stage).items()]
-
-    def _log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
-        """Artifacts of a run by name."""
-        if not files:
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                (Path(folder) / name).write_bytes(content)
-            self.client.log_artifacts(run_id, folder)
 
 
 def make_tracker(

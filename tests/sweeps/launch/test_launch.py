@@ -35,7 +35,7 @@ def conduct(tmp_path: Path) -> Conduct:
     plan = make_plan(parse_spec(SPEC, "small"), {"digits/train": "-", "digits/test": "-"})
     home, console = Home(tmp_path), Console(quiet=True)
     launch = Launch(plan, Store(home.store), home, None, console, Fence("small", 1), None)
-    sent = SimpleNamespace(add=lambda stage: None)
+    sent = SimpleNamespace(add=lambda stage: None, started=lambda stage: None)
     progress = SweepProgress(plan, list(plan.stages.values()), console)
     return Conduct(launch, progress, sent)  # type: ignore[arg-type]
 

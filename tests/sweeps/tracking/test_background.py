@@ -59,6 +59,7 @@ class Server:
         self.left, self.asked, self.taken = left, 0, 0
         self.ends: list[str] = []
         self.refused: dict[str, str] = {}
+        self.shown: list[Stage] = []
 
     def __call__(self) -> "Server":
         return self
@@ -74,6 +75,12 @@ class Server:
 
     def behind(self) -> list[Stage]:
         return self.left
+
+    def look(self) -> None:
+        """After faults."""
+
+    def show(self, stages: list[Stage]) -> None:
+        self.shown = stages
 
     def end(self, status: str) -> None:
         self.ends.append(status)
