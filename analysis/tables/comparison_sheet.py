@@ -82,7 +82,8 @@ def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell
             cells += [sheet.cell("-"), sheet.cell("-")]
         else:
             both = f"{one.p_value:.3f} ({one.p_holm:.3f})"
-            cells.append(sheet.cell(f"{one.difference_percent:+.1f}", one.difference_percent))
+            difference = round(one.difference_percent, 1) + 0.0  # no -0.0
+            cells.append(sheet.cell(f"{difference:+.1f}", one.difference_percent))
             cells.append(sheet.cell(both, one.p_value))
         rows.append(tuple(cells))
     return tuple(rows)

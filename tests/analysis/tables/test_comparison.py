@@ -55,6 +55,14 @@ def test_only_splits_that_all_rows_have_are_compared(tmp_path):
     assert "left out, not there of all rows: svhn/1" in render(printable(made), "markdown")
 
 
+def test_difference_that_rounds_to_nothing_has_one_sign(tmp_path):
+    """Minus nothing would look like a loss."""
+    near = tuple(value + 1e-5 for value in A)
+    text = render(printable(compare([folder_of(tmp_path, "a", {"A": A, "B": near})])), "markdown")
+    assert "+0.0" in text
+    assert "-0.0" not in text
+
+
 def test_one_split_has_no_interval(tmp_path):
     """One of no width would say that the mean is certain; a table prints "-"."""
     made = compare([folder_of(tmp_path, "a", {"A": A[:1], "B": B[:1]})])
