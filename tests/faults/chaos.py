@@ -38,7 +38,7 @@ methods: {softmax: {}, mls: {}, openmax: {}, cac: {}, pmal: {}}
 PAUSE_S = (2.0, 7.0)
 VICTIMS = ("worker", "worker", "driver", "raylet", "tracking server")
 # How a driver may end when such a one was killed, besides well: killed, failed stages, no Ray.
-ENDS = {"worker": set(), "driver": {-9}, "raylet": {1, 2}, "tracking server": {2}}
+ENDS = {"worker": set(), "driver": {-9}, "raylet": {1, 3}, "tracking server": {3}}
 
 
 @dataclass

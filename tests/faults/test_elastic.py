@@ -44,7 +44,7 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(tmp_
     log = tmp_path / "home.log"
     with headed() as cluster:
         driver = sweep.start("--address", cluster.address)
-        said = "fit softmax digits/0 seed 0 asks for 1 CPU on one machine, and no machine has that"
+        said = "asks for 1 CPU on one machine, and no machine has that"
         wait_until(lambda: said in log.read_text(), "the first machine to be missed")
         machines = [cluster.add_node(num_cpus=1)]
         wait_until(lambda: len(sweep.under_way) == 1, "one fit")
