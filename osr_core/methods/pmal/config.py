@@ -61,8 +61,7 @@ class PMALConfig(Softmax.Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.quality == "none" and self.diversity in NEED_AN_ORDER:
-            rest = ", ".join(name for name in SPREADS if name not in NEED_AN_ORDER)
             raise ConfigError(
-                f"diversity must be one of {rest}, not {self.diversity!r}, where quality is "
-                "'none': nothing orders the images."
+                f"diversity must be one of {', '.join(sorted(SPREADS.keys() - {*NEED_AN_ORDER}))}, "
+                f"not {self.diversity!r}, where quality is 'none': nothing orders the images."
             )
