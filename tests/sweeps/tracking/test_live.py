@@ -123,6 +123,9 @@ def test_a_failed_fit_keeps_its_curve(fit: LiveFit, home_at: Callable[[str], Hom
     assert shown(tracker, fit.stage, "FAILED") == fit.told
     assert runs_of(tracker, fit.stage, deleted=True) == []
     (run,) = runs_of(tracker, fit.stage)
+    tracker = fit.tracker()
+    tracker.show([fit.stage])  # the next launch tries again, and has no epoch yet
+    assert shown(tracker, fit.stage, "FAILED") == fit.told
     other = home_at("other")
     synchronise(fit.plan, fit.store, other, "abc")
     anew = make_tracker(fit.plan, fit.store, other, "abc")
