@@ -18,7 +18,6 @@ from typing import Any
 
 from rich.console import Console
 
-from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
@@ -50,7 +49,7 @@ def idle_plan(count: int) -> Plan:
     """A plan of `count` stages that do nothing and read nothing."""
     stages = [
         Stage(
-            kind=NOOP,
+            kind="noop",
             config={"method": {"name": "noop"}, "task": {"dataset": "none", "split": number}},
         )
         for number in range(count)

@@ -14,7 +14,7 @@ import torch
 
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
-from osr_core.execution import check_code, known_kind, run_stage
+from osr_core.execution import check_code, run_stage
 from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
@@ -173,7 +173,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     checkpoint = StoreCheckpoint(store, stage_id, workplace)
     checkpoint.stop_if_asked()
     fence = workplace.fence
-    if fence is not None and trains(identity) and store.claims.take(stage_id, fence):
+    if identity["kind"] == "fit" and fence is not None and store.claims.take(stage_id, fence):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)
     forget_peak()
@@ -204,12 +204,6 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         epochs_at=told.epochs_at,
         fence=workplace.fence,
     )
-
-
-def trains(identity: Mapping[str, Any]) -> bool:
-    """Whether a stage is of a kind that trains a network."""
-    known = known_kind(identity["kind"], identity["config"])
-    return known is not None and known[0].trains
 
 
 def read_inputs(
