@@ -198,7 +198,13 @@ class SweepRuns:
         """Whether a run left an artifact that not every run leaves."""
         if (root := _local(run.artifact_uri)) is not None:
             return (root / name).is_file()
-        return any(file.path == name for file in self.client.list_artifacts(run.run_id))
+        try:
+            return any(file.path == name for file in self.client.list_artifacts(run.run_id))
+        except OSError as error:  # what a server of artifacts answers
+            raise ExportError(
+                f"the artifacts of run {run.run_id} cannot be listed: {error}. Export again when "
+                "their server is back."
+            ) from error
 
     def rows(
         self, run: Found, name: str, constants: Mapping[str, Any], schema: pa.Schema

@@ -8,7 +8,7 @@ import pytest
 from handmade import run_of
 from tracked import FILES, SWEEP, TRIALS, Store, content, scores_of
 
-from analysis.exports.mlflow_runs import artifact
+from analysis.exports.mlflow_runs import Found, SweepRuns, artifact
 from analysis.exports.schema import (
     EMBEDDING_COLUMNS,
     HISTORY_COLUMNS,
@@ -226,6 +226,18 @@ def test_artifacts_are_read_in_place_or_downloaded(tmp_path):
     folder = (tmp_path / "a folder").as_posix()
     for uri in (folder, (tmp_path / "a folder").as_uri(), "mlflow-artifacts:/x", "s3://x/y"):
         assert artifact(Server(), uri, "a", "scores.parquet") == b"content"
+
+
+def test_a_server_of_artifacts_that_breaks_is_not_taken_for_a_full_disk():
+    """Its errors are of the system's own kind; the export would advise to make room."""
+
+    class Server:
+        def list_artifacts(self, run_id):
+            raise OSError("500 Server Error")
+
+    held = SweepRuns(Server(), SWEEP, "1")
+    with pytest.raises(ExportError, match="artifacts of run a cannot be listed: 500 Server Error"):
+        held.has(Found("a", "1", "mlflow-artifacts:/x", {}), "mined.parquet")
 
 
 def test_every_column_is_documented():
