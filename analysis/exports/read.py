@@ -4,7 +4,7 @@ A column that this version does not know is left out; one that an older version 
 filled with nulls where `analysis.exports.schema` says that it is optional, and refused otherwise.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,9 +58,9 @@ def by_id(runs: pa.Table) -> dict[str, FinishedTrial]:
     return {trial["trial_id"]: trial for trial in runs.to_pylist()}
 
 
-def joined(column: pa.ChunkedArray) -> str:
-    """Every value once, for a header."""
-    return ", ".join(sorted(set(column.to_pylist())))
+def joined(trials: Iterable[FinishedTrial], column: str) -> str:
+    """Every value of a column once, for a header."""
+    return ", ".join(sorted({trial[column] for trial in trials}))
 
 
 def is_complete_export(folder: Path, trial_ids: Sequence[str]) -> bool:

@@ -156,5 +156,6 @@ class Source:
         splits = len({trial.split for trial in self.plan.trials})
         return (
             f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe "
-            f"{recipe_label(self.plan)}, n = {splits} splits, commit {joined(self.runs['commit'])}"
+            f"{recipe_label(self.plan)}, n = {splits} splits, "
+            f"commit {joined(self.runs.to_pylist(), 'commit')}"
         )

@@ -172,12 +172,12 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
     facts = {
         "protocol": plan.protocol,
         "recipe": recipe_label(plan),
-        "selection": joined(runs["selection"]) or "none",
+        "selection": joined(finished.values(), "selection") or "none",
         "splits": str(len({trial.split for trial in plan.trials})),
         "seeds": str(len({trial.seed for trial in plan.trials})),
         "trials": f"{num_done} of {len(plan.trials)} done",
         "training": duration(sum(cost.wall_s for cost in spent)),
-        "commit": joined(runs["commit"]) or plan.commit,
+        "commit": joined(finished.values(), "commit") or plan.commit,
     }
     printed = sweep_sheet.to_sheet(table(folder))
     printed = _linked(printed, [_rows_to_trials(panel, anchors) for panel in printed.panels])

@@ -110,10 +110,10 @@ def paper_table(name: str, exports: Path) -> PaperTable:
         layout=layout,
         protocol=plan.protocol,
         recipe=recipe_label(plan),
-        selection=joined(runs["selection"]) or "none",
+        selection=joined(finished.values(), "selection") or "none",
         num_splits=len({trial.split for trial in plan.trials}),
         num_seeds=len({trial.seed for trial in plan.trials}),
-        commit=joined(runs["commit"]) or plan.commit,
+        commit=joined(finished.values(), "commit") or plan.commit,
         exported=exported,
         grids=tuple(
             FilledGrid(grid, _lines(grid, layout, plan.trials, finished)) for grid in layout.grids

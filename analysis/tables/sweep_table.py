@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial
@@ -98,17 +95,15 @@ def table(
         raise ConfigError(problems)
     shown = list(dict.fromkeys(datasets)) or there
     planned = [trial for trial in plan.trials if trial.dataset in shown]
-    if datasets:  # else all of them; making an array imports pandas
-        runs = runs.filter(pc.is_in(runs["dataset"], pa.array(shown, pa.string())))
-    finished = by_id(runs)
+    finished = {i: trial for i, trial in by_id(runs).items() if trial["dataset"] in shown}
     return Table(
         sweep=plan.sweep,
         protocol=plan.protocol,
         recipe=recipe_label(plan),
-        selection=joined(runs["selection"]) or "none",
+        selection=joined(finished.values(), "selection") or "none",
         num_splits=len({trial.split for trial in planned}),
         num_seeds=len({trial.seed for trial in planned}),
-        commit=joined(runs["commit"]) or plan.commit,
+        commit=joined(finished.values(), "commit") or plan.commit,
         blocks=tuple(_block(name, planned, finished, metrics) for name in shown),
     )
 
