@@ -116,6 +116,7 @@ class Conduct:
         if outcome.cause == Cause.CLAIMED:
             self.progress.postponed(outcome.stage_id)
             return
+        self._drop_claim(outcome.stage_id)
         self.launch.retried += 1
         store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
@@ -128,8 +129,7 @@ class Conduct:
         """
         store = self.launch.store
         if outcome.cause is not None:
-            with suppress(StoreError):  # a claim only saves work
-                store.claims.drop(outcome.stage_id, self.launch.fence)
+            self._drop_claim(outcome.stage_id)
         if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
             self.hand_out_no_more()
             raise LaunchError(str(outcome.reason))
@@ -141,6 +141,11 @@ class Conduct:
         self.tracking.add(self.launch.plan.stages[outcome.stage_id])
         if self.growth is not None and (trials := self.growth(self.launch.plan, outcome)):
             self.grow(trials)
+
+    def _drop_claim(self, stage_id: str) -> None:
+        """Let other sweeps train a stage that this one does not train at this moment."""
+        with suppress(StoreError):  # a claim only saves work
+            self.launch.store.claims.drop(stage_id, self.launch.fence)
 
     def grow(self, trials: Sequence[PlannedTrial]) -> None:
         """Add trials to the plan: its record, what is handed out, seen and tracked."""

@@ -6,6 +6,7 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,8 +173,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     num_epochs = identity["config"].get("training", {}).get("epochs")
     checkpoint = StoreCheckpoint(store, stage_id, workplace)
     checkpoint.stop_if_asked()
-    fence = workplace.fence
-    if identity["kind"] == "fit" and fence is not None and store.claims.take(stage_id, fence):
+    if identity["kind"] == "fit" and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)
     forget_peak()
@@ -204,6 +204,13 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         epochs_at=told.epochs_at,
         fence=workplace.fence,
     )
+
+
+def is_claimed(stage_id: str, workplace: Workplace, store: Store) -> bool:
+    """Whether another sweep trains a stage; otherwise this one's claim is left."""
+    with suppress(StoreError):  # a claim only saves work
+        return bool(workplace.fence and store.claims.take(stage_id, workplace.fence))
+    return False
 
 
 def read_inputs(

@@ -92,6 +92,18 @@ def test_one_that_cannot_go_on_says_why_and_hands_out_no_more(
     assert (searcher.stopped, said) == (True, [])
 
 
+def test_a_fit_that_is_repeated_may_be_trained_by_another_sweep_meanwhile(conduct: Conduct):
+    """Its next attempt may have to wait for a machine."""
+    store, fence = conduct.launch.store, conduct.launch.fence
+    stage_id = next(iter(conduct.launch.plan.stages))
+    store.leases.create("small", 1, {"host": "", "pid": 1, "released": False})
+    assert store.claims.take(stage_id, fence) is None
+    lost = Outcome(stage_id=stage_id, wall_s=1.0, cause=Cause.NODE_LOST, reason="node lost")
+    with conduct.progress:
+        conduct.retried(lost)
+    assert store.claims.take(stage_id, Fence("other", 1)) is None
+
+
 def test_a_cluster_that_is_not_there_is_said_before_any_work(tmp_path: Path):
     """Ray itself goes on asking for ten minutes and more."""
     address = f"127.0.0.1:{free_port()}"

@@ -198,3 +198,15 @@ def test_a_fit_that_another_sweep_has_begun_is_given_back(tmp_path: Path):
         outcome = worker.work(fit.id, {fit.id: fit.identity}, workplace)
     assert (outcome.cause, outcome.traceback) == (Cause.CLAIMED, None)
     assert RETRIES[Cause.CLAIMED] > 1000
+
+
+def test_a_claim_that_cannot_be_read_holds_no_fit_up(tmp_path: Path):
+    """It only saves work; a power cut may have left half of it."""
+    store, stage_id = Store(tmp_path), "3f" * 16
+    with Lease(store.leases, "one", take_over=False) as lease:
+        workplace = worker.Workplace(
+            store=str(tmp_path), data_root=None, fence=Fence("one", lease.number)
+        )
+        (tmp_path / "claims").mkdir()
+        (tmp_path / "claims" / f"{stage_id}.json").write_text("{")
+        assert not worker.is_claimed(stage_id, workplace, store)
