@@ -168,6 +168,7 @@ def plan_record() -> dict[str, Any]:
         "code": "1a2b3c4",
         "spec": {"backbone": {}, "training": {}},
         "trials": [{"trial_id": f"score{n:06d}", **trial, **own[n]} for n in range(FITS)],
+        "leaves": {"fit": ["history.parquet"], "score": ["scores.parquet"]},
         "stages": [*fits, *({"stage_id": f"score{n:06d}"} for n in range(FITS))],
     }
 

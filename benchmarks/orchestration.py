@@ -18,6 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
@@ -49,7 +50,7 @@ def idle_plan(count: int) -> Plan:
     """A plan of `count` stages that do nothing and read nothing."""
     stages = [
         Stage(
-            kind="noop",
+            kind=NOOP,
             config={"method": {"name": "noop"}, "task": {"dataset": "none", "split": number}},
         )
         for number in range(count)

@@ -4,24 +4,36 @@ The context hands out known training images only; `score` alone gets a `ScoreCon
 which the test images can be reached.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from osr_core.backbones import build_backbone
-from osr_core.config import build
 from osr_core.data.base import ImageSet
 from osr_core.data.tasks import TestSet, known_train, open_test
-from osr_core.methods import Method, method_named
 from osr_core.tensors import from_bytes
-from osr_core.training import Checkpoint, Report
 
 WEIGHTS, HISTORY, SCORES = "weights.safetensors", "history.parquet", "scores.parquet"
 EMBEDDINGS = "embeddings.parquet"
+
+Report = Callable[[int, Mapping[str, float]], None]
+"""Told after each epoch: how many are done, and what is logged of the last one."""
+
+
+class Checkpoint(Protocol):
+    """Where a fit leaves its state; `sweeps` gives one that writes to the store."""
+
+    def load(self) -> bytes | None:
+        """The last state saved, if any."""
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+
+    def save(self, content: bytes) -> None:
+        """Replace the state, atomically."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +76,6 @@ class Context:
         """The weights that the upstream stage in `role` left."""
         return from_bytes(self.inputs[role][WEIGHTS])[0]
 
-    def method(self, config: Mapping[str, Any], num_known: int) -> Method:
-        """The stage's method with fresh weights on the device."""
-        settings = dict(config["method"])
-        cls, _ = method_named(settings.pop("name")), settings.pop("version")
-        method = cls(build_backbone(config["backbone"]), num_known, build(cls.Config, settings))
-        return method.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
 
 class ScoreContext(Context):
     """The context of `score`: the only way to the test images, the unknown ones included."""
@@ -84,3 +89,7 @@ class ScoreContext(Context):
             image_size=backbone["image_size"],
             channels=backbone["channels"],
         )
+
+
+StageFunction = Callable[[Context, Mapping[str, Any]], Result]
+"""What runs a stage: its context and its config in, what it leaves out."""

@@ -5,33 +5,41 @@ a `ScoreContext`, through which the test images can be reached.
 """
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from osr_core.backbones import BACKBONES
 from osr_core.config import build
-from osr_core.context import EMBEDDINGS, HISTORY, SCORES, WEIGHTS, Context, Result, ScoreContext
+from osr_core.context import (
+    EMBEDDINGS,
+    HISTORY,
+    SCORES,
+    WEIGHTS,
+    Context,
+    Result,
+    ScoreContext,
+    StageFunction,
+)
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
 from osr_core.errors import VersionError
 from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
+from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, Kind
 from osr_core.methods import Method, method_named
-from osr_core.methods.pmal.stage import mine
 from osr_core.metrics import evaluate
 from osr_core.recipes import Training
 from osr_core.scoring import balanced_sample, score_images
-from osr_core.stage import VERSIONS
 from osr_core.tables import embeddings_table, history_table, scores_table, table_to_bytes
 from osr_core.tensors import to_bytes
 from osr_core.training import Fit
 
 __all__ = [
+    "FUNCTIONS",
     "HISTORY",
-    "KINDS",
     "SCORES",
     "WEIGHTS",
     "Context",
@@ -63,7 +71,7 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
         augmentation=training.augmentation,
     )
     with seeded(seed, "weights", device=context.device):
-        method = context.method(config, len(task["known"]))
+        method = untrained(context, config, len(task["known"]))
     method.backbone.normalize.fit(train.images)
     method.prepare(train, {role: context.tensors(role) for role in context.inputs})
     history = Fit(method, train, validation, training, seed).run(context.checkpoint, context.report)
@@ -82,7 +90,7 @@ def calibrate(context: Context, config: Mapping[str, Any]) -> Result:
     All known training images take part, those too that the classifier's fit held out to choose its
     epoch by.
     """
-    method = context.method(config, len(config["task"]["known"]))
+    method = untrained(context, config, len(config["task"]["known"]))
     method.load_classifier(context.weights("classifier"))
     calibrate_method(method, Batches(context.train(config), batch_size=512, device=context.device))
     return Result({WEIGHTS: to_bytes(method.state_dict())})
@@ -97,7 +105,7 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
     if not isinstance(context, ScoreContext):
         raise TypeError("score needs a ScoreContext; run it through run_stage")
     num_known = len(config["test"]["known"])
-    method = context.method(config, num_known)
+    method = untrained(context, config, num_known)
     method.load_state_dict(context.weights("model"))
     test = context.test(config)
     batches = Batches(ImageSet(test.images, test.labels), batch_size=512, device=context.device)
@@ -109,12 +117,18 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
     metrics = evaluate(
         scored.unknown_score.numpy(), scored.predicted.numpy(), test.labels.numpy(), num_known
     )
-    artifacts = {SCORES: table_to_bytes(scores_table(test, scored))}
+    scores = scores_table(test, scored.logits, scored.predicted, scored.unknown_score)
+    artifacts = {SCORES: table_to_bytes(scores)}
     if prototypes is not None:
         table = embeddings_table(test.labels[sample], scored.embedding, prototypes)
         artifacts[EMBEDDINGS] = table_to_bytes(table)
     numbers = {f"test/{name}": value for name, value in metrics.items()}
     return Result(artifacts, {**numbers, "model/num_parameters": method.num_parameters()})
+
+
+def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Method:
+    """The method that the config names, with fresh weights on the device."""
+    return method_named(config["method"]["name"]).fresh(config, num_known, context.device)
 
 
 @torch.no_grad()
@@ -129,15 +143,15 @@ def noop(context: Context, config: Mapping[str, Any]) -> Result:
     return Result({})
 
 
-StageFunction = Callable[[Context, Mapping[str, Any]], Result]
-KINDS: dict[str, StageFunction] = {
-    "fit": fit,
-    "calibrate": calibrate,
-    "pmal.mine": mine,
-    "score": score,
-    "noop": noop,
-}
-assert KINDS.keys() == VERSIONS.keys()
+FUNCTIONS: dict[Kind, StageFunction] = {FIT: fit, CALIBRATE: calibrate, SCORE: score, NOOP: noop}
+
+
+def known_kind(name: str, config: Mapping[str, Any]) -> tuple[Kind, StageFunction] | None:
+    """A kind with what runs it: a general one, or one that the stage's own method brings."""
+    if name in GENERAL:
+        return GENERAL[name], FUNCTIONS[GENERAL[name]]
+    brought = method_named(config["method"]["name"]).kinds
+    return next((each for each in brought.items() if each[0].name == name), None)
 
 
 def check_code(identity: Mapping[str, Any]) -> None:
@@ -149,7 +163,8 @@ def check_code(identity: Mapping[str, Any]) -> None:
     """
     config = identity["config"]
     kind, method, backbone = identity["kind"], config.get("method", {}), config.get("backbone", {})
-    versions = [(f"stage {kind}", identity["version"], VERSIONS.get(kind))]
+    known = known_kind(kind, config)
+    versions = [(f"stage {kind}", identity["version"], known and known[0].version)]
     if "version" in method:
         name = method["name"]
         versions.append((f"method {name}", method["version"], method_named(name).version))
@@ -170,7 +185,14 @@ def check_code(identity: Mapping[str, Any]) -> None:
 
 
 def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
-    """Run one stage; only `score` is given the way to test images."""
-    if kind == "score":
+    """Run one stage by the name of its kind; only `score` is given the way to test images.
+
+    Raises:
+        VersionError: neither general nor brought by the method that is installed here.
+    """
+    known = known_kind(kind, config)
+    if known is None:
+        raise VersionError(f"method '{config['method']['name']}' brings no stages of kind '{kind}'")
+    if known[0] == SCORE:
         context = ScoreContext(**vars(context))
-    return KINDS[kind](context, config)
+    return known[1](context, config)

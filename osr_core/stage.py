@@ -12,33 +12,30 @@ from functools import cached_property
 from typing import Any
 
 from osr_core.identity import digest
-
-# Kinds of stages with the version of their code; `execution` has the functions.
-# A commit that can move a kind's numbers raises its version, and old results stay old.
-VERSIONS = {"fit": 1, "calibrate": 1, "pmal.mine": 2, "score": 2, "noop": 1}
+from osr_core.kinds import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One node of the graph that `sweeps.planning.plan` collects; `osr_core.execution` runs it."""
 
-    kind: str  # a key of VERSIONS
+    kind: Kind
     config: Mapping[str, Any]  # resolved, plain JSON: all that can change the result
     inputs: Mapping[str, "Stage"] = field(default_factory=dict)  # upstream stages by role
 
     @property
-    def version(self) -> int:
-        """The version of the code that runs this kind."""
-        return VERSIONS[self.kind]
+    def effort(self) -> float:
+        """A rough length, in epochs; it orders work and changes no result."""
+        return self.kind.effort(self.config)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What is hashed, as plain JSON; inputs stand as their ids."""
         return {
-            "kind": self.kind,
+            "kind": self.kind.name,
             "config": dict(self.config),
             "inputs": {role: stage.id for role, stage in self.inputs.items()},
-            "version": self.version,
+            "version": self.kind.version,
         }
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The Parquet artifacts of stages: a fit's history, a mining's images, scores and embeddings."""
+"""The Parquet artifacts of the general stages: a fit's history, scores and embeddings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from osr_core.data.tasks import TestSet
-from osr_core.scoring import Scored
 
 HISTORY_SCHEMA = pa.schema(
     [("epoch", pa.int32()), ("metric", pa.string()), ("value", pa.float64())]
@@ -23,14 +22,6 @@ SCORES_SCHEMA = pa.schema(
         ("unknown_score", pa.float32()),  # larger = more unknown
         ("logits", pa.list_(pa.float32())),  # (K,)
         ("class_name", pa.string()),  # the image's own class in its dataset
-    ]
-)
-MINED_SCHEMA = pa.schema(
-    [
-        ("label", pa.int32()),  # position among the sorted known classes
-        ("robustness", pa.float64()),  # r, in [0, 1]
-        ("correct", pa.bool_()),  # whether the first classifier is right
-        ("prototype", pa.bool_()),  # whether the image was chosen
     ]
 )
 EMBEDDINGS_SCHEMA = pa.schema(
@@ -52,23 +43,19 @@ def history_table(history: Sequence[Mapping[str, float]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA)
 
 
-def scores_table(test: TestSet, scored: Scored) -> pa.Table:
-    """One row per test image, in order."""
+def scores_table(
+    test: TestSet, logits: Tensor, predicted: Tensor, unknown_score: Tensor
+) -> pa.Table:
+    """One row per test image, in order, from (N, K), (N,) and (N,) of them."""
     columns = [
         test.image_ids,
         test.labels.numpy(),
-        scored.predicted.numpy(),
-        scored.unknown_score.numpy(),
-        lists(scored.logits),
+        predicted.numpy(),
+        unknown_score.numpy(),
+        lists(logits),
         test.class_names,
     ]
-    return _table(columns, SCORES_SCHEMA)
-
-
-def mined_table(label: Tensor, robustness: Tensor, correct: Tensor, prototype: Tensor) -> pa.Table:
-    """One row per known training image, in order, from (N,) each."""
-    columns = [column.cpu().numpy() for column in (label, robustness, correct, prototype)]
-    return _table(columns, MINED_SCHEMA)
+    return table_of(columns, SCORES_SCHEMA)
 
 
 def embeddings_table(label: Tensor, embedding: Tensor, prototypes: Tensor) -> pa.Table:
@@ -80,7 +67,7 @@ def embeddings_table(label: Tensor, embedding: Tensor, prototypes: Tensor) -> pa
         torch.cat([label, of_prototypes]).numpy(),
         lists(torch.cat([embedding, prototypes.cpu().view(-1, dim)])),
     ]
-    return _table(columns, EMBEDDINGS_SCHEMA)
+    return table_of(columns, EMBEDDINGS_SCHEMA)
 
 
 def lists(rows: Tensor) -> pa.Array:
@@ -90,7 +77,8 @@ def lists(rows: Tensor) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, rows.contiguous().view(-1).numpy())
 
 
-def _table(columns: Sequence[Any], schema: pa.Schema) -> pa.Table:
+def table_of(columns: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    """Columns in the order and of the types of a schema."""
     arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
 

@@ -6,13 +6,14 @@ resumed fit needs no generator states and continues bit for bit on CPU.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from osr_core.context import Checkpoint, Report
 from osr_core.data.batches import Batches
 from osr_core.errors import TrainingError, unknown_name
 from osr_core.generators import seeded
@@ -20,21 +21,6 @@ from osr_core.identity import seed_for
 from osr_core.methods.base import Method
 from osr_core.recipes import Training
 from osr_core.tensors import from_bytes, to_bytes
-
-Report = Callable[[int, Mapping[str, float]], None]
-
-
-class Checkpoint(Protocol):
-    """Where a fit leaves its state; `sweeps` gives one that writes to the store."""
-
-    def load(self) -> bytes | None:
-        """The last state saved, if any."""
-
-    def due(self) -> bool:
-        """Whether it is time to save."""
-
-    def save(self, content: bytes) -> None:
-        """Replace the state, atomically."""
 
 
 @dataclass

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Protocol
 
 from osr_core.config import as_dict
 from osr_core.data.splits import ClassSplit
+from osr_core.errors import ConfigError
+from osr_core.kinds import FIT, GENERAL, SCORE, Kind
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 
@@ -20,6 +22,7 @@ class WithRecipe(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    kinds: ClassVar[Mapping[Kind, Any]]
 
     @classmethod
     def setting_names(cls) -> Collection[str]:
@@ -58,7 +61,7 @@ class Trial:
             },
         }
         config = {"method": self._settings(self.method), "backbone": dict(self.backbone)}
-        return Stage(kind="score", config={**config, "test": test}, inputs={"model": model})
+        return Stage(kind=SCORE, config={**config, "test": test}, inputs={"model": model})
 
     def fit(
         self,
@@ -82,13 +85,21 @@ class Trial:
             "seed": self.seed,
             "member": member,
         }
-        return Stage(kind="fit", config=config, inputs=inputs or {})
+        return Stage(kind=FIT, config=config, inputs=inputs or {})
 
-    def stage(self, kind: str, *readers: str, inputs: Mapping[str, Stage]) -> Stage:
+    def stage(self, kind: Kind, *readers: str, inputs: Mapping[str, Stage]) -> Stage:
         """A stage of another kind on the known training images.
 
         Its settings are the fields of the trial's config that one of `readers` reads.
+
+        Raises:
+            ConfigError: a kind that is neither a general one nor brought by the trial's method.
         """
+        if kind not in (*GENERAL.values(), *self.method.kinds):
+            raise ConfigError(
+                f"method '{self.method.name}' asks for a stage of kind '{kind}', which its class "
+                "does not bring. Name it in `kinds`, with the function that runs it."
+            )
         config = {
             "method": self._settings(self.method, *readers),
             "backbone": dict(self.backbone),

@@ -40,6 +40,6 @@ def results(
     left: dict[str, Mapping[str, bytes]] = {}
     for stage in stages:
         inputs = {role: left[upstream.id] for role, upstream in stage.inputs.items()}
-        result = run_stage(stage.kind, stage.config, context(inputs, data_root))
+        result = run_stage(stage.kind.name, stage.config, context(inputs, data_root))
         left[stage.id] = result.artifacts
         yield stage, result

@@ -29,15 +29,14 @@ from tests.plain import results
 torch.set_num_threads(1)
 plan = make_plan(load_spec(sys.argv[1]), fingerprints(None, benchmark("digits")))
 for stage, result in results(plan.stages.values()):
-    if stage.kind == "score":
+    if stage.kind.name == "score":
         print(plan.describe(stage), result.metrics["test/auroc"])
 """
 
 
-def example(language: str) -> str:
-    """The page's one block in a language."""
-    (block,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(block)
+def example(language: str, place: int = 0) -> str:
+    """One of the page's blocks in a language."""
+    return str(re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)[place])
 
 
 def install(site: Path, name: str, points: str, package: str = "plugin") -> None:
@@ -92,7 +91,7 @@ def test_the_page_has_the_stages_that_are_planned(name: str) -> None:
     values = {"name": "one", "datasets": ["digits"], "splits": [0], "methods": {name: {}}}
     data = {"digits/train": "-", "digits/test": "-"}
     stages = make_plan(parse_spec(values, "one"), data).stages.values()
-    assert list(written) == list(dict.fromkeys(s.kind.removeprefix("pmal.") for s in stages))
+    assert list(written) == list(dict.fromkeys(s.kind.name.removeprefix("pmal.") for s in stages))
 
 
 def test_a_plugins_name_must_be_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

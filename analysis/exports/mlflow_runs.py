@@ -28,8 +28,8 @@ from urllib.request import url2pathname
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.exports.parts import fitted
-from analysis.exports.schema import METRICS, OF_MODEL, Plan
+from analysis.exports.parts import FILES, fitted
+from analysis.exports.schema import METRICS, OF_MODEL, STAGE, Plan
 from osr_core.errors import ConfigError, OsrError, unknown_name
 
 if TYPE_CHECKING:
@@ -206,13 +206,24 @@ class SweepRuns:
                 "their server is back."
             ) from error
 
+    def schema(self, run: Found, name: str) -> pa.Schema:
+        """The columns of an artifact in Parquet."""
+        content = artifact(self.client, run.artifact_uri, run.run_id, name)
+        return pq.read_schema(pa.BufferReader(content)).remove_metadata()
+
     def rows(
         self, run: Found, name: str, constants: Mapping[str, Any], schema: pa.Schema
     ) -> pa.Table:
-        """An artifact in Parquet as rows of `schema`; `constants` has the columns that it lacks."""
+        """An artifact in Parquet as rows of `schema`; `constants` has the columns that it lacks.
+
+        Columns of a known file are the artifact's own; in any other, those that say whose a row is
+        come from `constants`, whatever the artifact calls so.
+        """
         content = artifact(self.client, run.artifact_uri, run.run_id, name)
         try:
             table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # small
+            if name not in FILES:
+                table = table.drop_columns([c for c in STAGE if c in table.column_names])
             return fitted(table, constants, schema)
         except (pa.ArrowException, OSError) as error:
             raise ExportError(

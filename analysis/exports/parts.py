@@ -7,6 +7,7 @@ would make it larger than ROW_GROUP. The file's row groups follow from the ids a
 equal content gives equal bytes, however often it was interrupted.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from analysis.exports.schema import (
     history_schema,
     mined_schema,
     scores_schema,
+    stage_schema,
 )
 from osr_core.identity import digest
 
@@ -37,19 +39,21 @@ class File:
     """A file that is put together from artifacts of the same name."""
 
     name: str
-    kind: str  # of the runs that leave it
-    key: str  # column that says whose a row is
-    schema: pa.Schema
+    key: str = "stage_id"  # column that says whose a row is
+    schema: pa.Schema = dataclasses.field(default_factory=stage_schema)
     order: Sequence[str] = ()  # of rows; () keeps that of the artifacts
-    optional: bool = False  # not every run leaves it
+    optional: bool = True  # not every run leaves it, and without any there is no file
 
 
-FILES = (
-    File(SCORES, "score", "trial_id", scores_schema()),
-    File(HISTORY, "fit", "stage_id", history_schema(), HISTORY_ORDER),
-    File(MINED, "pmal.mine", "stage_id", mined_schema(), optional=True),
-    File(EMBEDDINGS, "score", "trial_id", embeddings_schema(), optional=True),
-)
+FILES = {
+    file.name: file
+    for file in (
+        File(HISTORY, "stage_id", history_schema(), HISTORY_ORDER, optional=False),
+        File(SCORES, "trial_id", scores_schema(), optional=False),
+        File(MINED, "stage_id", mined_schema()),
+        File(EMBEDDINGS, "trial_id", embeddings_schema()),
+    )
+}
 BATCH = 500  # runs in a part, which a break loses
 ROW_GROUP = 8_000_000  # values of eight bytes at most, 64 MB; more only where one run has them
 PARTS = ".parts"

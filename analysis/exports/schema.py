@@ -1,4 +1,4 @@
-"""What the three exported Parquet files hold: columns as data, and the plan in the metadata.
+"""What the exported Parquet files hold: columns as data, and the plan in the metadata.
 
 runs.parquet     one row per finished trial, sorted by RUNS_ORDER; holds no wall-clock time, host or
                  MLflow id, so a sweep that suffered crashes gives the same bytes
@@ -9,6 +9,9 @@ Where stages left what some figures need:
 mined.parquet       one row per known training image of each of PMAL's mining stages
 embeddings.parquet  one row per test image that was kept, and per prototype, of some trials
 
+Where methods bring kinds of stages of their own (see docs/methods.md), each table that these leave
+has a file of its name, with the columns that the stages gave it behind STAGE_COLUMNS.
+
 links.parquet, beside them, says where each run lies in MLflow; it is the one file whose bytes
 depend on who ran what and when, and only the report reads it.
 """
@@ -16,9 +19,11 @@ depend on who ran what and when, and only the report reads it.
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from osr_core.identity import canonical_json
 
@@ -106,13 +111,19 @@ EMBEDDING_COLUMNS = (
     Column("label", pa.int32(), "", "position among the sorted known classes, -1 for unknown"),
     Column("embedding", LOGITS, "", "output of the backbone"),
 )
+STAGE_COLUMNS = (
+    Column("stage_id", pa.string(), "", "identity of the stage, which several trials may share"),
+    Column("dataset", pa.string(), "", "key of the stage's dataset", optional=True),
+    Column("split", pa.int32(), "", "number of the split in its protocol", optional=True),
+)
 LINK_COLUMNS = (
     Column("stage_id", pa.string(), "", "identity of the stage; a trial's is its trial_id"),
-    Column("kind", pa.string(), "", "score, fit or pmal.mine"),
+    Column("kind", pa.string(), "", "kind of the stage: score, fit, or a method's own"),
     Column("experiment_id", pa.string(), "", "MLflow's number of the sweep"),
     Column("run_id", pa.string(), "", "MLflow's name of the run"),
 )
 METRICS = tuple(column.name for column in METRIC_COLUMNS)
+STAGE = tuple(column.name for column in STAGE_COLUMNS)  # what says whose a row is
 OF_MODEL = ("num_parameters",)
 RESULTS = (*METRICS, *OF_MODEL, "commit")  # columns of runs.parquet that only the trial's run knows
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
@@ -229,9 +240,23 @@ def scores_schema() -> pa.Schema:
     return _schema(SCORE_COLUMNS)
 
 
-def links_schema() -> pa.Schema:
-    """Columns of links.parquet."""
-    return _schema(LINK_COLUMNS)
+def stage_schema() -> pa.Schema:
+    """The first columns of a table that stages of a method's own kind leave."""
+    return _schema(STAGE_COLUMNS)
+
+
+def links_schema(tables: Sequence[str]) -> pa.Schema:
+    """Columns of links.parquet, with the names of the files beside it and runs.parquet."""
+    return _schema(LINK_COLUMNS).with_metadata({"tables": canonical_json(list(tables))})
+
+
+def tables_in(links: Path) -> set[str]:
+    """The names that a links.parquet gives; none where it is not there, or is broken."""
+    try:
+        metadata = pq.read_schema(links).metadata or {}
+    except (FileNotFoundError, pa.ArrowException):
+        return set()
+    return set(json.loads(metadata.get(b"tables", "[]")))
 
 
 def mined_schema() -> pa.Schema:

@@ -7,6 +7,7 @@ Equal content of MLflow gives equal bytes. Each file is written whole or not at 
 last; two exports of a sweep wait for each other.
 """
 
+import dataclasses
 import fcntl
 import logging
 import shutil
@@ -19,24 +20,25 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from analysis.exports.mlflow_runs import ExportError, Found, SweepRuns, sweep_in_mlflow
 from analysis.exports.older import OlderRows
 from analysis.exports.parts import FILES, PARTS, File, ordered, put_together, written
 from analysis.exports.read import read_links, read_runs
 from analysis.exports.schema import (
-    EMBEDDINGS,
     HISTORY,
     LINKS,
-    MINED,
     RESULTS,
     RUNS,
     RUNS_ORDER,
     SCORES,
+    STAGE,
     Plan,
     PlannedTrial,
     links_schema,
     runs_schema,
+    tables_in,
     unfinished,
 )
 from osr_core.identity import canonical_json
@@ -54,12 +56,12 @@ class Export:
     plan: Plan
     num_finished: int  # trials in runs.parquet
     missing: tuple[PlannedTrial, ...]  # planned, but not finished
+    tables: tuple[str, ...]  # names of the files besides runs and links
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files."""
-        names = (RUNS, HISTORY, SCORES, MINED, EMBEDDINGS, LINKS)
-        return tuple(self.folder / name for name in names if (self.folder / name).is_file())
+        return tuple(self.folder / name for name in (RUNS, *self.tables, LINKS))
 
 
 def export(
@@ -87,14 +89,15 @@ def export(
         record = held.plan_record()
         plan = Plan.from_record(record)
         stages = {stage["stage_id"] for stage in record["stages"]}
-        wanted = {"score": {t.trial_id for t in plan.trials}, "fit": stages, "pmal.mine": stages}
+        wanted = {kind: stages for kind, names in record["leaves"].items() if names}
+        wanted["score"] = {trial.trial_id for trial in plan.trials}
         found = held.finished(wanted, since)
         if since is not None:
             _keep(found, folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(held, found, plan, facts_in(record), folder)
+        tables = _write(held, found, plan, record, folder)
     missing = unfinished(plan.trials, found["score"])
-    return Export(folder, plan, len(found["score"]), missing)
+    return Export(folder, plan, len(found["score"]), missing, tables)
 
 
 @contextmanager
@@ -129,40 +132,81 @@ def _write(
     held: SweepRuns,
     found: Mapping[str, Mapping[str, Found]],
     plan: Plan,
-    facts: Facts,
+    record: Mapping[str, Any],
     folder: Path,
-) -> None:
-    """All files, runs.parquet last; parts of an earlier attempt are used, and gone afterwards."""
-    for file in FILES:
-        runs = found[file.kind]
-        taken_over = any(not run.artifact_uri for run in runs.values())
-        older = OlderRows(folder, file) if taken_over else None
-        if file.optional:
-            there = older.ids if older else set()
-            runs = {
-                i: run
-                for i, run in runs.items()
-                if (held.has(run, file.name) if run.artifact_uri else i in there)
-            }
-            if not runs:
-                (folder / file.name).unlink(missing_ok=True)
-                continue
-        sources = {i: run.run_id for i, run in runs.items()}
-        make = partial(_rows, held, file, runs, facts, older)
-        put_together(folder / file.name, file.schema, sources, make)
+) -> tuple[str, ...]:
+    """All files, runs.parquet last; parts of an earlier attempt are used, and gone afterwards.
+
+    Returns the names of the files that were put together; such of an older export are removed.
+    """
+    facts = facts_in(record)
+    left = {name for names in record["leaves"].values() for name in names}
+    names = [HISTORY, SCORES, *(name for name in FILES if name in left), *sorted(left)]
+    tables = []
+    for name in dict.fromkeys(names):
+        file = FILES.get(name, File(name))
+        kinds = [kind for kind, each in record["leaves"].items() if name in each]
+        runs = {i: run for kind in kinds for i, run in found[kind].items()}
+        if _put(held, file, runs, facts, folder):
+            tables.append(name)
+    for name in tables_in(folder / LINKS) - {*tables}:
+        (folder / name).unlink(missing_ok=True)
     links = [
         {"stage_id": i, "kind": kind, "experiment_id": run.experiment_id, "run_id": run.run_id}
         for kind, runs in found.items()
         for i, run in runs.items()
     ]
-    with written(folder / LINKS, links_schema()) as out:
-        table = pa.Table.from_pylist(links, schema=links_schema())
+    schema = links_schema(tables)
+    with written(folder / LINKS, schema) as out:
+        table = pa.Table.from_pylist(links, schema=schema)
         out.write_table(ordered(table, ("stage_id", "kind")))
     with written(folder / RUNS, runs_schema(plan)) as out:
         rows = [{**facts[i], **run.results} for i, run in found["score"].items()]
         table = pa.Table.from_pylist(rows, schema=runs_schema(plan))
         out.write_table(ordered(table, RUNS_ORDER))
     shutil.rmtree(folder / PARTS, ignore_errors=True)
+    return tuple(tables)
+
+
+def _put(
+    held: SweepRuns, file: File, runs: Mapping[str, Found], facts: Facts, folder: Path
+) -> bool:
+    """Write one file, of the runs that left its artifact; False, and no file, if none did."""
+    taken_over = any(not run.artifact_uri for run in runs.values())
+    older = OlderRows(folder, file) if taken_over else None
+    if file.optional:
+        there = older.ids if older else set()
+        runs = {
+            i: run
+            for i, run in runs.items()
+            if (held.has(run, file.name) if run.artifact_uri else i in there)
+        }
+        if not runs:
+            (folder / file.name).unlink(missing_ok=True)
+            return False
+    if file.name not in FILES:
+        file = dataclasses.replace(file, schema=_own_schema(held, file, runs, folder))
+        older = OlderRows(folder, file) if older else None
+    sources = {i: run.run_id for i, run in runs.items()}
+    make = partial(_rows, held, file, runs, facts, older)
+    put_together(folder / file.name, file.schema, sources, make)
+    return True
+
+
+def _own_schema(held: SweepRuns, file: File, runs: Mapping[str, Found], folder: Path) -> pa.Schema:
+    """What says whose a row is, then the columns that the stages gave their tables."""
+    new = [run for run in runs.values() if run.artifact_uri]
+    schemas = [held.schema(run, file.name) for run in new]
+    if len(new) < len(runs):
+        schemas.append(pq.read_schema(folder / file.name).remove_metadata())
+    try:
+        own = pa.unify_schemas(schemas, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ExportError(
+            f"the stages that leave {file.name} do not agree on its columns: {error}. Give each "
+            "column one type, in the method that brings their kind."
+        ) from error
+    return pa.schema([*file.schema, *(field for field in own if field.name not in STAGE)])
 
 
 def _rows(
@@ -192,6 +236,8 @@ def _keep(
     older = {run["trial_id"]: run for run in runs.to_pylist()}
     for link in read_links(folder).to_pylist():
         kind, stage_id, run_id = link["kind"], link["stage_id"], link["run_id"]
+        if kind not in wanted:
+            continue  # the plan has no stage of that kind any more
         again = found[kind].get(stage_id)
         if again is not None and again.run_id != run_id:
             raise ExportError(

@@ -7,16 +7,18 @@ larger logits are more that class, a larger unknown_score is more unknown.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from osr_core.backbones import Backbone
-from osr_core.config import check
+from osr_core.backbones import Backbone, build_backbone
+from osr_core.config import build, check
+from osr_core.context import StageFunction
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches
 from osr_core.errors import TrainingError
+from osr_core.kinds import Kind
 from osr_core.recipes import Recipe, Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
@@ -60,6 +62,7 @@ class Method(nn.Module, ABC):
     source: ClassVar[str]  # paper and section
     version: ClassVar[int] = 1  # raised by the commit that moves this method's numbers
     terms: ClassVar[tuple[str, ...]]  # the keys of `losses`
+    kinds: ClassVar[Mapping[Kind, StageFunction]] = {}  # of stages that only this method has
     Config: ClassVar[type[MethodConfig]] = MethodConfig
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
@@ -67,6 +70,13 @@ class Method(nn.Module, ABC):
         self.backbone = backbone
         self.num_known = num_known
         self.config: Any = config
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], num_known: int, device: torch.device) -> Self:
+        """With untrained weights on the device, by the "method" and "backbone" of a stage."""
+        settings = {k: v for k, v in config["method"].items() if k not in ("name", "version")}
+        method = cls(build_backbone(config["backbone"]), num_known, build(cls.Config, settings))
+        return method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     # -- the life of a method, in the order of a paper ------------------------------------------
 

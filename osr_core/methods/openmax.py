@@ -42,6 +42,7 @@ from torch.nn import functional as F
 from osr_core.backbones import Backbone
 from osr_core.config import setting
 from osr_core.data.batches import Batches
+from osr_core.kinds import CALIBRATE
 from osr_core.methods.base import MethodConfig
 from osr_core.methods.softmax import Softmax
 from osr_core.stage import Stage
@@ -125,7 +126,7 @@ class OpenMax(Softmax):
 
     @classmethod
     def recipe(cls, trial: Trial) -> Stage:
-        return trial.stage("calibrate", "calibrate", inputs={"classifier": trial.fit(Softmax)})
+        return trial.stage(CALIBRATE, "calibrate", inputs={"classifier": trial.fit(Softmax)})
 
     def calibrate(self, train: Batches) -> None:
         """Means and Weibulls of the classes, from un-augmented images."""

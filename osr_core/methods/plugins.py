@@ -8,8 +8,10 @@ import inspect
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from itertools import product
 
 from osr_core.errors import ConfigError, unknown_name
+from osr_core.kinds import GENERAL, Kind
 from osr_core.methods.base import Method
 
 GROUP = "osr_sweeps.methods"
@@ -58,7 +60,11 @@ class Methods(Mapping[str, type[Method]]):
             return
         try:
             found = entry.load()
-            problem = problem_of(found, entry.name) or self._title_problem(found.title)
+            problem = (
+                problem_of(found, entry.name)
+                or self._title_problem(found.title)
+                or self._kind_problem(found)
+            )
         except Exception as error:  # whatever another package does on import
             problem = f"{type(error).__name__}: {error}"
         if problem:
@@ -76,6 +82,25 @@ class Methods(Mapping[str, type[Method]]):
                     "trials of a title into one row. Give its class a title of its own."
                 )
         return ""
+
+    def _kind_problem(self, method: type[Method]) -> str:
+        """What is wrong with the kinds of stages that a further method brings; empty if nothing."""
+        others = {**self.own, **self.loaded}.values()
+        known: list[tuple[Kind, object]] = [(kind, None) for kind in GENERAL.values()]
+        known += [pair for other in others for pair in other.kinds.items()]
+        for pair, other in product(method.kinds.items(), known):
+            if pair != other and (shared := pair[0].shared_with(other[0])):
+                return (
+                    f"its kind of stage '{pair[0]}' has {shared} of another one, '{other[0]}', and "
+                    "a result or an exported file must stand for one of them. Give it a name of "
+                    f"its own, such as one that begins with '{method.name}.'."
+                )
+        return ""
+
+    def kinds(self) -> dict[str, Kind]:
+        """Every kind of stage by name: the general ones, and those that methods bring."""
+        brought = {kind.name: kind for method in self.values() for kind in method.kinds}
+        return {**GENERAL, **brought}
 
     def __getitem__(self, name: str) -> type[Method]:
         if name in self.plugins:  # looks for clashes first, whatever is asked for

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from osr_core.data.batches import Batches
+from osr_core.kinds import CALIBRATE
 from osr_core.methods.base import Prediction
 from osr_core.methods.softmax import Softmax
 from osr_core.stage import Stage
@@ -30,7 +31,7 @@ class PostHoc(Softmax):
 
     @classmethod
     def recipe(cls, trial: Trial) -> Stage:
-        return trial.stage("calibrate", "calibrate", inputs={"classifier": trial.fit(Softmax)})
+        return trial.stage(CALIBRATE, "calibrate", inputs={"classifier": trial.fit(Softmax)})
 
     def calibrate(self, train: Batches) -> None:
         """Embed every training image as it is, in eval mode."""

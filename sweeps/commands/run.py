@@ -70,21 +70,23 @@ def run(
     """Run every stage that is not done yet, then print the table. Run it again to go on."""
     from sweeps.launch.launch import run_sweep
     from sweeps.planning.spec import load_spec
+    from sweeps.tracking.painter import Painter
 
     loaded = load_spec(spec)
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
-    launch = run_sweep(
-        loaded,
-        at(home),
-        data_root,
-        Console(),
-        address=address,
-        replace=replace,
-        take_over=take_over,
-        wait_s=60 * wait,
-        pictures=results.draw_pictures,
-    )
+    with Painter(results.draw_pictures) as pictures:
+        launch = run_sweep(
+            loaded,
+            at(home),
+            data_root,
+            Console(),
+            address=address,
+            replace=replace,
+            take_over=take_over,
+            wait_s=60 * wait,
+            pictures=pictures,
+        )
     tell(launch)
     if launch.stopped:
         raise typer.Exit(130)

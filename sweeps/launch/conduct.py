@@ -89,7 +89,7 @@ class Conduct:
 
     def may_run(self, stage: Stage) -> bool:
         """Whether no other sweep trains a stage at this moment."""
-        if stage.kind != "fit":
+        if not stage.kind.trains:
             return True
         holder = None
         with suppress(StoreError):  # a claim only saves work

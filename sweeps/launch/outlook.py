@@ -45,7 +45,7 @@ class Outlook:
         return {
             "sweep": self.plan.spec.name,
             **self.counts,
-            "kinds": self.plan.kinds(),
+            "kinds": {kind.name: count for kind, count in self.plan.kinds().items()},
             "missing_data": self.missing_data,
             "name_taken": self.name_taken,
             "missing": [vars(left_out) for left_out in self.plan.spec.missing],

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from osr_core.stage import Stage
-from sweeps.planning.frontier import effort
 from sweeps.planning.plan import Plan
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 
@@ -35,18 +34,18 @@ class Pace:
 
     def add(self, stage: Stage) -> None:
         """One more stage is to run."""
-        self.groups[_group(stage)].left += effort(stage)
+        self.groups[_group(stage)].left += stage.effort
 
     def ended(self, stage: Stage, wall_s: float) -> None:
         """A stage took so long."""
         group = self.groups[_group(stage)]
         group.spent_s += wall_s
-        group.made += effort(stage)
-        group.left -= effort(stage)
+        group.made += stage.effort
+        group.left -= stage.effort
 
     def skipped(self, stage: Stage) -> None:
         """A stage will not run."""
-        self.groups[_group(stage)].left -= effort(stage)
+        self.groups[_group(stage)].left -= stage.effort
 
     def eta(self, elapsed_s: float) -> str:
         """Time left, for people; "?" before any stage ended."""
@@ -174,7 +173,7 @@ class SweepProgress:
 
 def _group(stage: Stage) -> str:
     name = stage.config["method"]["name"]
-    return f"{stage.kind} {name}" if stage.kind == "fit" else stage.kind
+    return f"{stage.kind} {name}" if stage.kind.trains else stage.kind.name
 
 
 def duration(seconds: float) -> str:

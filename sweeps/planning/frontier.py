@@ -58,7 +58,7 @@ class Frontier:
         """Rank new stages: longer paths first, then in their order."""
         for stage_id in reversed(new):
             after = max((self._length[user] for user in self._users[stage_id]), default=0.0)
-            self._length[stage_id] = after + effort(self._stages[stage_id])
+            self._length[stage_id] = after + self._stages[stage_id].effort
         for order, stage_id in enumerate(new, start=len(self._rank)):
             self._rank[stage_id] = (-self._length[stage_id], order, stage_id)
 
@@ -114,8 +114,3 @@ class Frontier:
     def exhausted(self) -> bool:
         """Whether no stage is left, running or waiting."""
         return not self._unfinished
-
-
-def effort(stage: Stage) -> float:
-    """A rough length of a stage, in epochs; it orders work and changes no result."""
-    return float(stage.config["training"]["epochs"]) if stage.kind == "fit" else 1.0

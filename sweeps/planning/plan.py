@@ -11,6 +11,7 @@ from typing import Any
 
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, unknown_name
+from osr_core.kinds import Kind
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
 from osr_core.trial import Trial
@@ -84,6 +85,11 @@ class Plan:
             for method, given in settings.items()
         }
 
+    @cached_property
+    def trial_of(self) -> dict[str, PlannedTrial]:
+        """By id of a stage that gives a trial's numbers, that trial."""
+        return {trial.id: trial for trial in self.trials}
+
     def extended(self, trials: Iterable[PlannedTrial]) -> "Plan":
         """This plan with trials that its spec does not name, and the stages they need besides."""
         grown = (replace(trial, grown=True) for trial in trials)
@@ -92,38 +98,36 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """What the sweep costs, before anything runs.
 
-        fits: training stages. shared: stages that more than one trial uses. fits_saved: fits that
+        fits: stages that train. shared: stages that more than one trial uses. fits_saved: fits that
         running trial by trial would repeat. epochs: of all fits together.
         """
         uses = {stage_id: len(trials) for stage_id, trials in self.trials_of.items()}
-        fits = [stage for stage in self.stages.values() if stage.kind == "fit"]
+        fits = [stage for stage in self.stages.values() if stage.kind.trains]
         return {
             "trials": len(self.trials),
             "stages": len(self.stages),
             "fits": len(fits),
             "shared": sum(count > 1 for count in uses.values()),
             "fits_saved": sum(uses[stage.id] - 1 for stage in fits),
-            "epochs": sum(stage.config["training"]["epochs"] for stage in fits),
+            "epochs": round(sum(stage.effort for stage in fits)),
         }
 
     def describe(self, stage: Stage) -> str:
         """For people: "fit cac digits/3 seed 0", "score mls digits/3 seed 0"."""
         config = stage.config
-        if stage.kind == "score":
-            return f"score {self.trials_of[stage.id][0].label}{self.differing(stage)}"
-        words = [stage.kind, config["method"]["name"]]
+        if stage.id in self.trial_of:
+            return f"{stage.kind} {self.trial_of[stage.id].label}{self.differing(stage)}"
+        words = [stage.kind.name, config["method"]["name"]]
         words.append(f"{config['task']['dataset']}/{config['task']['split']}")
-        if stage.kind == "fit":
-            words.append(f"seed {config['seed']}")
-            words += [f"member {config['member']}"] if config["member"] else []
+        words += [f"seed {config['seed']}"] if "seed" in config else []
+        words += [f"member {config['member']}"] if config.get("member") else []
         return " ".join(words) + self.differing(stage)
 
     def differing(self, stage: Stage) -> str:
         """What tells a stage from its method's others: " anchor_weight=0.2", or nothing."""
         settings = stage.config
         method = settings.get("method", {}).get("name", "")
-        if stage.kind == "score":
-            trial = next(t for t in self.trials_of[stage.id] if t.id == stage.id)
+        if trial := self.trial_of.get(stage.id):
             settings = {"method": trial.hyperparameters, "training": trial.training}
             settings |= {"backbone": trial.backbone}
         known = dict(settings.get("method", {}))
@@ -133,9 +137,10 @@ class Plan:
             f" {key}={known[key]}" for key in self.varied.get(method, ()) if key in known
         )
 
-    def kinds(self) -> dict[str, int]:
-        """Number of stages by kind."""
-        return dict(sorted(Counter(stage.kind for stage in self.stages.values()).items()))
+    def kinds(self) -> dict[Kind, int]:
+        """Number of stages by kind, in the order of the kinds' names."""
+        counts = Counter(stage.kind for stage in self.stages.values())
+        return {kind: counts[kind] for kind in sorted(counts, key=str)}
 
 
 def make_plan(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Plan:
@@ -213,14 +218,15 @@ def plan_trial(
 
 
 def check_keep(stage: Stage) -> None:
-    """Refuse a fit whose `keep` asks for what is not measured.
+    """Refuse a schedule whose `keep` asks for what is not measured.
 
     Raises:
         ConfigError: no such term, or no held-out images to measure it on.
     """
-    if stage.kind != "fit" or stage.config["training"]["keep"] == "last":
+    training = stage.config.get("training", {"keep": "last"})
+    if training["keep"] == "last":
         return
-    name, training = stage.config["method"]["name"], stage.config["training"]
+    name = stage.config["method"]["name"]
     allowed = ("last", "accuracy", *METHODS[name].terms)
     if training["keep"] not in allowed:
         raise ConfigError(f"{name}: " + unknown_name("keep", training["keep"], allowed))

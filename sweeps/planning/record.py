@@ -30,6 +30,7 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
         "fingerprints": dict(plan.fingerprints),
         "trials": [trial_facts(spec, trial) for trial in plan.trials],
         "stages": [stage_facts(plan, stage) for stage in plan.stages.values()],
+        "leaves": {kind.name: list(kind.leaves) for kind in plan.kinds()},
     }
 
 
@@ -62,7 +63,7 @@ def stage_facts(plan: Plan, stage: Stage) -> dict[str, Any]:
     config = stage.config
     facts = {
         "stage_id": stage.id,
-        "kind": stage.kind,
+        "kind": stage.kind.name,
         "label": plan.describe(stage),
         "inputs": sorted(upstream.id for upstream in stage.inputs.values()),
         "method": config["method"]["name"],

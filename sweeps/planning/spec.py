@@ -22,8 +22,7 @@ from pydantic import (
 from osr_core.data import BENCHMARKS
 from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, unknown_name
-from osr_core.methods import method_named
-from osr_core.stage import VERSIONS
+from osr_core.methods import METHODS, method_named
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
@@ -40,8 +39,8 @@ EXAMPLES |= {"methods": "{softmax: {}}", "resources": "{cpus: 2}"}
 
 
 def _kind(name: Any) -> Any:
-    if name not in VERSIONS:
-        raise ValueError(unknown_name("kind of stage", name, VERSIONS))
+    if name not in (kinds := METHODS.kinds()):
+        raise ValueError(unknown_name("kind of stage", name, kinds))
     return name
 
 

@@ -62,12 +62,11 @@ def ask_of(stage: Stage, resources: Resources, machines: Machines) -> Ask:
 
     Where it says nothing of GPUs, a fit takes one as soon as any machine has one.
     """
-    own = resources.kinds.get(stage.kind)
-    trains = stage.kind == "fit"
-    if trains:
+    own = resources.kinds.get(stage.kind.name)
+    if stage.kind.trains:
         own = resources.methods.get(stage.config["method"]["name"], own)
     gpus = resources.gpus if resources.gpus is not None else float(machines.have_gpu)
-    gpus = gpus if trains else min(gpus, LIGHT_GPUS)
+    gpus = gpus if stage.kind.trains else min(gpus, LIGHT_GPUS)
     cpus = resources.cpus
     if own is not None:
         gpus = own.gpus if own.gpus is not None else gpus

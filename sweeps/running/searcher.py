@@ -207,4 +207,4 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 
 def group_of(stage: Stage) -> tuple[str, str]:
     """Stages of one kind and method ask the same of a machine."""
-    return stage.kind, stage.config["method"]["name"]
+    return stage.kind.name, stage.config["method"]["name"]

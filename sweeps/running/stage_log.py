@@ -1,8 +1,7 @@
 """What a stage tells while it runs: a log for people and, of a fit, its numbers so far.
 
 Both lie in the store (`sweeps.store.attempts`). A thread writes them, so that a slow store holds up
-no epoch: at once where the last time is a second ago, else when it is. What cannot be written is
-not told, and fails no stage.
+no epoch, and at most once a second. What cannot be written is not told, and fails no stage.
 """
 
 import logging

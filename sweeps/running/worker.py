@@ -15,7 +15,7 @@ import torch
 
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
-from osr_core.execution import check_code, run_stage
+from osr_core.execution import check_code, known_kind, run_stage
 from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
@@ -173,7 +173,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     num_epochs = identity["config"].get("training", {}).get("epochs")
     checkpoint = StoreCheckpoint(store, stage_id, workplace)
     checkpoint.stop_if_asked()
-    if identity["kind"] == "fit" and is_claimed(stage_id, workplace, store):
+    if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)
     forget_peak()
@@ -211,6 +211,12 @@ def is_claimed(stage_id: str, workplace: Workplace, store: Store) -> bool:
     with suppress(StoreError):  # a claim only saves work
         return bool(workplace.fence and store.claims.take(stage_id, workplace.fence))
     return False
+
+
+def trains(identity: Mapping[str, Any]) -> bool:
+    """Whether a stage is of a kind that trains a network."""
+    known = known_kind(identity["kind"], identity["config"])
+    return known is not None and known[0].trains
 
 
 def read_inputs(

@@ -40,6 +40,7 @@ class BackgroundTracking:
         self._closing = threading.Event()
         self._status, self._hurry = "", False
         self._warned = False
+        self._is_shaken = False  # whether the server has failed since all runs were looked at
         self._well_at = 0.0  # when MLflow took something last, or the end came
         self.problem: str | None = None  # why MLflow is not up to date at the end, if so
         self._thread = threading.Thread(target=self._loop, name="tracking", daemon=True)
@@ -95,6 +96,7 @@ class BackgroundTracking:
             except Exception as error:  # whatever a server does, results are safe on the store
                 if getattr(error, "error_code", "") == GONE:
                     tracker = None  # such as another database than before
+                self._is_shaken |= not self._closing.is_set()
                 self._warn(error)
                 if self._gave_up():
                     self.problem = reason_of(error)
@@ -124,8 +126,9 @@ class BackgroundTracking:
         """Send everything that MLflow lacks, also of earlier launches, and end the sweep's run."""
         if self._hurry:
             tracker.end(self._status)  # there may be no time for more
-        elif self._warned:
+        elif self._is_shaken:
             tracker.look()  # a server that broke may have lost what it had
+            self._is_shaken = False
         self._unsent = deque(tracker.behind())
         while self._unsent:
             self._send(tracker)

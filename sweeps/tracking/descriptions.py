@@ -9,7 +9,7 @@ from typing import Any
 
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
-from sweeps.planning.plan import Plan, PlannedTrial
+from sweeps.planning.plan import Plan
 from sweeps.store.commit import Commit
 
 HEADLINE = ("auroc", "accuracy", "oscr", "macro_f1", "fpr95")
@@ -19,22 +19,17 @@ CLASSES_NAMED = 12
 Page = Callable[[Stage], str | None]  # the address of a stage's run, once it has one
 
 
-def trial_of(plan: Plan, stage: Stage) -> PlannedTrial:
-    """The trial whose numbers a score stage gives."""
-    return next(trial for trial in plan.trials_of[stage.id] if trial.id == stage.id)
-
-
 def run_name(plan: Plan, stage: Stage) -> str:
     """For people: "CAC cifar10/3 anchor_weight=0.2 seed 0"; settings that never differ are left."""
-    if stage.kind != "score":
+    trial = plan.trial_of.get(stage.id)
+    if trial is None:
         return plan.describe(stage)
-    trial = trial_of(plan, stage)
     return f"{trial.title} {trial.split.id}{plan.differing(stage)} seed {trial.seed}"
 
 
 def tags_of(stage: Stage, code: str) -> dict[str, str]:
     """What a run is found by: its stage, the stage's kind, and the version of the code."""
-    return {"stage_id": stage.id, "kind": stage.kind, "code": code}
+    return {"stage_id": stage.id, "kind": stage.kind.name, "code": code}
 
 
 def params_of(plan: Plan, stage: Stage) -> dict[str, str]:
@@ -42,8 +37,7 @@ def params_of(plan: Plan, stage: Stage) -> dict[str, str]:
     config = stage.config
     about: dict[str, Any] = {"method": config["method"]["name"]}
     settings, training = dict(config["method"]), config.get("training", {})
-    if stage.kind == "score":
-        trial = trial_of(plan, stage)
+    if trial := plan.trial_of.get(stage.id):
         about |= {"dataset": trial.split.benchmark, "split": trial.split.index, "seed": trial.seed}
         about |= {"protocol": trial.split.protocol, "recipe": plan.spec.recipe}
         settings, training = dict(trial.hyperparameters), trial.training
@@ -58,7 +52,7 @@ def params_of(plan: Plan, stage: Stage) -> dict[str, str]:
 
 def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
     """The text of a finished run's page, in Markdown."""
-    subject, facts = (_trial if stage.kind == "score" else _stage)(plan, stage)
+    subject, facts = (_trial if stage.id in plan.trial_of else _stage)(plan, stage)
     numbers = {key.removeprefix("test/"): value for key, value in result.metrics.items()}
     lines = [subject, ""]
     if shown := [f"{name} {100 * numbers[name]:.1f} %" for name in HEADLINE if name in numbers]:
@@ -84,8 +78,8 @@ def failure_note(reason: str) -> str:
 
 
 def _trial(plan: Plan, stage: Stage) -> tuple[str, list[str]]:
-    """What a score run is about, and facts of its trial."""
-    trial = trial_of(plan, stage)
+    """What a trial's run is about, and facts of the trial."""
+    trial = plan.trial_of[stage.id]
     split, training = trial.split, trial.training
     settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
     subject = (

@@ -78,13 +78,16 @@ class FoundRuns:
         ended. Any other tells of the past, with other times, and is deleted.
         """
         run_id = self.run_ids.get(stage_id)
-        has_ended = stage_id in self.finished or stage_id in self.failed
-        if run_id is None or (self.began[stage_id] == began and not has_ended):
+        if run_id is None or (self.began[stage_id] == began and not self.has_ended(stage_id)):
             return run_id
         self.check()
         self.client.delete_run(run_id)
         self._forget(stage_id)
         return None
+
+    def has_ended(self, stage_id: str) -> bool:
+        """Whether a run tells how its stage ended."""
+        return stage_id in self.finished or stage_id in self.failed
 
     def add(self, stage_id: str, began: int, run_id: str) -> None:
         """A run was made."""

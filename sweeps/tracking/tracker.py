@@ -183,10 +183,11 @@ class Tracker:
 
     def _show(self, stage: Stage, told: Mapping[str, Any]) -> None:
         began, rows = told["started_at"], told["rows"]
-        run_id = self.found.run_of(stage.id, milliseconds(began))
-        run_id = run_id or self._run_of(
-            stage, began, "", descriptions.running_note(self.plan, stage)
-        )
+        at = milliseconds(began)
+        if self.found.has_ended(stage.id) and self.found.began[stage.id] == at:
+            return  # the attempt that runs now has told of nothing yet
+        note = descriptions.running_note(self.plan, stage)
+        run_id = self.found.run_of(stage.id, at) or self._run_of(stage, began, "", note)
         if new := rows[self.num_shown.get(run_id, 0) :]:
             send_points(self.client, run_id, points_so_far(new), self._params(stage))
             self.num_shown[run_id] = len(rows)

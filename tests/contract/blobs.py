@@ -14,15 +14,15 @@ import torch
 
 from osr_core.backbones import resolve_backbone
 from osr_core.config import as_dict, build
+from osr_core.context import Report
 from osr_core.data.base import Benchmark, ImageSet, Reader, Subset
 from osr_core.data.batches import Batches
 from osr_core.data.splits import ClassSplit
 from osr_core.data.tasks import fingerprints
-from osr_core.execution import Context, Result, run_stage
+from osr_core.execution import Context, Result, run_stage, untrained
 from osr_core.methods import METHODS, Method
 from osr_core.recipes import Training
 from osr_core.stage import Stage
-from osr_core.training import Report
 from osr_core.trial import Trial
 
 CORNERS = ((4, 4), (4, 11), (11, 4), (11, 11))
@@ -138,12 +138,12 @@ class Runs:
     def result(self, stage: Stage) -> Result:
         if stage.id not in self.results:
             inputs = context(self.inputs(stage))
-            self.results[stage.id] = run_stage(stage.kind, stage.config, inputs)
+            self.results[stage.id] = run_stage(stage.kind.name, stage.config, inputs)
         return self.results[stage.id]
 
     def last_fit(self, of: Trial) -> Stage:
         """The fit that scores: the trial's own, or the classifier that it stands on."""
-        return [stage for stage in of.score.walk() if stage.kind == "fit"][-1]
+        return [stage for stage in of.score.walk() if stage.kind.name == "fit"][-1]
 
     def prepared(self, of: Trial) -> tuple[Method, Batches]:
         """The trial's method as it is before epoch 0, and its training images."""
@@ -152,7 +152,7 @@ class Runs:
         train = Batches(where.train(stage.config), batch_size=16)
         settings = {"name": of.method.name, "version": of.method.version, **as_dict(of.config)}
         torch.manual_seed(0)
-        method = where.method({**stage.config, "method": settings}, NUM_KNOWN)
+        method = untrained(where, {**stage.config, "method": settings}, NUM_KNOWN)
         method.backbone.normalize.fit(train.images)
         method.prepare(train, {role: where.tensors(role) for role in where.inputs})
         return method, train

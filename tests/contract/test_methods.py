@@ -14,7 +14,7 @@ from osr_core.config import as_dict, build
 from osr_core.data import BENCHMARKS
 from osr_core.data.batches import Batch
 from osr_core.errors import ConfigError
-from osr_core.execution import HISTORY, WEIGHTS, calibrate_method, run_stage
+from osr_core.execution import HISTORY, WEIGHTS, calibrate_method, run_stage, untrained
 from osr_core.methods import METHODS
 from osr_core.recipes import Augmentation, Training
 from osr_core.stage import Stage
@@ -105,7 +105,7 @@ def test_a_prediction_is_repeatable_and_stands_alone(name: str, runs: Runs) -> N
     """In eval mode an image's score depends neither on chance nor on the images beside it."""
     stage = trial(name).score
     where = context(runs.inputs(stage))
-    method = where.method(stage.config, NUM_KNOWN)
+    method = untrained(where, stage.config, NUM_KNOWN)
     method.load_state_dict(where.weights("model"))
     method.eval()
     images = torch.rand(7, 1, 16, 16, generator=torch.Generator().manual_seed(3))
@@ -127,7 +127,7 @@ def test_saving_and_loading_changes_no_score(name: str, runs: Runs) -> None:
     method, train = runs.prepared(asked)
     Fit(method, train, None, SHORT, seed=1).run(Memory(), lambda epoch, row: None)
     calibrate_method(method, train)
-    loaded = context({}).method(asked.score.config, NUM_KNOWN)
+    loaded = untrained(context({}), asked.score.config, NUM_KNOWN)
     loaded.load_state_dict(from_bytes(to_bytes(method.state_dict()))[0])
     loaded.eval()
     images = next(train.ordered()).images
@@ -157,17 +157,17 @@ def test_a_resumed_memory_bank_is_bit_identical(runs: Runs) -> None:
 def assert_resumable(stage: Stage, runs: Runs) -> None:
     """Kill a fit of four epochs in the third, before it is saved, and go on from the second."""
     inputs, memory = runs.inputs(stage), Memory()
-    whole = run_stage(stage.kind, stage.config, context(inputs))
+    whole = run_stage(stage.kind.name, stage.config, context(inputs))
 
     def killed_in_third_epoch(epoch: int, row: object) -> None:
         if epoch == 3:
             raise KilledError
 
     with pytest.raises(KilledError):
-        run_stage(stage.kind, stage.config, context(inputs, memory, killed_in_third_epoch))
+        run_stage(stage.kind.name, stage.config, context(inputs, memory, killed_in_third_epoch))
     epochs: list[int] = []
     report = lambda epoch, row: epochs.append(epoch)  # noqa: E731
-    resumed = run_stage(stage.kind, stage.config, context(inputs, memory, report))
+    resumed = run_stage(stage.kind.name, stage.config, context(inputs, memory, report))
     assert epochs == [3, 4]
     assert resumed.artifacts[WEIGHTS] == whole.artifacts[WEIGHTS]
     assert history(resumed.artifacts[HISTORY]) == history(whole.artifacts[HISTORY])
@@ -241,6 +241,6 @@ def test_a_setting_reaches_only_the_stages_that_read_it(
     before = {stage.id for stage in trial(name, settings={}).score.walk()}
     changed = list(trial(name, settings=changes).score.walk())
     new = [stage for stage in changed if stage.id not in before]
-    assert {stage.kind for stage in new} == rerun
+    assert {stage.kind.name for stage in new} == rerun
     third_member = 1 if changes == {"members": 3} else 0
-    assert sum(stage.kind == "fit" for stage in new) == ("fit" in rerun) + third_member
+    assert sum(stage.kind.name == "fit" for stage in new) == ("fit" in rerun) + third_member

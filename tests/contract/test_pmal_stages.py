@@ -11,8 +11,9 @@ from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
 from torch import Tensor
 
 from osr_core.errors import ConfigError
-from osr_core.execution import Result, ScoreContext, run_stage
-from osr_core.methods.pmal.method import PMAL, QUALITIES
+from osr_core.execution import Result, ScoreContext, run_stage, untrained
+from osr_core.methods.pmal.config import QUALITIES
+from osr_core.methods.pmal.method import PMAL
 from osr_core.methods.pmal.mining import SPREADS
 from osr_core.methods.pmal.stage import PROTOTYPES
 from osr_core.stage import Stage
@@ -32,7 +33,7 @@ def prepared(runs: Runs, **settings: object) -> tuple[PMAL, Fit]:
 def test_mined_images_are_those_at_the_index(runs: Runs) -> None:
     """T images of each class, all different where the class has enough of them."""
     asked = trial("pmal", SHORT, {"prototypes": 5})
-    mined = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+    mined = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
     result = runs.result(mined)
     tensors, _ = from_bytes(result.artifacts[PROTOTYPES])
     train = context({}).train(mined.config)
@@ -51,11 +52,11 @@ def test_mined_images_are_those_at_the_index(runs: Runs) -> None:
 def test_mined_images_say_whether_the_first_classifier_is_right(runs: Runs) -> None:
     """By its own logits, after a fit so short that it is wrong about some."""
     brief = shortened(TRAINING, epochs=1, lr=0.001)
-    stage = next(s for s in trial("pmal", brief, {}).score.walk() if s.kind == "pmal.mine")
+    stage = next(s for s in trial("pmal", brief, {}).score.walk() if s.kind.name == "pmal.mine")
     rows = table(runs.result(stage), "mined.parquet").to_pylist()
     where = context(runs.inputs(stage))
     settings = {**stage.config, "method": {"name": "softmax", "version": 1}}
-    first = where.method(settings, NUM_KNOWN).eval()
+    first = untrained(where, settings, NUM_KNOWN).eval()
     first.load_state_dict(where.weights("member0"))
     train = where.train(stage.config)
     with torch.no_grad():
@@ -73,7 +74,7 @@ def test_prototypes_are_left_beside_test_images(name: str, more_vectors: int, ru
     scored = runs.result(asked.score)
     rows = table(scored, "embeddings.parquet").to_pylist()
     where = context(runs.inputs(asked.score))
-    method = where.method(asked.score.config, NUM_KNOWN).eval()
+    method = untrained(where, asked.score.config, NUM_KNOWN).eval()
     method.load_state_dict(where.weights("model"))
     test = ScoreContext(**vars(where)).test(asked.score.config)
     with torch.no_grad():
@@ -98,7 +99,7 @@ def test_equal_inputs_leave_equal_bytes(runs: Runs) -> None:
     """Of every Parquet file of mining and scoring."""
     asked = trial("pmal", SHORT, {})
     for stage in (last_mine(runs), asked.score):
-        again = run_stage(stage.kind, stage.config, context(runs.inputs(stage)))
+        again = run_stage(stage.kind.name, stage.config, context(runs.inputs(stage)))
         assert again.artifacts == runs.result(stage).artifacts
 
 
@@ -107,7 +108,7 @@ def test_a_smaller_epsilon_admits_more_candidates(runs: Runs) -> None:
     fractions = []
     for epsilon in (0.9, 0.7, 0.1, 0.0):
         asked = trial("pmal", SHORT, {"epsilon": epsilon})
-        mined = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+        mined = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
         fractions.append(runs.result(mined).metrics["mine/candidate_fraction"])
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
@@ -195,7 +196,7 @@ def table(result: Result, name: str) -> pa.Table:
 def mined(runs: Runs, **settings: object) -> tuple[Tensor, Tensor]:
     """Positions of the prototypes (K, 5), and r (N,) of all images."""
     asked = trial("pmal", SHORT, {"prototypes": 5, **settings})
-    stage = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+    stage = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
     result = runs.result(stage)
     index = from_bytes(result.artifacts[PROTOTYPES])[0]["index"]
     return index, torch.from_numpy(table(result, "mined.parquet")["robustness"].to_numpy().copy())
@@ -224,13 +225,13 @@ def test_each_diversity_chooses_among_the_same_candidates(diversity: str, runs: 
 
 def last_mine(runs: Runs) -> Stage:
     """The mining stage of PMAL as it is by default."""
-    return next(s for s in trial("pmal", SHORT, {}).score.walk() if s.kind == "pmal.mine")
+    return next(s for s in trial("pmal", SHORT, {}).score.walk() if s.kind.name == "pmal.mine")
 
 
 def test_without_quality_every_image_is_a_candidate(runs: Runs) -> None:
     """Table 3, rows b and d."""
     asked = trial("pmal", SHORT, {"quality": "none", "diversity": "k_centres"})
-    stage = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+    stage = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
     assert runs.result(stage).metrics["mine/candidate_fraction"] == 1
 
 
@@ -238,7 +239,7 @@ def test_a_quality_of_one_classifier_asks_for_no_second() -> None:
     """Nothing is trained in vain."""
     for quality, members in (("probability", 1), ("mc_dropout", 1), ("deep_ensembles", 3)):
         asked = trial("pmal", SHORT, {"quality": quality, "members": 3})
-        stage = next(stage for stage in asked.score.walk() if stage.kind == "pmal.mine")
+        stage = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
         assert len(stage.inputs) == members
 
 

@@ -8,15 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from osr_core.backbones import OSRCI, resolve_backbone
+from osr_core.context import Result
 from osr_core.data import UNKNOWN, benchmark
 from osr_core.data.digits import Digits
 from osr_core.data.splits import class_split
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import VersionError
-from osr_core.execution import KINDS, Context, ScoreContext, check_code, run_stage
+from osr_core.execution import FUNCTIONS, Context, ScoreContext, check_code, run_stage
+from osr_core.kinds import GENERAL, Kind
 from osr_core.methods import METHODS, Softmax
 from osr_core.recipes import Training
-from osr_core.stage import VERSIONS, Stage
+from osr_core.stage import Stage
 from osr_core.tensors import from_bytes, to_bytes
 from osr_core.trial import Trial
 from tests.plain import context
@@ -43,7 +45,7 @@ def trial(**changes: Any) -> Trial:
 def fitted() -> tuple[Stage, dict[str, bytes]]:
     """The fit of the trial above."""
     stage = trial().score.inputs["model"]
-    return stage, dict(run_stage(stage.kind, stage.config, context({})).artifacts)
+    return stage, dict(run_stage(stage.kind.name, stage.config, context({})).artifacts)
 
 
 def test_training_sees_known_classes_only(fitted: tuple[Stage, dict[str, bytes]]) -> None:
@@ -55,14 +57,21 @@ def test_training_sees_known_classes_only(fitted: tuple[Stage, dict[str, bytes]]
 
 def test_score_alone_is_given_the_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """The type of the context is the proof."""
-    given: dict[str, type[Context]] = {}
-    for kind in KINDS:
-        monkeypatch.setitem(
-            KINDS, kind, lambda where, config, kind=kind: given.update({kind: type(where)})
-        )
-    for kind in VERSIONS:
-        run_stage(kind, {}, context({}))
-    assert [kind for kind, cls in given.items() if cls is ScoreContext] == ["score"]
+    given: list[type[Context]] = []
+
+    def note(where: Context, config: Any) -> Result:
+        given.append(type(where))
+        return Result({})
+
+    own = Kind(name="softmax.own")
+    monkeypatch.setattr(Softmax, "kinds", {own: note})
+    monkeypatch.setattr("osr_core.execution.FUNCTIONS", dict.fromkeys(FUNCTIONS, note))
+    kinds = [*GENERAL.values(), own]
+    for kind in kinds:
+        run_stage(kind.name, {"method": {"name": "softmax"}}, context({}))
+    assert [kind.name for kind, cls in zip(kinds, given, strict=True) if cls is ScoreContext] == [
+        "score"
+    ]
 
 
 def test_scores_have_a_row_per_test_image(fitted: tuple[Stage, dict[str, bytes]]) -> None:
@@ -94,7 +103,7 @@ def test_parameters_are_those_of_the_layers(fitted: tuple[Stage, dict[str, bytes
 def test_equal_stages_leave_equal_bytes(fitted: tuple[Stage, dict[str, bytes]]) -> None:
     """On the CPU a stage is a pure function."""
     stage, artifacts = fitted
-    again = run_stage(stage.kind, stage.config, context({})).artifacts
+    again = run_stage(stage.kind.name, stage.config, context({})).artifacts
     assert again["weights.safetensors"] == artifacts["weights.safetensors"]
 
 

@@ -47,3 +47,21 @@ def test_one_epoch_on_digits_needs_no_orchestration() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, cwd=ROOT)
     assert done.stderr == ""
     assert done.stdout.split() == ["done", "scores.parquet"]
+
+
+FIRST = """
+import importlib, sys
+from pathlib import Path
+import torch
+
+for path in sorted(Path("osr_core").glob("*.py")):
+    for name in [name for name in sys.modules if name.split(".")[0] == "osr_core"]:
+        del sys.modules[name]
+    importlib.import_module("osr_core" if path.stem == "__init__" else f"osr_core.{path.stem}")
+"""
+
+
+def test_any_file_beside_the_methods_may_be_imported_first() -> None:
+    """A method may bring stages that need these; one that needs the methods would be half made."""
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

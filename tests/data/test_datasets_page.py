@@ -58,7 +58,7 @@ def test_the_example_trains_and_scores(flowers):
     scored = [
         result.metrics["test/auroc"]
         for stage, result in results(plan.stages.values(), flowers)
-        if stage.kind == "score"
+        if stage.kind.name == "score"
     ]
     assert len(scored) == 3
     assert all(0 <= value <= 1 for value in scored)

@@ -274,11 +274,11 @@ def test_two_sweeps_that_start_at_once_train_what_they_share_once(tmp_path: Path
     trained = tmp_path / "trained"
     count = (
         "from osr_core import execution\n"
-        "fit = execution.KINDS['fit']\n"
+        "fit = execution.FUNCTIONS[execution.FIT]\n"
         "def counted(context, config):\n"
         f"    open({str(trained)!r}, 'a').write(config['method']['name'] + '\\n')\n"
         "    return fit(context, config)\n"
-        "execution.KINDS['fit'] = counted\n"
+        "execution.FUNCTIONS[execution.FIT] = counted\n"
     )
     sweep = Sweep(tmp_path / "home", ONE_FIT.replace("splits: [0]", "splits: [0, 1, 2]"))
     sweep.with_code(count)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from osr_core.stage import VERSIONS
+from osr_core.kinds import FIT
 from tests.faults.harness import NUM_FITS, NUM_STAGES, SPEC, Sweep
 from tests.faults.invariants import check_invariants, mlflow_runs
 
@@ -151,7 +151,9 @@ def test_changed_code_is_never_mixed_with_old_results(sweep: Sweep):
     """A raised version gives other ids: refused under the old name, and re-keyed if insisted on."""
     sweep.started_and_killed()
     before = sweep.commits
-    sweep.with_code("from osr_core import stage\nstage.VERSIONS['fit'] += 1\n")
+    sweep.with_code(
+        "from osr_core.kinds import FIT\nobject.__setattr__(FIT, 'version', FIT.version + 1)\n"
+    )
     refused = sweep.finish()
     assert refused.returncode == 2
     assert "stands for another sweep" in refused.stderr
@@ -161,6 +163,6 @@ def test_changed_code_is_never_mixed_with_old_results(sweep: Sweep):
     fits = [i for i, stage in sweep.stages.items() if stage["kind"] == "fit"]
     assert len(fits) == NUM_FITS
     versions = {sweep.commits[stage_id]["stage"]["version"] for stage_id in fits}
-    assert versions == {VERSIONS["fit"] + 1}
+    assert versions == {FIT.version + 1}
     assert set(fits).isdisjoint(before)
     assert "RUNNING" not in {run.info.status for run in mlflow_runs(sweep)}

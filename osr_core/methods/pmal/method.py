@@ -21,20 +21,20 @@ How robustness is scaled (`robustness`) is argued in topology.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from osr_core.backbones import Backbone
-from osr_core.config import setting
+from osr_core.context import StageFunction
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches, to_float
-from osr_core.errors import ConfigError
+from osr_core.kinds import Kind
 from osr_core.methods.base import MethodConfig, Prediction
+from osr_core.methods.pmal.config import PMALConfig
 from osr_core.methods.pmal.distance import attention_distances, margin_loss, nearest_distances
-from osr_core.methods.pmal.mining import NEED_AN_ORDER, SPREADS
-from osr_core.methods.pmal.topology import MODES
+from osr_core.methods.pmal.stage import MINE, mine
 from osr_core.methods.softmax import Softmax
 from osr_core.recipes import Recipe, pmal_published
 from osr_core.stage import Stage
@@ -42,7 +42,6 @@ from osr_core.trial import Trial
 
 EACH_STEP = 200  # prototypes, of all classes together, that are embedded anew before each step
 CHUNK = 512  # images embedded together
-QUALITIES = ("robustness", "probability", "deep_ensembles", "mc_dropout", "none")
 OF_ENSEMBLES = ("robustness", "deep_ensembles")  # the others need the first classifier alone
 
 
@@ -54,61 +53,8 @@ class PMAL(Softmax):
     source = "Lu et al., AAAI 2022"
     terms = ("cross_entropy", "prototype")
 
-    @dataclass(frozen=True, kw_only=True)
-    class Config(Softmax.Config):
-        """Mining, margin and rejection.
-
-        The paper's ablations: `quality` none, `diversity` none and `distance` nearest are Table 3,
-        the other choices of `quality` and `diversity` Table 4.
-        """
-
-        members: int = setting(
-            2, "U, classifiers that must agree (paper: 2)", at_least=2, read_by="mine"
-        )
-        quality: str = setting(
-            "robustness",
-            "what makes an image a candidate, see quality.py (paper: robustness)",
-            choices=QUALITIES,
-            read_by="mine",
-        )
-        prototypes: int = setting(10, "T per class (paper: 10)", at_least=1, read_by="mine")
-        epsilon: float = setting(
-            0.7,
-            "least robustness of a candidate, as a fraction of its class's best (paper: 0.7)",
-            at_least=0,
-            below=1,
-            read_by="mine",
-        )
-        robustness: str = setting(
-            "median", "how robustness is scaled, see topology.py", choices=MODES, read_by="mine"
-        )
-        diversity: str = setting(
-            "nearest_better",
-            "how candidates become prototypes, see mining.py (paper: nearest_better)",
-            choices=tuple(SPREADS),
-            read_by="mine",
-        )
-        distance: str = setting(
-            "attention", "of a point to a set of prototypes", choices=("attention", "nearest")
-        )
-        margin: float = setting(0.5, "delta (paper: 0.5)", at_least=0)
-        prototype_weight: float = setting(1.0, "lambda_p (paper: 1)", at_least=0)
-        warm_start: bool = setting(True, "begin with the first classifier's weights")
-        rejection: str = setting(
-            "distance",
-            "what the score is (paper: distance)",
-            choices=("distance", "probability"),
-            read_by="score",
-        )
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if self.quality == "none" and self.diversity in NEED_AN_ORDER:
-                rest = ", ".join(name for name in SPREADS if name not in NEED_AN_ORDER)
-                raise ConfigError(
-                    f"diversity must be one of {rest}, not {self.diversity!r}, where quality is "
-                    "'none': nothing orders the images."
-                )
+    Config = PMALConfig
+    kinds: ClassVar[Mapping[Kind, StageFunction]] = {MINE: mine}
 
     prototypes: Tensor
 
@@ -124,7 +70,7 @@ class PMAL(Softmax):
         num_members = config.members if config.quality in OF_ENSEMBLES else 1
         members = [trial.fit(Softmax, member=u) for u in range(num_members)]
         by_role = {f"member{u}": member for u, member in enumerate(members)}
-        mined = trial.stage("pmal.mine", "mine", inputs=by_role)
+        mined = trial.stage(MINE, "mine", inputs=by_role)
         warm = {"classifier": members[0]} if config.warm_start else {}
         return trial.fit(inputs={**warm, "prototypes": mined})
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
@@ -11,15 +12,25 @@ from osr_core.context import Context, Result
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.generators import generator_for
-from osr_core.methods.pmal.method import PMAL
+from osr_core.kinds import Kind
+from osr_core.methods.pmal.config import PMALConfig
 from osr_core.methods.pmal.mining import candidates, prototypes_of_class
 from osr_core.methods.pmal.quality import dropout_probabilities, log_probability, log_steadiness
 from osr_core.methods.pmal.topology import centred, log_robustness
 from osr_core.methods.softmax import Softmax
-from osr_core.tables import mined_table, table_to_bytes
+from osr_core.tables import table_of, table_to_bytes
 from osr_core.tensors import to_bytes
 
 PROTOTYPES, MINED = "prototypes.safetensors", "mined.parquet"
+MINED_SCHEMA = pa.schema(
+    [
+        ("label", pa.int32()),  # position among the sorted known classes
+        ("robustness", pa.float64()),  # r, in [0, 1]
+        ("correct", pa.bool_()),  # whether the first classifier is right
+        ("prototype", pa.bool_()),  # whether the image was chosen
+    ]
+)
+MINE = Kind(name="pmal.mine", version=2, leaves=(MINED,))
 
 
 @torch.no_grad()
@@ -31,7 +42,7 @@ def mine(context: Context, config: Mapping[str, Any]) -> Result:
     for each of these with its r, which a figure shows.
     """
     settings = {key: v for key, v in config["method"].items() if key not in ("name", "version")}
-    options = build(PMAL.Config, settings)
+    options = build(PMALConfig, settings)
     task = config["task"]
     train = context.train(config)
     points, log_r = assess(context, config, train, options)
@@ -53,15 +64,16 @@ def mine(context: Context, config: Mapping[str, Any]) -> Result:
     correct = points.argmax(1).cpu() == train.labels
     is_prototype = torch.zeros(len(train), dtype=torch.bool)
     is_prototype[index] = True
+    columns = [each.cpu().numpy() for each in (train.labels, log_r.exp(), correct, is_prototype)]
     artifacts = {
         PROTOTYPES: to_bytes({"images": train.images[index], "index": index}),
-        MINED: table_to_bytes(mined_table(train.labels, log_r.exp(), correct, is_prototype)),
+        MINED: table_to_bytes(table_of(columns, MINED_SCHEMA)),
     }
     return Result(artifacts, {"mine/candidate_fraction": num_good / len(train)})
 
 
 def assess(
-    context: Context, config: Mapping[str, Any], train: ImageSet, options: PMAL.Config
+    context: Context, config: Mapping[str, Any], train: ImageSet, options: PMALConfig
 ) -> tuple[Tensor, Tensor]:
     """Where images lie, by the first classifier's centred logits (N, K), and log r (N,)."""
     label = train.labels.to(context.device)
@@ -87,8 +99,8 @@ def classifier(
     context: Context, config: Mapping[str, Any], train: ImageSet, number: int
 ) -> tuple[nn.Module, Tensor]:
     """The head of one of the ensemble's classifiers, and its embeddings (N, D) of plain images."""
-    settings = {**config, "method": {"name": Softmax.name, "version": Softmax.version}}
-    member = context.method(settings, len(config["task"]["known"])).eval()
+    num_known = len(config["task"]["known"])
+    member = Softmax.fresh({**config, "method": {}}, num_known, context.device).eval()
     member.load_state_dict(context.weights(f"member{number}"))
     batches = Batches(train, batch_size=512, device=context.device)
     embedding = torch.cat([member.embed(batch.images) for batch in batches.ordered()])

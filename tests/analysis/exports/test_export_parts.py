@@ -158,6 +158,70 @@ def test_artifacts_that_only_some_runs_leave_have_files_of_their_own(store, tmp_
     ]
 
 
+OTHER = {"other.look": ["seen.parquet"], "other.rest": []}
+
+
+def test_tables_of_other_kinds_have_files_with_their_own_columns(store, tmp_path, monkeypatch):
+    """Whatever a plugin's stages leave; a column that one of them lacks or left empty is null."""
+    monkeypatch.setattr("analysis.exports.parts.BATCH", 1)
+    store.sweep(TRIALS)
+    store.plan(TRIALS, ["look-1", "look-0", "look-2"], leaves=OTHER)
+    tables = {
+        "look-1": {"label": [0, 1], "note": ["a", None], "split": ["x", "y"]},
+        "look-0": {"label": [0], "note": [None], "more": [[0.5]]},
+    }
+    for stage_id, columns in tables.items():
+        tags = {"kind": "other.look", "stage_id": stage_id}
+        store.run(tags, files={"seen.parquet": pa.table(columns)})
+    store.run({"kind": "other.look", "stage_id": "look-2"})  # this one had nothing to tell
+    made = export(store.uri, SWEEP, tmp_path / "export")
+    assert [path.name for path in made.paths][3:] == ["seen.parquet", "links.parquet"]
+    rows = pq.read_table(tmp_path / "export" / "seen.parquet").to_pylist()
+    of_first = {"stage_id": "look-0", "dataset": "svhn", "split": 0}
+    of_second = {"stage_id": "look-1", "dataset": "svhn", "split": 1}
+    assert rows == [
+        {**of_first, "label": 0, "note": None, "more": [0.5]},
+        {**of_second, "label": 0, "note": "a", "more": None},
+        {**of_second, "label": 1, "note": None, "more": None},
+    ]
+
+
+def test_tables_of_one_name_whose_columns_disagree_are_refused(store, tmp_path):
+    """A number and a word under one name cannot be one column."""
+    store.sweep(TRIALS)
+    store.plan(TRIALS, ["look-1", "look-0"], leaves=OTHER)
+    for stage_id, value in (("look-0", 1), ("look-1", "one")):
+        tags = {"kind": "other.look", "stage_id": stage_id}
+        store.run(tags, files={"seen.parquet": pa.table({"value": [value]})})
+    with pytest.raises(ExportError, match=r"seen\.parquet do not agree on its columns: .*value"):
+        export(store.uri, SWEEP, tmp_path / "export")
+
+
+def test_a_table_that_the_plan_has_no_more_is_removed(store, tmp_path):
+    """It would be taken for the present sweep's; other files in the folder are the user's."""
+    store.sweep(TRIALS)
+    store.plan(TRIALS, ["look-0"], leaves=OTHER)
+    tags = {"kind": "other.look", "stage_id": "look-0"}
+    store.run(tags, files={"seen.parquet": pa.table({"value": [1]})})
+    folder = export(store.uri, SWEEP, tmp_path / "export").folder
+    (folder / "mine.parquet").write_bytes(b"a user's own")
+    moment = datetime.now()
+    export(store.uri, SWEEP, folder, since=moment)
+    assert pq.read_table(folder / "seen.parquet")["value"].to_pylist() == [1]
+    store.plan(TRIALS)
+    export(store.uri, SWEEP, folder, since=moment)
+    assert not (folder / "seen.parquet").exists()
+    assert (folder / "mine.parquet").exists()
+
+
+def test_a_plan_of_an_earlier_version_is_not_guessed_at(store, tmp_path):
+    """It does not say which tables its stages leave; `osr sync` writes it anew."""
+    store.sweep(TRIALS)
+    store.client.log_text(store.parent.info.run_id, '{"stages": []}', "plan.json")
+    with pytest.raises(ExportError, match=f"osr sync {SWEEP}"):
+        export(store.uri, SWEEP, tmp_path / "export")
+
+
 def written(folder, table):
     """The path of embeddings.parquet with this content."""
     path = folder / "embeddings.parquet"

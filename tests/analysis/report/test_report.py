@@ -42,7 +42,7 @@ def write_sweep(exports, name="hand_made"):
         | {"run_id": f"run-{trial.split}"}
         for trial in TRIALS
     ]
-    pq.write_table(pa.Table.from_pylist(links, schema=links_schema()), folder / LINKS)
+    pq.write_table(pa.Table.from_pylist(links, schema=links_schema([])), folder / LINKS)
 
 
 @pytest.fixture(scope="module")

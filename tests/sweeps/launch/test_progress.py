@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from osr_core.kinds import FIT, SCORE
 from osr_core.stage import Stage
 from sweeps.launch.progress import Pace, SweepProgress
 from sweeps.planning.plan import make_plan
@@ -17,12 +18,12 @@ SPEC = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"mls
 def fit(method: str, epochs: int) -> Stage:
     """A stage whose effort is its epochs."""
     config = {"method": {"name": method}, "training": {"epochs": epochs}}
-    return Stage(kind="fit", config=config)
+    return Stage(kind=FIT, config=config)
 
 
 def score(number: int) -> Stage:
     """A stage of effort 1."""
-    return Stage(kind="score", config={"method": {"name": "cac"}, "number": number})
+    return Stage(kind=SCORE, config={"method": {"name": "cac"}, "number": number})
 
 
 def test_each_kind_has_its_own_rate():
@@ -68,7 +69,7 @@ def test_counts_tell_done_from_failed_stopped_and_repeated():
 def test_a_long_sweep_asks_each_stage_once(monkeypatch: pytest.MonkeyPatch):
     """The guess is made at every start and end; it must not go through all stages again."""
     asked = []
-    monkeypatch.setattr("sweeps.launch.progress.effort", lambda stage: asked.append(stage) or 1.0)
+    monkeypatch.setattr(Stage, "effort", property(lambda stage: asked.append(stage) or 1.0))
     todo = [score(number) for number in range(2000)]
     pace = Pace(todo)
     for stage in todo:

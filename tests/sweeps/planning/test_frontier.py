@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osr_core.kinds import FIT, SCORE
 from osr_core.stage import Stage
 from sweeps.planning.frontier import Frontier
 
@@ -11,7 +12,7 @@ def stage(name: str, *inputs: Stage, epochs: int | None = None) -> Stage:
     """A stage that nothing runs."""
     config = {"name": name} | ({"training": {"epochs": epochs}} if epochs else {})
     roles = {str(role): upstream for role, upstream in enumerate(inputs)}
-    return Stage(kind="fit" if epochs else "score", config=config, inputs=roles)
+    return Stage(kind=FIT if epochs else SCORE, config=config, inputs=roles)
 
 
 @st.composite

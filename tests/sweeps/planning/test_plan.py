@@ -163,7 +163,7 @@ def test_a_plan_is_closed_and_lists_inputs_first(values: dict[str, Any]) -> None
 def test_counts_add_up_to_running_trial_by_trial(values: dict[str, Any]) -> None:
     """Fits and fits saved are what every trial by itself would train."""
     plan = plan_of(values)
-    alone = sum(stage.kind == "fit" for trial in plan.trials for stage in trial.score.walk())
+    alone = sum(stage.kind.name == "fit" for trial in plan.trials for stage in trial.score.walk())
     counts = plan.counts()
     assert counts["fits"] + counts["fits_saved"] == alone
 
@@ -181,7 +181,7 @@ def test_cifar_plus_10_and_50_share_their_fits() -> None:
     plan = plan_of({**values, "methods": {"cac": {}}})
     fits: dict[str, list[str]] = {}
     for trial in plan.trials:
-        found = [stage.id for stage in trial.score.walk() if stage.kind == "fit"]
+        found = [stage.id for stage in trial.score.walk() if stage.kind.name == "fit"]
         fits.setdefault(trial.split.benchmark, []).extend(found)
     assert fits["cifar+10"] == fits["cifar+50"]
     assert len(set(fits["cifar+50"])) == 5

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.planning.spec import Resources
 from sweeps.running import worker
@@ -13,8 +14,8 @@ from sweeps.running.placement import Machines
 from sweeps.running.searcher import StageSearcher
 from sweeps.store.store import Store
 
-STAGE = Stage(kind="noop", config={"method": {"name": "noop"}, "task": {}})
-USER = Stage(kind="noop", config={"method": {"name": "user"}, "task": {}}, inputs={"x": STAGE})
+STAGE = Stage(kind=NOOP, config={"method": {"name": "noop"}, "task": {}})
+USER = Stage(kind=NOOP, config={"method": {"name": "user"}, "task": {}}, inputs={"x": STAGE})
 
 
 def machines(alive: int, lost: int = 0) -> Machines:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.running import worker
 from sweeps.running.outcome import Cause
@@ -14,7 +15,7 @@ from sweeps.running.worker import Workplace
 from sweeps.store.store import Store
 
 FIRST, SECOND, THIRD = (
-    Stage(kind="noop", config={"method": {"name": "noop"}, "number": number}) for number in range(3)
+    Stage(kind=NOOP, config={"method": {"name": "noop"}, "number": number}) for number in range(3)
 )
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.running import machine
 from sweeps.running.machine import MACHINE, MOST_ROWS, Samples, machine_facts, sampled
@@ -76,7 +77,7 @@ def test_a_machine_that_cannot_be_watched_stops_no_stage(monkeypatch, caplog):
 def test_a_marker_says_what_the_stage_ran_on(tmp_path: Path):
     """The numbers of a stage may depend on it, and its cost does."""
     place = Workplace(store=str(tmp_path), data_root=None)
-    stage = Stage(kind="noop", config={})
+    stage = Stage(kind=NOOP, config={})
     assert work(stage.id, {stage.id: stage.identity}, place).cause is None
     told = dict(Store(tmp_path).read_commit(stage.id).machine)
     peak = told.pop("peak_memory_megabytes")

@@ -3,6 +3,7 @@
 import pytest
 
 from osr_core.errors import ConfigError
+from osr_core.methods import METHODS
 from osr_core.stage import Stage
 from sweeps.planning.spec import Resources, parse_spec
 from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of
@@ -12,7 +13,7 @@ CPUS, GPU = {"CPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}
 
 def stage(kind: str, method: str = "cac") -> Stage:
     """A stage of a kind."""
-    return Stage(kind=kind, config={"method": {"name": method}})
+    return Stage(kind=METHODS.kinds()[kind], config={"method": {"name": method}})
 
 
 def test_a_fit_takes_a_gpu_as_soon_as_there_is_one_and_scoring_a_part_of_it():

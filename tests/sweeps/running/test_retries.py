@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from osr_core.errors import DataError
+from osr_core.kinds import FIT
 from osr_core.stage import Stage
 from sweeps.running import worker
 from sweeps.running.outcome import Cause
@@ -186,7 +187,7 @@ def test_a_stage_that_another_sweep_trains_is_handed_out_when_it_lets_go(
 def test_a_fit_that_another_sweep_has_begun_is_given_back(tmp_path: Path):
     """Both may have handed it out in the same instant; the worker that begins later waits."""
     store = Store(tmp_path)
-    fit = Stage(kind="fit", config={"method": {"name": "cac"}})
+    fit = Stage(kind=FIT, config={"method": {"name": "cac"}})
     with (
         Lease(store.leases, "one", take_over=False) as one,
         Lease(store.leases, "two", take_over=False) as two,

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from osr_core.context import Context, Result
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
@@ -28,7 +29,7 @@ from sweeps.store.store import Store
 from tests.sweeps.running.test_stopped_stages import SPEC
 from tests.sweeps.small import ID
 
-NOOP = Stage(kind="noop", config={"method": {"name": "noop"}})
+IDLE = Stage(kind=NOOP, config={"method": {"name": "noop"}})
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def begun(attempts: Attempts, started_at: float = 0.0) -> StageLog:
     return StageLog(attempts, ID, 4, started_at=started_at, host="here:17")
 
 
-def attempt(folder: Path, stage: Stage = NOOP) -> worker.Outcome:
+def attempt(folder: Path, stage: Stage = IDLE) -> worker.Outcome:
     """By a worker in this process."""
     place = Workplace(store=str(folder), data_root=None)
     return work(stage.id, {stage.id: stage.identity}, place)
@@ -64,7 +65,7 @@ def wait_for(told: Any) -> Any:
 def test_a_fits_log_has_a_line_for_each_epoch(tmp_path: Path):
     """With the losses that its history keeps in full, when and where it began, and the end."""
     plan = plan_with_data(parse_spec(SPEC, "small"), None)
-    fit = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    fit = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
     assert attempt(tmp_path, fit).cause is None
     store = Store(tmp_path)
     first, *epochs, last = store.attempts.log(fit.id).splitlines()
@@ -84,7 +85,7 @@ def test_a_fits_log_has_a_line_for_each_epoch(tmp_path: Path):
 def test_the_marker_has_the_times_that_were_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """In order, and within the attempt."""
     plan = plan_with_data(parse_spec(SPEC, "small"), None)
-    fit = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    fit = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
     attempt(tmp_path, fit)
     commit = Store(tmp_path).read_commit(fit.id)
     times = [commit.started_at, *commit.epochs_at, commit.started_at + commit.wall_s + 0.1]
@@ -105,7 +106,7 @@ def test_attempts_follow_each_other_with_what_ended_them(
 
     monkeypatch.setattr(worker, "run_stage", run)
     assert [attempt(tmp_path).cause for _ in range(2)] == [Cause.ERROR, None]
-    lines = Store(tmp_path).attempts.log(NOOP.id).splitlines()
+    lines = Store(tmp_path).attempts.log(IDLE.id).splitlines()
     began = [number for number, line in enumerate(lines) if line.startswith("attempt began")]
     assert (began[0], len(began)) == (0, 2)
     assert lines[1] == "Traceback (most recent call last):"
@@ -133,13 +134,13 @@ def unheeded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_stage_of_a_process_tells_of_its_warnings(tmp_path: Path):
     """Python shows a warning once; what is no warning is not told."""
     for number in range(2):
-        stage = Stage(kind="noop", config={"number": number})
+        stage = Stage(kind=NOOP, config={"number": number})
         attempt(tmp_path, stage)
         _, python, logged, _ = Store(tmp_path).attempts.log(stage.id).splitlines()
         assert python.startswith("UserWarning: the lr is high (")
         assert logged == "WARNING osr_core.data: no cache at /here"
     before = logging.getLogger().handlers.copy()
-    attempt(tmp_path, Stage(kind="noop", config={}))
+    attempt(tmp_path, Stage(kind=NOOP, config={}))
     assert logging.getLogger().handlers == before
 
 
@@ -216,7 +217,7 @@ def test_a_store_that_takes_no_notes_fails_no_stage(
     for name in ("save_log", "save_progress", "log", "progress_of"):
         monkeypatch.setattr(Attempts, name, fail)
     plan = plan_with_data(parse_spec(SPEC, "small"), None)
-    fit = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    fit = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
     assert attempt(tmp_path, fit).cause is None
     assert len(Store(tmp_path).read_commit(fit.id).epochs_at) == 3
 

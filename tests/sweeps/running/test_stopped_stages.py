@@ -46,7 +46,7 @@ def test_a_fit_that_is_to_stop_saves_its_epochs(
 ):
     """The order comes in its second epoch; the next attempt goes on with the third."""
     plan = plan_with_data(parse_spec(SPEC, "small"), None)
-    stage = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    stage = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
     store, one_epoch = Store(tmp_path), Fit.one_epoch
 
     def ordered(fit: Fit) -> dict[str, float]:

@@ -179,7 +179,7 @@ def test_wrong_keys_are_said(s3_port: int, own: UriAt, monkeypatch: pytest.Monke
 def test_a_fit_whose_progress_cannot_be_written_goes_on_to_its_end(store: Store, proxy: Proxy):
     """The note is for people; its result is not."""
     plan = plan_with_data(parse_spec(SPEC, "bucket"), None)
-    fit = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    fit = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
     store.leases.create("bucket", 1, {"pid": 1, "host": "here"})
     place = Workplace(store=store.uri, data_root=None, fence=Fence("bucket", 1))
     proxy.faults = [Fault(r"PUT .*\.progress", "busy")]

@@ -32,7 +32,7 @@ class LiveFit:
         self.store = Store(self.home.store)
         spec = parse_spec(SPEC, "live")
         self.plan = make_plan(spec, {"digits/train": "-", "digits/test": "-"})
-        self.stage = next(stage for stage in self.plan.stages.values() if stage.kind == "fit")
+        self.stage = next(stage for stage in self.plan.stages.values() if stage.kind.name == "fit")
 
     def attempt(self, started_at: float, keeping: int = 0) -> None:
         """One begins, from a checkpoint of so many epochs."""

@@ -57,7 +57,7 @@ def finished(home: Home, **changed: Any) -> tuple[Plan, Store]:
         store.commit(
             stage.id,
             stage.identity,
-            left[stage.kind],
+            left[stage.kind.name],
             metrics,
             started_at=1.0,
             wall_s=1.0,
@@ -116,7 +116,7 @@ def test_a_request_that_came_through_late_leaves_no_second_run(home: Home):
     tracker = make_tracker(plan, store, home, "abc")
     for stage in plan.stages.values():
         tracker.write(stage)
-        tags = {"stage_id": stage.id, "kind": stage.kind}
+        tags = {"stage_id": stage.id, "kind": stage.kind.name}
         tracker.client.create_run(tracker.experiment_id, tags=tags)
     tracker.client.create_run(tracker.experiment_id, tags={"kind": "sweep"}, start_time=1)
     tracker.close("FINISHED")

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.tracking import background
 from sweeps.tracking.background import PATIENCE_S, BackgroundTracking
@@ -89,7 +90,7 @@ class Server:
         self.ends.append(status)
 
 
-STAGES = [Stage(kind="noop", config={"number": number}) for number in range(50)]
+STAGES = [Stage(kind=NOOP, config={"number": number}) for number in range(50)]
 
 
 def test_a_broken_server_is_left_in_peace_while_stages_end(monkeypatch: pytest.MonkeyPatch):

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from analysis.exports.write import export
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.tracking import background
@@ -163,7 +164,7 @@ def test_what_is_known_goes_only_with_what_it_was_known_of(
         return Server()
 
     tracking = BackgroundTracking(make)
-    tracking.add(Stage(kind="noop", config={}))
+    tracking.add(Stage(kind=NOOP, config={}))
     while tracking._unsent:
         assert tracking._thread.is_alive()
         time.sleep(0.01)

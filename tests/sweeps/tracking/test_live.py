@@ -7,6 +7,7 @@ from typing import Any
 import mlflow
 import pytest
 
+from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from osr_core.training import Fit
 from sweeps.home import Home
@@ -122,6 +123,9 @@ def test_a_failed_fit_keeps_its_curve(fit: LiveFit, home_at: Callable[[str], Hom
     assert shown(tracker, fit.stage, "FAILED") == fit.told
     assert runs_of(tracker, fit.stage, deleted=True) == []
     (run,) = runs_of(tracker, fit.stage)
+    tracker = fit.tracker()
+    tracker.show([fit.stage])  # the next launch tries again, and has no epoch yet
+    assert shown(tracker, fit.stage, "FAILED") == fit.told
     other = home_at("other")
     synchronise(fit.plan, fit.store, other, "abc")
     anew = make_tracker(fit.plan, fit.store, other, "abc")
@@ -166,7 +170,7 @@ def test_a_user_sees_the_first_epoch_while_the_second_runs(
 ):
     """A real worker, the driver's tracking thread, and a look at MLflow from outside."""
     plan, store = plan_with_data(parse_spec(SPEC, "small"), None), Store(home.store)
-    stage = next(stage for stage in plan.stages.values() if stage.kind == "fit")
+    stage = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
     tracking = BackgroundTracking(lambda: make_tracker(plan, store, home, "abc"))
     client, one_epoch = mlflow.MlflowClient(home.tracking_uri), Fit.one_epoch
     seen: list[Any] = []
@@ -200,7 +204,7 @@ def test_a_user_sees_the_first_epoch_while_the_second_runs(
 def test_only_stages_that_run_are_shown(monkeypatch: pytest.MonkeyPatch):
     """From when they begin until they end, however often they are begun; without one, none."""
     monkeypatch.setattr(background, "SHOW_EVERY_S", 0.01)
-    first, second = (Stage(kind="noop", config={"number": number}) for number in range(2))
+    first, second = (Stage(kind=NOOP, config={"number": number}) for number in range(2))
 
     class Server:
         """Notes which stages it is asked to show."""

@@ -123,7 +123,7 @@ def test_a_picture_that_fails_stops_nothing(told: SimpleNamespace, home: Home, c
 
 def test_what_the_machine_did_is_in_mlflow_once_however_often_it_is_sent(told: SimpleNamespace):
     """A run cut off before it was finished is written again, with the same times and steps."""
-    fits = [stage for stage in told.plan.stages.values() if stage.kind == "fit"]
+    fits = [stage for stage in told.plan.stages.values() if stage.kind.name == "fit"]
     stage = next(s for s in fits if machine.MACHINE in told.store.read_commit(s.id).artifacts)
     kept = pq.read_table(pa.BufferReader(told.store.read(stage.id, machine.MACHINE))).to_pylist()
     client, run_id = told.tracker.client, told.tracker.found.run_ids[stage.id]
