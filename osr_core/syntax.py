@@ -13,16 +13,7 @@ from typing import Any
 
 Import = tuple[str, str]  # a module, and what of it; "" for the module itself
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-COMPOUND = (
-    ast.If,
-    ast.Try,
-    ast.ExceptHandler,
-    ast.With,
-    ast.For,
-    ast.While,
-    ast.Match,
-    ast.match_case,
-)
+COMPOUND = (ast.If, ast.Try, ast.ExceptHandler, ast.With, ast.For, ast.While)
 
 
 @dataclass(frozen=True)

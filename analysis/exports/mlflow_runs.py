@@ -76,13 +76,18 @@ def sweep_in_mlflow(
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError  # MlflowClient lets some of them through
 
     try:
         client = MlflowClient(tracking_uri)
         yield SweepRuns(client, sweep, str(_experiment(client, sweep, store).experiment_id))
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
+        why, server = str(error).partition("\n")[0], tracking_uri.startswith("http")
+        advice = (
+            "" if server else ". If its database is damaged, delete it: `osr sync` makes it anew."
+        )
         raise ExportError(
-            f"MLflow at {tracking_uri} did not answer as it should: {error}"
+            f"MLflow at {tracking_uri} did not answer as it should: {why}{advice}"
         ) from error
 
 

@@ -1,16 +1,19 @@
 """The commands that plan and run a sweep."""
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from osr_core.errors import ConfigError
 from sweeps.commands import results
 from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 
 if TYPE_CHECKING:
+    from sweeps.launch.changed import Decide
     from sweeps.launch.state import Launch
 
 SpecArgument = Annotated[
@@ -25,6 +28,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a sweep costs and what of it is done; starts nothing."""
+    from sweeps.launch.changed import in_words
     from sweeps.launch.outlook import MEANINGS, outlook
     from sweeps.planning.spec import load_spec
 
@@ -43,6 +47,9 @@ def plan(
     if ahead.missing_data:
         typer.echo("note: what is done is not known without the data.", err=True)
         typer.echo(ahead.missing_data, err=True)
+    if ahead.changed:
+        told = in_words(ahead.plan, ahead.changed)
+        typer.echo(f"note: {told} `osr run` asks whether to make them anew.", err=True)
     if ahead.name_taken:
         typer.echo(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
 
@@ -66,6 +73,11 @@ def run(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Go on in place of a driver that still runs.")
     ] = False,
+    remake: Annotated[
+        bool,
+        typer.Option("--remake", help="Make results of other code anew, and what rests on them."),
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Go on with results of other code.")] = False,
 ) -> None:
     """Run every stage that is not done yet, then print the table. Run it again to go on."""
     from sweeps.launch.launch import run_sweep
@@ -86,12 +98,36 @@ def run(
             take_over=take_over,
             wait_s=60 * wait,
             pictures=pictures,
+            decide=decision(remake, keep),
         )
     tell(launch)
-    if launch.stopped:
-        raise typer.Exit(130)
-    if launch.missing or launch.unmade:
-        raise typer.Exit(1)
+    if launch.stopped or launch.missing or launch.unmade:
+        raise typer.Exit(130 if launch.stopped else 1)
+
+
+def decision(remake: bool, keep: bool) -> "Decide":
+    """What becomes of results of other code, as the options say or, without any, whoever is asked.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    if remake and keep:
+        raise ConfigError("--remake and --keep say opposite things; give one of them.")
+    return (lambda told: remake) if remake or keep else ask
+
+
+def ask(told: str) -> bool:
+    """Whether results of other code are made anew, by whoever sits at the terminal."""
+    from sweeps.launch.changed import refuse
+
+    if not sys.stdin.isatty():
+        return refuse(told)
+    typer.echo(told)
+    if typer.confirm("Make them anew, with what rests on them?"):
+        return True
+    if typer.confirm("Go on with the old results?"):
+        return False
+    raise typer.Exit(2)
 
 
 def tell(launch: "Launch") -> None:
@@ -111,7 +147,7 @@ def tell(launch: "Launch") -> None:
         about = launch.plan.describe(trial.score).removeprefix("score ")
         console.print(f"missing {about}: {reason}", markup=False, style="red", soft_wrap=True)
     for label in launch.unmade:
-        console.print(f"damaged and not made again: {label}", style="red", soft_wrap=True)
+        console.print(f"set aside and not made again: {label}", style="red", soft_wrap=True)
     if launch.tracking_problem:
         typer.echo(f"MLflow is not up to date: {launch.tracking_problem}", err=True)
         typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)

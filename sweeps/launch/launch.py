@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from osr_core.identity import digest
 from osr_core.stage import Stage
 from sweeps.home import Home
+from sweeps.launch.changed import Decide, refuse, settle
 from sweeps.launch.code_version import code_version
 from sweeps.launch.conduct import Conduct, Growth
 from sweeps.launch.progress import SweepProgress
@@ -25,7 +25,7 @@ from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import claim_name
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import plan_held
+from sweeps.tracking.completeness import plan_held, state_of
 
 if TYPE_CHECKING:
     from sweeps.tracking.tracker import Pictures, Tracker
@@ -45,10 +45,12 @@ def run_sweep(
     wait_s: float = WAIT_S,
     growth: Growth | None = None,
     pictures: "Pictures | None" = None,
+    decide: Decide = refuse,
 ) -> Launch:
     """Run every stage of a sweep that is not done yet.
 
-    `growth` may add trials while it runs; `pictures` go to the runs in MLflow.
+    `growth` may add trials while it runs; `pictures` go to the runs in MLflow; `decide` is asked
+    about results of other code.
     """
     home = dataclasses.replace(home, root=home.root.resolve())  # Ray starts in another folder
     plan = plan_with_data(spec, data_root)
@@ -65,8 +67,10 @@ def run_sweep(
             plan = plan.extended(growth(plan, None))
         launch = Launch(plan, store, home, data_root, console, fence, address, wait_s, code)
         record = plan_record(plan, code)
+        settle(plan, store, decide)
         claim_name(store, record, replace)
-        if is_complete(launch) and plan_held(home, store, spec.name) == digest(record):
+        held = state_of(record, store.aside(plan.stages))
+        if is_complete(launch) and plan_held(home, store, spec.name) == held:
             launch.up_to_date = True
             return launch
         make_tracker = partial(tracker_of, launch, pictures)

@@ -1,5 +1,6 @@
 """What a sweep would cost and how far it is, before anything starts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from osr_core.errors import DataError
 from osr_core.stage import Stage
 from sweeps.home import Home
+from sweeps.launch.changed import changed_stages
 from sweeps.planning.data import placeholders, plan_with_data
 from sweeps.planning.plan import Plan, make_plan, remaining
 from sweeps.planning.spec import SweepSpec
@@ -34,6 +36,7 @@ class Outlook:
     todo: list[Stage]
     missing_data: str | None = None  # without it the counts are exact, but nothing counts as done
     name_taken: str | None = None  # why `osr run` would refuse the spec under its name
+    changed: Sequence[Stage] = ()  # done, by other code than this
 
     @property
     def counts(self) -> dict[str, int]:
@@ -48,6 +51,7 @@ class Outlook:
             "kinds": {kind.name: count for kind, count in self.plan.kinds().items()},
             "missing_data": self.missing_data,
             "name_taken": self.name_taken,
+            "changed": [self.plan.describe(stage) for stage in self.changed],
             "missing": [vars(left_out) for left_out in self.plan.spec.missing],
         }
 
@@ -65,4 +69,5 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
     done = store.committed(plan.stages)
     todo = remaining(plan, done, store.to_make_again(plan.stages))
     taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})
-    return Outlook(plan, done, todo, name_taken=taken)
+    changed = changed_stages(plan.stages, store, done)
+    return Outlook(plan, done, todo, name_taken=taken, changed=changed)

@@ -16,9 +16,11 @@ import torch
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, known_kind, run_stage
+from osr_core.source import source_of
 from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
+from sweeps.store.attempts import SavedState
 from sweeps.store.files import StoreError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
 from sweeps.store.store import DamagedError, Store
@@ -64,13 +66,18 @@ class Terminations:
 class StoreCheckpoint:
     """A fit's checkpoint in the store: every so many seconds, and when asked to stop."""
 
-    def __init__(self, store: Store, stage_id: str, workplace: Workplace) -> None:
+    def __init__(self, store: Store, stage_id: str, workplace: Workplace, source: str) -> None:
         self.store, self.stage_id, self.workplace = store, stage_id, workplace
+        self.source = source  # of the code that began what is saved, not of that which goes on
         self.saved_at = time.monotonic()
 
     def load(self) -> bytes | None:
         """The last state saved, if any."""
-        return self.store.attempts.load_checkpoint(self.stage_id)
+        saved = self.store.attempts.load_checkpoint(self.stage_id)
+        if saved is None:
+            return None
+        self.source = saved.source
+        return saved.content
 
     def due(self) -> bool:
         """Whether it is time to save."""
@@ -80,7 +87,7 @@ class StoreCheckpoint:
     def save(self, content: bytes) -> None:
         """Replace the state; Stopped if that was the last thing to do."""
         self.store.leases.check(self.workplace.fence)
-        self.store.attempts.save_checkpoint(self.stage_id, content)
+        self.store.attempts.save_checkpoint(self.stage_id, SavedState(content, self.source))
         self.saved_at = time.monotonic()
         self.stop_if_asked()
 
@@ -171,7 +178,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
     host = f"{socket.gethostname()}:{os.getpid()}"
     num_epochs = identity["config"].get("training", {}).get("epochs")
-    checkpoint = StoreCheckpoint(store, stage_id, workplace)
+    checkpoint = StoreCheckpoint(store, stage_id, workplace, source_of(identity))
     checkpoint.stop_if_asked()
     if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
@@ -200,6 +207,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         wall_s=wall_s,
         host=host,
         code=workplace.code,
+        source=checkpoint.source,
         machine=machine_facts(device, workplace.gpus, wall_s),
         epochs_at=told.epochs_at,
         fence=workplace.fence,

@@ -3,10 +3,19 @@
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweeps.store.files import Files, StoreError, checksum_of
 from sweeps.store.layout import stage_of
+
+DIGEST = 32  # characters of a checksum, and of a source's digest
+
+
+class SavedState(NamedTuple):
+    """The state of an unfinished fit, and the digest of the source that began it ("": unknown)."""
+
+    content: bytes
+    source: str = ""
 
 
 class Attempts:
@@ -42,21 +51,22 @@ class Attempts:
         """Those of `ids` that were given up, and why."""
         return self._noted("failures", ".json", ids)
 
-    def load_checkpoint(self, stage_id: str) -> bytes | None:
+    def load_checkpoint(self, stage_id: str) -> SavedState | None:
         """The state of an unfinished fit, if any; a damaged one is removed, and none."""
         name = f"work/{stage_id}.checkpoint"
         found = self._files.read(name)
         if found is None:
             return None
-        checksum, content = found[:32], found[32:]
-        if checksum_of(content).encode() == checksum:
-            return content
+        checksum, saved = found[:DIGEST], found[DIGEST:]
+        if checksum_of(saved).encode() == checksum:
+            return SavedState(saved[DIGEST:], saved[:DIGEST].decode().strip())
         self._files.delete(name)
         return None
 
-    def save_checkpoint(self, stage_id: str, content: bytes) -> None:
-        """Replace the state of an unfinished fit; its checksum stands before it."""
-        self._files.write(f"work/{stage_id}.checkpoint", checksum_of(content).encode() + content)
+    def save_checkpoint(self, stage_id: str, state: SavedState) -> None:
+        """Replace the state of an unfinished fit; a checksum of all stands before it."""
+        saved = state.source.ljust(DIGEST).encode() + state.content
+        self._files.write(f"work/{stage_id}.checkpoint", checksum_of(saved).encode() + saved)
 
     def save_progress(
         self, stage_id: str, num_epochs: int, started_at: float, rows: Sequence[Mapping[str, Any]]

@@ -7,7 +7,11 @@ from typing import Any, Self
 
 from osr_core.identity import canonical_json, digest
 
-LATER = ("machine", "epochs_at")  # left out where empty, as in markers that are older than these
+LATER = (
+    "source",
+    "machine",
+    "epochs_at",
+)  # left out where empty, as in markers that are older than these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,8 @@ class Commit:
     wall_s: float  # how long the attempt took that finished the stage, whatever clocks were set
     host: str
     code: str = ""  # the version of the code that made it
+    # the digest of the source that made it (osr_core/source.py); empty: not known
+    source: str = ""
     # what it ran on and what it took of that (sweeps/running/machine.py); empty: nobody noted it
     machine: Mapping[str, Any] = field(default_factory=dict)
     # when each epoch of a fit ended, in seconds since 1970; None, or none at all: nobody noted it

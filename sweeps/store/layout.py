@@ -10,7 +10,7 @@ work/3f9a....progress          how many epochs it has behind it, and their numbe
 logs/3f9a....log               what a stage's attempts have told people, kept when it is done
 retries/3f9a....json           attempts at a stage that came to nothing and were repeated
 failures/3f9a....json          why a stage was given up
-damaged/3f9a....-XXXX/         a result that did not match its checksum, kept for inspection
+damaged/3f9a....-XXXX/         a result that did not match its checksum, or was to be made anew
 sweeps/NAME.json               the record of the plan that a sweep's name stands for
 leases/NAME/                   who ran the sweep (leases.py)
 orders/NAME/                   what they and their workers were ordered (orders.py)

@@ -113,6 +113,7 @@ class Store:
         wall_s: float,
         host: str,
         code: str = "",
+        source: str = "",
         machine: Mapping[str, Any] | None = None,
         epochs_at: Sequence[float | None] = (),
         fence: Fence | None = None,
@@ -138,6 +139,7 @@ class Store:
             wall_s=wall_s,
             host=host,
             code=code,
+            source=source,
             machine=machine or {},
             epochs_at=list(epochs_at),
         )
@@ -221,7 +223,17 @@ class Store:
         try:
             self.read_all(stage_id)
         except DamagedError:
-            self._files.move(folder_of(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
+            self._put_aside(stage_id)
+
+    def withdraw(self, ids: Iterable[str]) -> None:
+        """Take whole results out of the way, in this order, so that their stages are done again."""
+        there = self.committed(ids := list(ids))
+        for stage_id in ids:
+            if stage_id in there:
+                self._put_aside(stage_id)
+
+    def _put_aside(self, stage_id: str) -> None:
+        self._files.move(folder_of(stage_id), f"damaged/{stage_id}-{uuid.uuid4().hex[:8]}")
 
     def tidy(self, ids: Iterable[str]) -> None:
         """Remove checkpoints, failures and claims of stages that are committed, which a kill in the
@@ -241,9 +253,15 @@ class Store:
 
     def to_make_again(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that were set aside and are not done again yet."""
-        aside = {stage_of(file.name) for file in self._files.below("damaged")}
-        aside &= set(ids)
+        aside = set(self.aside(ids).values())
         return aside - self.committed(aside)
+
+    def aside(self, ids: Iterable[str]) -> dict[str, str]:
+        """Folders of results that were set aside, of those of `ids`, each with its stage."""
+        wanted = set(ids)
+        files = [file.name for file in self._files.below("damaged")]
+        there = {name.rpartition("/")[0]: stage_of(name) for name in files}
+        return {folder: stage_id for folder, stage_id in there.items() if stage_id in wanted}
 
     # -- sweeps ----------------------------------------------------------------------------------
 

@@ -7,8 +7,11 @@ import takes seconds.
 
 import contextlib
 import sqlite3
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
+from osr_core.identity import digest
 from sweeps.home import Home
 from sweeps.store.store import Store
 from sweeps.tracking.tags import HELD, STORE, experiment_names
@@ -20,6 +23,11 @@ JOIN experiment_tags AS owner ON owner.experiment_id = experiments.experiment_id
 WHERE lifecycle_stage = 'active' AND name IN (?, ?)
 AND held.key = ? AND owner.key = ? AND owner.value = ?
 """
+
+
+def state_of(record: Mapping[str, Any], aside: Collection[str]) -> str:
+    """What stands for a plan's record and for its results that were set aside and made anew."""
+    return digest([record, *sorted(aside)]) if aside else digest(record)
 
 
 def plan_held(home: Home, store: Store, sweep: str) -> str | None:

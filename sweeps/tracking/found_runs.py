@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+from sweeps.store.files import StoreError
+from sweeps.store.store import Store
+from sweeps.tracking.points import milliseconds
 from sweeps.tracking.tags import ARRIVED, FACTS
 
 
@@ -88,6 +91,16 @@ class FoundRuns:
     def has_ended(self, stage_id: str) -> bool:
         """Whether a run tells how its stage ended."""
         return stage_id in self.finished or stage_id in self.failed
+
+    def forget_outdated(self, store: Store) -> None:
+        """Delete runs that show a result which was set aside since."""
+        for stage_id in self.finished & {*store.aside(self.facts).values()}:
+            try:
+                began = milliseconds(store.read_commit(stage_id).started_at)
+            except StoreError:  # it is not made again yet
+                began = -1
+            if self.began[stage_id] != began:
+                self.run_of(stage_id, began)
 
     def add(self, stage_id: str, began: int, run_id: str) -> None:
         """A run was made."""

@@ -1,6 +1,7 @@
 """Bringing MLflow up to date without a launch: `osr sync`."""
 
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.home import Home
 from sweeps.planning.plan import Plan
@@ -30,6 +31,11 @@ def synchronise(
         tracker.close("FINISHED" if is_complete else "FAILED")
         if tracker.refused:
             raise MlflowException("; ".join(tracker.refused.values()))
+    except SQLAlchemyError as error:  # MlflowClient lets some of them through
+        raise TrackingError(
+            f"MLflow's database at {home.tracking_uri} cannot be used: {reason_of(error)}. If it "
+            "is damaged, delete it and try again; it is made anew from the store."
+        ) from error
     except (MlflowException, OSError) as error:
         raise TrackingError(
             f"MLflow at {home.tracking_uri} does not take the runs: {reason_of(error)}. Results "

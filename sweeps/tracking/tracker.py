@@ -30,6 +30,7 @@ from sweeps.store.files import StoreError
 from sweeps.store.leases import Fence
 from sweeps.store.store import DamagedError, Store
 from sweeps.tracking import descriptions
+from sweeps.tracking.completeness import state_of
 from sweeps.tracking.database import make_database
 from sweeps.tracking.experiment import create_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
@@ -67,6 +68,7 @@ class Tracker:
         self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
         self.found = FoundRuns(self.client, self.experiment_id, self._shown(), self._check)
         self.look()
+        self.found.forget_outdated(self.store)
 
     def extend(self, plan: Plan) -> None:
         """Take a plan with more trials in place of the one so far."""
@@ -88,7 +90,6 @@ class Tracker:
     def _shown(self) -> dict[str, str]:
         """By stage id, what stands for the facts that its run shows; "" for other than trials."""
         self.record = plan_record(self.plan, self.code)
-        self.state = digest(self.record)  # stands for the plan and the code
         self.trials = {trial["trial_id"]: trial for trial in self.record["trials"]}
         shown = dict.fromkeys(self.plan.stages, "")
         return shown | {trial_id: digest(facts) for trial_id, facts in self.trials.items()}
@@ -143,7 +144,8 @@ class Tracker:
             status = "FAILED"
         self.end(status)
         if status == "FINISHED":
-            self.client.set_experiment_tag(self.experiment_id, HELD, self.state)
+            state = state_of(self.record, self.store.aside(self.plan.stages))
+            self.client.set_experiment_tag(self.experiment_id, HELD, state)
 
     def end(self, status: str) -> None:
         """End the sweep's run and those of stages that do not run on, whatever may be missing."""

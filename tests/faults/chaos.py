@@ -182,7 +182,7 @@ class Chaos:
             if begun[stage_id].written_at < since:
                 continue
             saved = store.attempts.load_checkpoint(stage_id)
-            epochs = from_bytes(saved)[1]["progress"]["epoch"] if saved is not None else 0
+            epochs = from_bytes(saved.content)[1]["progress"]["epoch"] if saved is not None else 0
             lost += max(0, note["epochs_done"] - epochs)
         return lost
 

@@ -24,9 +24,9 @@ def saved_walls(sweep: Sweep) -> dict[str, list[float]]:
     attempts = sweep.store.attempts
     found = {file.stem: attempts.load_checkpoint(file.stem) for file in sweep.checkpoints}
     return {
-        stage_id: [row["wall_s"] for row in from_bytes(content)[1]["progress"]["history"]]
-        for stage_id, content in found.items()
-        if content is not None
+        stage_id: [row["wall_s"] for row in from_bytes(saved.content)[1]["progress"]["history"]]
+        for stage_id, saved in found.items()
+        if saved is not None
     }
 
 

@@ -163,6 +163,15 @@ def test_artifact_without_a_column_is_named_with_its_run(store, tmp_path):
         export(store.uri, SWEEP, tmp_path / "export")
 
 
+@pytest.mark.parametrize("name", ["cut", "foreign"])
+def test_broken_database_is_named(name, store, tmp_path):
+    """It holds nothing that the store does not."""
+    store.sweep(TRIALS)
+    BREAKS[name](tmp_path / "mlflow.db")
+    with pytest.raises(ExportError, match=r"mlflow\.db did not .*`osr sync` makes it anew"):
+        export(store.uri, SWEEP, tmp_path / "export")
+
+
 def test_two_exports_at_once_both_succeed(store, tmp_path, monkeypatch, caplog):
     """The second waits, says so, and leaves what one alone leaves."""
     store.sweep(TRIALS, ["fit-0"])

@@ -1,5 +1,6 @@
 """A worker that is ordered to stop saves first; one stage's end does not end the sweep."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import pytest
 
 from osr_core.tensors import from_bytes
 from osr_core.training import Fit
+from sweeps.launch.changed import changed_stages
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
+from sweeps.running import worker
 from sweeps.running.outcome import Cause
-from sweeps.running.worker import Workplace, work
+from sweeps.running.worker import StoreCheckpoint, Workplace, work
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from tests.sweeps.running.test_retries import STAGE, USER, Sweep
@@ -59,8 +62,30 @@ def test_a_fit_that_is_to_stop_saves_its_epochs(
     assert (outcome.cause, outcome.reason) == (cause, str(cause))
     saved = store.attempts.load_checkpoint(stage.id)
     assert saved is not None
-    assert from_bytes(saved)[1]["progress"]["epoch"] == 2
+    assert from_bytes(saved.content)[1]["progress"]["epoch"] == 2
     assert store.committed([stage.id]) == set()
+
+
+def test_a_fit_that_other_code_began_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its first epochs are of that code: the next launch asks about it as about any such result."""
+    plan = plan_with_data(parse_spec(SPEC, "small"), None)
+    stage = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
+    store, workplace = Store(tmp_path), place(tmp_path)
+    store.orders.stop(FENCE)
+    identities = {stage.id: stage.identity}
+    stop_if_asked = StoreCheckpoint.stop_if_asked
+
+    def stops_once_begun(checkpoint: StoreCheckpoint) -> None:
+        if store.attempts.load_checkpoint(stage.id) is not None:
+            stop_if_asked(checkpoint)
+
+    with monkeypatch.context() as other:
+        other.setattr(StoreCheckpoint, "stop_if_asked", stops_once_begun)
+        other.setattr(worker, "source_of", lambda identity: "0f" * 16)
+        assert work(stage.id, identities, workplace).cause == Cause.INTERRUPTED
+    assert work(stage.id, identities, replace(workplace, fence=None)).cause is None
+    assert store.read_commit(stage.id).source == "0f" * 16
+    assert changed_stages(plan.stages, store, [stage.id]) == [stage]
 
 
 def test_a_cancelled_stage_is_given_up_at_once_with_what_needs_it(tmp_path: Path):

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.store.attempts import SavedState
 from sweeps.store.files import StoreError
 from sweeps.store.layout import FORMAT
 from sweeps.store.leases import Lease
 from sweeps.store.store import DamagedError, Store
 from tests.sweeps.small import ID, IDENTITY, leave
+
+STATE = SavedState(b"the state of a fit", "3f" * 16)
 
 
 def test_a_committed_stage_reads_back_as_it_was_left(tmp_path: Path):
@@ -199,9 +202,9 @@ def test_a_commit_clears_the_failure_and_the_checkpoint(tmp_path: Path):
     """`osr status` must not show a failure that a later attempt mended."""
     store = Store(tmp_path)
     store.attempts.save_failure(ID, "out of luck", "Traceback ...")
-    store.attempts.save_checkpoint(ID, b"state")
+    store.attempts.save_checkpoint(ID, STATE)
     assert store.attempts.failures([ID])[ID]["reason"] == "out of luck"
-    assert store.attempts.load_checkpoint(ID) == b"state"
+    assert store.attempts.load_checkpoint(ID) == STATE
     leave(store)
     assert store.attempts.failures([ID]) == {}
     assert store.attempts.load_checkpoint(ID) is None
@@ -228,7 +231,7 @@ def test_sweeps_are_listed_by_name(tmp_path: Path):
 def test_a_damaged_checkpoint_is_none(tmp_path: Path, damage: bytes | None):
     """A fit that went on from it would leave other weights, or fail in every launch."""
     store = Store(tmp_path)
-    store.attempts.save_checkpoint(ID, b"the state of a fit")
+    store.attempts.save_checkpoint(ID, STATE)
     path = tmp_path / "work" / f"{ID}.checkpoint"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]) if damage is None else damage)
@@ -241,9 +244,9 @@ def test_what_a_kill_just_after_the_commit_left_is_tidied(tmp_path: Path):
     store, other = Store(tmp_path), "ab" * 16
     leave(store)
     for stage_id in (ID, other):
-        store.attempts.save_checkpoint(stage_id, b"state")
+        store.attempts.save_checkpoint(stage_id, STATE)
         store.attempts.save_failure(stage_id, "out of luck", "Traceback ...")
     store.tidy([ID, other])
     assert (store.attempts.load_checkpoint(ID), store.attempts.failures([ID])) == (None, {})
-    assert store.attempts.load_checkpoint(other) == b"state"
+    assert store.attempts.load_checkpoint(other) == STATE
     assert store.attempts.failures([other]).keys() == {other}

@@ -21,7 +21,7 @@ from sweeps.planning.record import plan_record
 from sweeps.planning.spec import parse_spec
 from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import Store
-from sweeps.tracking.completeness import plan_held
+from sweeps.tracking.completeness import plan_held, state_of
 from sweeps.tracking.errors import TrackingError
 from sweeps.tracking.synchronise import synchronise
 from sweeps.tracking.tags import ARRIVED
@@ -41,16 +41,21 @@ def parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
     return content.getvalue()
 
 
+def scores() -> bytes:
+    """Of one test image."""
+    image = {"image_id": "digits/test/1", "label": 0, "predicted": 0, "unknown_score": 0.1}
+    return parquet([{**image, "logits": [1.0]}], SCORES_SCHEMA)
+
+
 def finished(home: Home, **changed: Any) -> tuple[Plan, Store]:
     """A sweep of two trials, all of it on the store and nothing in MLflow."""
     spec = parse_spec({**SPEC, **changed}, "late")
     plan = make_plan(spec, {"digits/train": "-", "digits/test": "-"})
     store = Store(home.store)
     epoch = {"epoch": 1, "metric": "loss", "value": 0.5}
-    image = {"image_id": "digits/test/1", "label": 0, "predicted": 0, "unknown_score": 0.1}
     left = {
         "fit": {"history.parquet": parquet([epoch], HISTORY_SCHEMA)},
-        "score": {"scores.parquet": parquet([{**image, "logits": [1.0]}], SCORES_SCHEMA)},
+        "score": {"scores.parquet": scores()},
     }
     metrics = {f"test/{name}": 0.5 for name in METRICS}
     for stage in plan.stages.values():
@@ -153,6 +158,27 @@ def test_a_finished_run_is_replaced_when_its_stage_fails(home: Home):
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
 
 
+def test_a_result_that_was_made_anew_takes_the_place_of_the_old_run(home: Home):
+    """Also where MLflow was away meanwhile: it does not count as holding the sweep."""
+    plan, store = finished(home)
+    synchronise(plan, store, home, "abc")
+    held = plan_held(home, store, "late")
+    score = plan.trials[0].score
+    store.withdraw([score.id])
+    left = {"scores.parquet": scores()}, {f"test/{name}": 0.25 for name in METRICS}
+    store.commit(score.id, score.identity, *left, started_at=2.0, wall_s=1.0, host="here")
+    state = state_of(plan_record(plan, "abc"), store.aside(plan.stages))
+    assert held != state
+    for _ in range(2):  # the second time nothing is left to do
+        synchronise(plan, store, home, "abc")
+        assert plan_held(home, store, "late") == state
+        tracker = make_tracker(plan, store, home, "abc")
+        runs = [run for run in tracker.found.all_runs() if run.data.tags.get("stage_id")]
+        assert len(runs) == len(plan.stages)
+        (run,) = [run for run in runs if run.data.tags["stage_id"] == score.id]
+        assert run.data.metrics["test/auroc"] == 0.25
+
+
 def test_a_driver_that_was_taken_over_writes_nothing(home: Home):
     """What it does not know of, the other driver has written."""
     plan, store = finished(home)
@@ -197,6 +223,16 @@ def test_damage_that_sync_finds_is_said(home: Home):
     (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
     assert parent.info.status == "FAILED"
     assert not plan_held(home, store, "late")
+
+
+def test_a_database_that_is_none_is_named(tmp_path: Path):
+    """With what to do: the store has everything that it had."""
+    home = Home(tmp_path / "none")
+    plan, store = finished(home)
+    home.database.parent.mkdir(parents=True)
+    home.database.write_text("something else")
+    with pytest.raises(TrackingError, match=r"mlflow\.db cannot be used: .*delete it"):
+        synchronise(plan, store, home, "abc")
 
 
 def test_a_run_that_is_refused_holds_up_no_other(home: Home):

@@ -1,0 +1,89 @@
+"""Results of other code: the source of their stages has changed, and no version says so."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from osr_core.errors import ConfigError
+from osr_core.stage import Stage
+from sweeps.planning.plan import Plan
+from sweeps.store.store import DamagedError, Store
+
+AT_ONCE = 16  # markers that are read at the same time: a bucket takes its time for each
+NAMED = 3  # stages that are named; of more, how many there are
+
+Decide = Callable[[str], bool]
+"""Told of results of other code: whether they are made anew. ConfigError: neither is said."""
+
+
+def changed_stages(stages: Mapping[str, Stage], store: Store, done: Collection[str]) -> list[Stage]:
+    """Those of the stages in `done` that other source than this has made.
+
+    A result that says nothing of its source counts as made by this.
+    """
+    if not done:
+        return []
+    from osr_core.source import source_of  # reads the source; a first launch has no use for it
+
+    def source(stage: Stage) -> str:
+        try:
+            return store.read_commit(stage.id).source
+        except DamagedError:  # it will be made anew in any case
+            return ""
+
+    asked = [stage for stage_id, stage in stages.items() if stage_id in done]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = zip(asked, list(pool.map(source, asked)), strict=True)
+    return [stage for stage, made_by in found if made_by and made_by != source_of(stage.identity)]
+
+
+def in_words(plan: Plan, changed: Sequence[Stage]) -> str:
+    """Which results these are, for people."""
+    named = ", ".join(plan.describe(stage) for stage in changed[:NAMED])
+    rest = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+    were = "results were" if len(changed) > 1 else "result was"
+    return f"{len(changed)} {were} made by other code of the same version: {named}{rest}."
+
+
+def refuse(told: str) -> bool:
+    """A `Decide` for where nobody can be asked."""
+    raise ConfigError(
+        f"{told} Make them anew, with what rests on them, by --remake, or go on with the old "
+        "results by --keep."
+    )
+
+
+def settle(plan: Plan, store: Store, decide: Decide) -> None:
+    """Let somebody decide on results of other code; those to be made anew are set aside.
+
+    Raises:
+        ConfigError: nobody did.
+    """
+    changed = changed_stages(plan.stages, store, store.committed(plan.stages))
+    if changed and decide(in_words(plan, changed)):
+        inputs = {i: [up.id for up in stage.inputs.values()] for i, stage in plan.stages.items()}
+        for name in store.sweeps():  # another sweep's stages may rest on them
+            record = store.sweep(name) or {"stages": []}
+            inputs |= {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
+        store.withdraw(with_users([stage.id for stage in changed], inputs))
+
+
+def with_users(ids: Iterable[str], inputs: Mapping[str, Collection[str]]) -> list[str]:
+    """Stages and all that rests on them, users before what they use.
+
+    Where this order is broken off, what is left of it is found changed again.
+    """
+    users: dict[str, list[str]] = {}
+    for stage_id, upstream in inputs.items():
+        for each in upstream:
+            users.setdefault(each, []).append(stage_id)
+    order: dict[str, None] = {}
+
+    def visit(stage_id: str) -> None:
+        if stage_id not in order:
+            for user in users.get(stage_id, ()):
+                visit(user)
+            order[stage_id] = None
+
+    for stage_id in ids:
+        visit(stage_id)
+    return list(order)
