@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("training_loop", "mining", "decode_cache", "orchestration", "export")
+NAMES = ("training_loop", "mining", "decode_cache", "orchestration", "scoring", "export")
 
-NEED_RAY = ("orchestration", "export")
+NEED_RAY = ("orchestration", "scoring", "export")
 
 
 def machine() -> dict[str, Any]:

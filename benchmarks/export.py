@@ -156,7 +156,12 @@ def metric_rows(epochs: Iterable[int]) -> Iterable[dict[str, Any]]:
 def plan_record() -> dict[str, Any]:
     """What sweeps/planning/record.py says of the sweep, as far as an export reads it."""
     of_all = {"method": "cac", "dataset": "svhn"}
-    trial = {**of_all, "title": "CAC", "hyperparameters": {"alpha": 10.0}, "recipe": "common"}
+    trial: dict[str, Any] = {
+        **of_all,
+        "title": "CAC",
+        "hyperparameters": {"alpha": 10.0},
+        "recipe": "common",
+    }
     trial |= {"backbone": {"name": "osrci"}, "training": {"epochs": EPOCHS}, "protocol": "cac"}
     trial |= {"num_known": 6, "num_unknown": 4, "openness": 0.13, "selection": "none"}
     own = [{"split": number % 5, "seed": number // 5} for number in range(FITS)]

@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from osr_core.kinds import NOOP
+from osr_core.source import source_of
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
@@ -31,6 +32,7 @@ from sweeps.planning.spec import SweepSpec, parse_spec
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.tracking.background import BackgroundTracking
+from sweeps.tracking.completeness import state_of
 from sweeps.tracking.tags import HELD
 
 FEW, MANY, TUNE_TRIALS = 500, 4000, 20
@@ -125,10 +127,13 @@ def empty_launch(folder: Path) -> dict[str, float]:
 
     spec, home = spec_of("done", FINISHED), Home(folder / "done")
     plan, store = plan_with_data(spec, None), Store(home.store)
+    made_by: dict[str, Any] = {"started_at": 0.0, "wall_s": 1.0, "host": "bench"}
     for stage in plan.stages.values():
-        store.commit(stage.id, stage.identity, {}, {}, started_at=0.0, wall_s=1.0, host="bench")
+        source = source_of(stage.identity)
+        store.commit(stage.id, stage.identity, {}, {}, **made_by, source=source)
     tracker = make_tracker(plan, store, home, code_version())
-    tracker.client.set_experiment_tag(tracker.experiment_id, HELD, tracker.state)
+    state = state_of(tracker.record, store.aside(plan.stages))
+    tracker.client.set_experiment_tag(tracker.experiment_id, HELD, state)
     start = time.perf_counter()
     launch = run_sweep(spec, home, None, Console(quiet=True))
     seconds = time.perf_counter() - start

@@ -123,7 +123,7 @@ def plain_epoch(
         for batch, label in loader:
             loss = nn.functional.cross_entropy(model(batch.to(device)), label.to(device))
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     return epoch

@@ -1,0 +1,97 @@
+"""What a trial's score costs from the launch to its run in MLflow, with its pictures.
+
+500 and 4,000 score stages over networks that are there already: what is measured is the work of the
+stage, Ray, the store, the tracking and three pictures for each, at one time on one machine.
+"""
+
+import dataclasses
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from osr_core.context import Context
+from osr_core.execution import run_stage
+from sweeps.commands.results import draw_pictures
+from sweeps.home import Home
+from sweeps.launch.launch import run_sweep
+from sweeps.planning.data import plan_with_data
+from sweeps.planning.plan import Plan
+from sweeps.planning.spec import SweepSpec, parse_spec
+from sweeps.store.store import Store
+from sweeps.tracking.painter import Painter
+
+FEW, MANY = 500, 4000
+
+
+def spec_of(count: int) -> SweepSpec:
+    """A small network on one split of the digits, with so many seeds."""
+    values: dict[str, Any] = {"name": f"scores-{count}", "datasets": ["digits"], "splits": [0]}
+    values |= {"backbone": {"width": 0.1}, "training": {"epochs": 1}, "methods": {"softmax": {}}}
+    return parse_spec({**values, "seeds": list(range(count))}, values["name"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Untold:
+    """A checkpoint that keeps nothing."""
+
+    def load(self) -> bytes | None:
+        """There is none."""
+        return None
+
+    def due(self) -> bool:
+        """Never."""
+        return False
+
+    def save(self, content: bytes) -> None:
+        """Not called."""
+
+
+def leave_fits(plan: Plan, store: Store) -> None:
+    """Commit one trained network for every seed."""
+    fits = [stage for stage in plan.stages.values() if stage.kind.trains]
+    context = Context(
+        inputs={},
+        data_root=None,
+        device=torch.device("cpu"),
+        checkpoint=Untold(),
+        report=lambda epoch, row: None,
+    )
+    left = run_stage("fit", fits[0].config, context)
+    for fit in fits:
+        content = (left.artifacts, left.metrics)
+        store.commit(fit.id, fit.identity, *content, started_at=0.0, wall_s=1.0, host="bench")
+
+
+def scored(count: int, folder: Path) -> dict[str, float]:
+    """Milliseconds per score, from the launch to the end of tracking, and the driver's own."""
+    spec, home = spec_of(count), Home(folder / str(count))
+    plan, store = plan_with_data(spec, None), Store(home.store)
+    leave_fits(plan, store)
+    start, began = time.perf_counter(), cpu_s()
+    with Painter(draw_pictures) as pictures:
+        launch = run_sweep(spec, home, None, Console(quiet=True), pictures=pictures)
+    wall, cpu = time.perf_counter() - start, cpu_s() - began
+    if launch.tracking_problem or not store.is_complete(plan.trial_ids, plan.stages):
+        raise RuntimeError(f"not all of {count} scores were made and tracked")
+    return {"wall_ms": round(1000 * wall / count, 1), "driver_cpu_ms": round(1000 * cpu / count, 1)}
+
+
+def cpu_s() -> float:
+    """Seconds of CPU that this process has taken, its children's not counted."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def measure() -> list[dict[str, Any]]:
+    """Both sizes, one after the other."""
+    rows = []
+    for count in (FEW, MANY):
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append({"what": f"{count} scores with pictures", **scored(count, Path(folder))})
+        print("   " + "  ".join(f"{key} {value}" for key, value in rows[-1].items()))
+    return rows
