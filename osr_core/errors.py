@@ -2,7 +2,8 @@
 
 OsrError
 ├── ConfigError     a value, name or key that is not allowed; carries all problems found
-├── DataError       a data file that is missing, unreadable, truncated or changed
+├── DataError       a data file that is unreadable, truncated, changed or does not fit
+│   └── MissingDataError   one that is not there
 ├── TrainingError   a stage that cannot go on, such as a loss that is not a number
 └── VersionError    code of another version than the plan was made with
 
@@ -32,7 +33,11 @@ class ConfigError(OsrError, ValueError):
 
 
 class DataError(OsrError):
-    """A data file is missing, unreadable, truncated or not what the plan was made with."""
+    """A data file is missing, unreadable, truncated, or not what a plan or a split asks for."""
+
+
+class MissingDataError(DataError):
+    """A data file is nowhere; a plan can be counted without it."""
 
 
 class TrainingError(OsrError):

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from torch import Tensor
+
 from osr_core.data.cache import decoded_once
 from osr_core.data.files import content_fingerprint
+from osr_core.data.folders import image_hashes, in_words, left_out
 from osr_core.data.imageset import ImageSet, concatenate, resized
 from osr_core.identity import digest
 
@@ -59,6 +62,27 @@ class Reader(ABC):
         """
         return self.classes
 
+    def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
+        """Sentences on what of the files of `subset` is not used, or is read in a special way.
+
+        Raises:
+            DataError: as `files`.
+        """
+        folders = [path for path in self.files(root, subset) if path.is_dir()]
+        if others := in_words(each for folder in folders for each in left_out(folder)):
+            yield f"{self.name}/{subset} leaves out what is no image in its place: {others}."
+
+    def image_hashes(self, root: Path | None, subset: Subset) -> Iterator[tuple[str, str]]:
+        """Each image's name and a hash of its file; nothing where images are no files.
+
+        Raises:
+            DataError: as `files`.
+        """
+        for folder in self.files(root, subset):
+            if folder.is_dir():
+                for name, content in image_hashes(folder).items():
+                    yield f"{folder.name}/{name}", content
+
     @abstractmethod
     def load(self, root: Path | None, subset: Subset) -> ImageSet:
         """The decoded images of `subset` in memory, in a fixed order.
@@ -66,6 +90,14 @@ class Reader(ABC):
         Raises:
             DataError: a file missing, truncated, or not what its format promises; names the file.
         """
+
+    def labels(self, root: Path | None, subset: Subset) -> Tensor:
+        """(N,) int64: the labels that `load` gives, where possible without decoding the images.
+
+        Raises:
+            DataError: as `load`, as far as it looks.
+        """
+        return self.load(root, subset).labels
 
     def at(self, root: Path | None, subset: Subset, side: int) -> ImageSet:
         """The images of `subset` as squares of `side` pixels; never write into them.

@@ -1,16 +1,19 @@
 """CIFAR-10 and CIFAR-100: 32 x 32 colour, 50,000 images for training and 10,000 for testing."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from osr_core.data.base import EncodedReader, Subset
+from osr_core.data.encoded import decode_exact
 from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.data.locate import data_root, is_there, missing
-from osr_core.data.parquet import NO_ALIASES, find_parts, image_blocks, pattern
+from osr_core.data.parquet import NO_ALIASES, find_parts, image_blocks, image_labels, pattern
 from osr_core.data.pickles import read_arrays
 from osr_core.errors import DataError
 
@@ -59,10 +62,18 @@ class CIFAR(EncodedReader):
     def encoded(self, root: Path | None, subset: Subset) -> bool:
         return self.files(root, subset)[0].suffix == ".parquet"
 
+    def labels(self, root: Path | None, subset: Subset) -> Tensor:
+        paths = self.files(root, subset)
+        if paths[0].suffix == ".parquet":
+            return image_labels(paths, self.classes, self.aliases)
+        return super().labels(root, subset)
+
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         paths = self.files(root, subset)
         if paths[0].suffix == ".parquet":
-            yield from image_blocks(paths, self.classes, SIDE, self.aliases)
+            yield from image_blocks(
+                paths, self.classes, partial(decode_exact, side=SIDE), self.aliases
+            )
             return
         for path in paths:
             yield self._read_batch(path, self.batches[subset][path.name])

@@ -1,29 +1,36 @@
-"""PNG and JPEG files as RGB pixels, and what can be wrong with them.
+"""Image files as RGB pixels, and what can be wrong with them.
 
-Grey, palette, transparent and CMYK images become RGB; transparency is dropped. A file that is
-broken, or of another kind, is named.
+Grey, palette, transparent and CMYK images become RGB; transparency is dropped. Images of 16 bits a
+channel are refused, grey or not: how they are to be scaled is not said in them. A user's own images
+are turned upright where their EXIF data say so; published datasets are read as they are, like in
+everybody's experiments. A file that is broken, or of another kind, is named.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from osr_core.data.files import reading
 from osr_core.data.imageset import ImageSet
 from osr_core.errors import DataError
 
-ENCODINGS = ("PNG", "JPEG")  # some of ImageNet's JPEG files are PNG
+ENCODINGS = ("PNG", "JPEG", "WEBP", "BMP")  # whatever the ending: some of ImageNet's JPEG are PNG
+MOST_PIXELS = 178_956_970  # what Pillow takes for an attack on the memory
+EIGHT_BITS = 8
+PNG_START, PNG_DEPTH = b"\x89PNG", 24  # its first bytes, and where it says its bits a channel
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel
 FILES_AT_ONCE = 512
 THREADS = 8  # Pillow decodes outside Python's lock
 MARGIN = 256 / 224  # the shorter side against the square that is cut out of the middle
+
+Image.MAX_IMAGE_PIXELS = None  # MOST_PIXELS is asked for below, in words
 
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3)
 
@@ -32,7 +39,7 @@ def decode_exact(content: bytes, side: int, where: str) -> Pixels:
     """The pixels of an encoded image of side x side.
 
     Raises:
-        DataError: broken, not PNG or JPEG, or of another size; `where` names the image.
+        DataError: broken, of another kind or of another size; `where` names the image.
     """
     image = _open(content, where)
     if image.size != (side, side):
@@ -41,16 +48,17 @@ def decode_exact(content: bytes, side: int, where: str) -> Pixels:
     return np.asarray(image)
 
 
-def decode_square(content: bytes, side: int, where: str) -> Pixels:
+def decode_square(content: bytes, side: int, where: str, *, upright: bool = False) -> Pixels:
     """The middle square of an encoded image of any size, side x side.
 
     The shorter side becomes 256 / 224 of `side` (bilinear, antialiased), then the middle is cut
-    out: for 224 the usual preparation of ImageNet's validation images.
+    out: for 224 the usual preparation of ImageNet's validation images. `upright`: the image is
+    first turned as its EXIF data say.
 
     Raises:
-        DataError: broken, or not PNG or JPEG; `where` names the image.
+        DataError: broken, or of another kind; `where` names the image.
     """
-    image = _open(content, where)
+    image = _open(content, where, upright)
     scale = round(side * MARGIN) / min(image.size)
     width, height = (max(side, round(scale * length)) for length in image.size)
     left, top = (width - side) // 2, (height - side) // 2
@@ -58,29 +66,58 @@ def decode_square(content: bytes, side: int, where: str) -> Pixels:
     return np.asarray(small.crop((left, top, left + side, top + side)))
 
 
-def _open(content: bytes, where: str) -> Image.Image:
+def _open(content: bytes, where: str, upright: bool = False) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(content), formats=ENCODINGS) as image:
-            if image.mode in MODES:
-                return image.convert("RGB")
-            mode = image.mode
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with Image.open(io.BytesIO(content)) as image:
+            _check(image, content, where)
+            found = ImageOps.exif_transpose(image) if upright else image
+            return found.convert("RGB")
+    except UnidentifiedImageError:
+        start = f"begins with the bytes {content[:8].hex(' ')}" if content else "is empty"
+        raise DataError(
+            f"{where}: the image is broken, or of no kind that can be read here "
+            f"({', '.join(ENCODINGS)}); it {start}."
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{where}: the image is broken: {error}.") from error
-    raise DataError(f"{where}: the image's mode is {mode}, not one of {', '.join(MODES)}.")
+
+
+def _check(image: Image.Image, content: bytes, where: str) -> None:
+    """Refuse what is of another kind, too large, or has other than eight bits a channel."""
+    kind = "JPEG" if image.format == "MPO" else image.format  # several JPEG in one: the first
+    if kind not in ENCODINGS:
+        raise DataError(
+            f"{where}: the image is a {kind} file; save it as one of {', '.join(ENCODINGS)}."
+        )
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"{where}: the image has {width} x {height} pixels, more than {MOST_PIXELS}; scale it "
+            "down."
+        )
+    deep = content.startswith(PNG_START) and content[PNG_DEPTH] > EIGHT_BITS
+    if image.mode not in MODES or deep:
+        mode = f"{image.mode} with 16 bits" if deep else image.mode
+        raise DataError(
+            f"{where}: the image's mode is {mode}, not one of {', '.join(MODES)} with 8 bits a "
+            "channel; convert it."
+        )
 
 
 def file_blocks(
-    paths: Sequence[Path], labels: Tensor, side: int, *, exact: bool
+    paths: Sequence[Path], labels: Tensor, decode: Callable[..., Pixels]
 ) -> Iterator[ImageSet]:
     """The images of `paths` in their order, in pieces of FILES_AT_ONCE.
 
-    `exact`: they must be side x side already; else the middle square is taken.
+    Args:
+        paths: (N) files.
+        labels: (N,).
+        decode: gives the pixels of a file's content, named by `where`.
     """
-    decode = decode_exact if exact else decode_square
 
     def read(path: Path) -> Pixels:
         with reading(path) as file:
-            return decode(file.read(), side, f"'{path}'")
+            return decode(file.read(), where=f"'{path}'")
 
     with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(paths), FILES_AT_ONCE):

@@ -1,56 +1,137 @@
 """Datasets as folders of image files: one folder a class, or one folder and a list.
 
-A fingerprint of such a dataset is made of its files' names and sizes, not of their content: there
-are up to a million, and reading them all would take longer than training a network.
+Hidden files and folders (`.thumb.png`, `._x.png`) are skipped. A fingerprint of such a dataset is
+made of its files' names and their content, which is read once per machine (`memory`).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from osr_core.data.files import hash_of
+from osr_core.data.memory import remembered
 from osr_core.errors import DataError
 from osr_core.identity import digest
 
-ENDINGS = (".jpeg", ".jpg", ".png")
+ENDINGS = (".jpeg", ".jpg", ".png", ".webp", ".bmp")
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, sorted; hidden ones are left out.
+    """Names of the folders in `folder`, in order (`in_order`); hidden ones are left out.
 
     Raises:
         DataError: `folder` cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+            return in_order(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     except OSError as error:
         raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of classes by the alphabet; where all are numbers, by number: 2 before 10."""
+    found = sorted(names)
+    return sorted(found, key=int) if are_numbers(found) else found
+
+
+def are_numbers(names: Iterable[str]) -> bool:
+    """Whether all names are numbers."""
+    return all(name.isascii() and name.isdecimal() for name in names)
+
+
 def image_files(folder: Path) -> Sequence[Path]:
-    """The PNG and JPEG files in `folder`, sorted by name.
+    """The image files in `folder`, sorted by name.
 
     Listed once per process for as long as the folder's time of change stays.
 
     Raises:
         DataError: `folder` cannot be read, or holds none.
     """
-    return [folder / name for name, _ in _entries(folder)]
+    images, others = _entries(folder)
+    if not images:
+        held = f"; it holds {others[0]}" if others else ""
+        raise DataError(f"'{folder}' holds no image ({', '.join(ENDINGS)}){held}.")
+    return [folder / name for name in images]
+
+
+def other_entries(folder: Path) -> Sequence[str]:
+    """Names of what lies in `folder` and is no image, but for hidden entries; folders end in "/".
+
+    Raises:
+        DataError: `folder` cannot be read.
+    """
+    return _entries(folder)[1]
+
+
+def left_out(folder: Path) -> Iterator[tuple[str, str]]:
+    """What lies in a folder of images and is none: of which kind it is, and its path from above.
+
+    Raises:
+        DataError: `folder` cannot be read.
+    """
+    for name in other_entries(folder):
+        below = folder / name
+        if not name.endswith("/"):
+            yield (
+                f"of {below.suffix}" if below.suffix else "without ending",
+                f"{folder.name}/{name}",
+            )
+            continue
+        for path in sorted(below.rglob("*")):
+            if path.name.lower().endswith(ENDINGS) and not path.name.startswith("."):
+                yield "in deeper folders", path.relative_to(folder.parent).as_posix()
+
+
+def loose_files(folder: Path) -> list[str]:
+    """Names of the files that lie in `folder` itself, images or not, but for hidden ones.
+
+    Raises:
+        DataError: `folder` cannot be read.
+    """
+    images, others = _entries(folder)
+    return [*images, *(name for name in others if not name.endswith("/"))]
+
+
+def in_words(found: Iterable[tuple[str, str]]) -> str:
+    """Things by kind: how many of each, and an example."""
+    kinds: dict[str, list[str]] = {}
+    for kind, name in found:
+        kinds.setdefault(kind, []).append(name)
+    return ", ".join(f"{len(names)} {kind} ({names[0]})" for kind, names in kinds.items())
 
 
 def listing_fingerprint(folders: Sequence[Path], lists: Sequence[str] = ()) -> str:
-    """A hash of the names of `folders` and of their images' names and sizes, and of `lists`."""
-    return digest([[[folder.name, _entries(folder)] for folder in folders], list(lists)])
+    """A hash of the names of `folders`, of their images' names and content, and of `lists`."""
+    return digest([[[f.name, [*image_hashes(f).items()]] for f in folders], list(lists)])
+
+
+def image_hashes(folder: Path) -> dict[str, str]:
+    """By name, a hash of the content of every image in `folder`.
+
+    Raises:
+        DataError: `folder` or an image cannot be read, or there is none.
+    """
+    names = [path.name for path in image_files(folder)]
+    try:
+        return _hashes(folder, tuple(names), folder.stat().st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
 
 
 def num_bytes(path: Path) -> int:
     """The size of a file, or of all images in a folder."""
-    return sum(size for _, size in _entries(path)) if path.is_dir() else path.stat().st_size
+    paths = image_files(path) if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in paths)
 
 
-def _entries(folder: Path) -> Sequence[tuple[str, int]]:
-    """Name and size of every image in `folder`, sorted."""
+@lru_cache(maxsize=8192)
+def _hashes(folder: Path, names: tuple[str, ...], mtime_ns: int) -> dict[str, str]:
+    return remembered(folder, names, "content", hash_of)
+
+
+def _entries(folder: Path) -> tuple[Sequence[str], Sequence[str]]:
     try:
         return _listed(folder, folder.stat().st_mtime_ns)
     except OSError as error:
@@ -58,13 +139,17 @@ def _entries(folder: Path) -> Sequence[tuple[str, int]]:
 
 
 @lru_cache(maxsize=8192)
-def _listed(folder: Path, mtime_ns: int) -> Sequence[tuple[str, int]]:
+def _listed(folder: Path, mtime_ns: int) -> tuple[Sequence[str], Sequence[str]]:
+    """Names of the images, and of everything else, each sorted."""
+    images, others = [], []
     with os.scandir(folder) as entries:
-        found = sorted(
-            (entry.name, entry.stat().st_size)
-            for entry in entries
-            if entry.name.lower().endswith(ENDINGS)
-        )
-    if not found:
-        raise DataError(f"'{folder}' holds no image ({', '.join(ENDINGS)}).")
-    return found
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                others.append(f"{entry.name}/")
+            elif entry.name.lower().endswith(ENDINGS):
+                images.append(entry.name)
+            else:
+                others.append(entry.name)
+    return sorted(images), sorted(others)

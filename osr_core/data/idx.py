@@ -5,15 +5,13 @@ The header:
     0x00 0x00, type (0x08 = unsigned byte), number of dimensions n, n sizes as big-endian uint32
 """
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from osr_core.data.files import reading
+from osr_core.data.files import reading, unpacked
 from osr_core.errors import DataError
 
 UNSIGNED_BYTE = 0x08
@@ -47,13 +45,5 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
 
 
 def _content(path: Path) -> bytes:
-    with reading(path) as file:
-        if path.suffix != ".gz":
-            return file.read()
-        try:
-            with gzip.open(file) as unpacked:
-                return unpacked.read()
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(
-                f"'{path}' is truncated or damaged: {error}. Fetch it again."
-            ) from error
+    with reading(path) as file, unpacked(file, path) as plain:
+        return plain.read()

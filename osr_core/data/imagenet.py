@@ -6,13 +6,15 @@ from the whole photograph, which is where this differs from the usual training o
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from osr_core.data.base import EncodedReader, Subset
-from osr_core.data.encoded import file_blocks
+from osr_core.data.encoded import decode_square, file_blocks
 from osr_core.data.files import content_fingerprint, reading
 from osr_core.data.folders import image_files, listing_fingerprint, subfolders
 from osr_core.data.imageset import ImageSet
@@ -87,7 +89,10 @@ class ImageNet(EncodedReader):
 
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         images, labels = self.listed(root, subset)
-        yield from file_blocks(images, torch.tensor(labels), side, exact=False)
+        yield from file_blocks(images, torch.tensor(labels), partial(decode_square, side=side))
+
+    def labels(self, root: Path | None, subset: Subset) -> Tensor:
+        return torch.tensor(self.listed(root, subset)[1])
 
     def listed(self, root: Path | None, subset: Subset) -> tuple[list[Path], list[int]]:
         """Every image of `subset` and its label."""
@@ -201,9 +206,12 @@ class ImageNet2010Open(EncodedReader):
     def content(self, root: Path | None, subset: Subset) -> str:
         return listing_fingerprint(self.files(root, subset))
 
+    def labels(self, root: Path | None, subset: Subset) -> Tensor:
+        return torch.tensor(by_folder(self.files(root, subset))[1])
+
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         images, labels = by_folder(self.files(root, subset))
-        yield from file_blocks(images, torch.tensor(labels), side, exact=False)
+        yield from file_blocks(images, torch.tensor(labels), partial(decode_square, side=side))
 
 
 def by_folder(folders: Sequence[Path]) -> tuple[list[Path], list[int]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from osr_core.data.base import Reader, Subset
-from osr_core.errors import DataError
+from osr_core.errors import DataError, MissingDataError
 
 POINT_AT_IT = "Point --data-root or the variable OSR_DATA at the folder that holds it."
 
@@ -16,7 +16,7 @@ def data_root(root: Path | None, reader: Reader) -> Path:
         DataError: no root, or one that does not exist, is not a folder or may not be read.
     """
     if root is None:
-        raise DataError(
+        raise MissingDataError(
             f"{reader.title} needs its files, and no data folder is given. "
             f"{reader.how_to_get} {POINT_AT_IT}"
         )
@@ -38,10 +38,10 @@ def is_there(path: Path) -> bool:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
 
 
-def missing(reader: Reader, subset: Subset, looked: Iterable[Path]) -> DataError:
+def missing(reader: Reader, subset: Subset, looked: Iterable[Path]) -> MissingDataError:
     """The error for files that are nowhere: which, every place looked at, how to get them."""
     places = "".join(f"\n  {path}" for path in looked)
-    return DataError(
+    return MissingDataError(
         f"{reader.title}: the {subset} images are not there. Looked for{places}\n"
         f"{reader.how_to_get} {POINT_AT_IT}"
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from osr_core.data.base import Reader, Subset
 from osr_core.data.idx import read_idx
@@ -48,9 +49,13 @@ class MNIST(Reader):
             found.append(path)
         return found
 
+    def labels(self, root: Path | None, subset: Subset) -> Tensor:
+        _, path = self.files(root, subset)
+        return label_tensor(read_idx(path, 1), len(self.classes), path)
+
     def load(self, root: Path | None, subset: Subset) -> ImageSet:
         images_path, labels_path = self.files(root, subset)
-        images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+        images, labels = read_idx(images_path, 3), self.labels(root, subset)
         if images.shape[1:] != (28, 28):
             height, width = images.shape[1:]
             raise DataError(f"'{images_path}' holds images of {height} x {width}, not 28 x 28.")
@@ -59,7 +64,4 @@ class MNIST(Reader):
                 f"'{images_path}' holds {len(images)} images and '{labels_path}' {len(labels)} "
                 "labels: they do not belong together."
             )
-        return ImageSet(
-            torch.from_numpy(images.copy())[:, None],
-            label_tensor(labels, len(self.classes), labels_path),
-        )
+        return ImageSet(torch.from_numpy(images.copy())[:, None], labels)

@@ -1,32 +1,51 @@
 """A user's own images, named in the spec by where they lie: `folder:NAME` and `parquet:NAME`.
 
-    folder:NAME    ROOT/NAME/train/CLASS/*.jpg and ROOT/NAME/test/CLASS/*.jpg (or .png, .jpeg)
+    folder:NAME    ROOT/NAME/train/CLASS/*.jpg and ROOT/NAME/test/CLASS/*.jpg (or val, validation)
     parquet:NAME   ROOT/NAME-train*.parquet and ROOT/NAME-test*.parquet, as on the hub
 
 A class's number is the position of its folder's name among those of both subsets, sorted, or the
-label in the Parquet file. Images of any size become squares of 64 pixels; `folder:NAME@224` asks
-for another side. Which classes are known is said by a split file of one's own (`data.splits`).
+label in the Parquet file; where that is a name, as with folders. Images of any size become squares
+of 64 pixels; `folder:NAME@224` asks for another side. Which classes are known is said by a split
+file of one's own (`data.splits`).
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import torch
+from torch import Tensor
 
 from osr_core.data.base import EncodedReader, Reader, Subset
-from osr_core.data.encoded import file_blocks
+from osr_core.data.encoded import Pixels, decode_square, file_blocks
 from osr_core.data.files import content_fingerprint
-from osr_core.data.folders import image_files, listing_fingerprint, subfolders
+from osr_core.data.folders import (
+    image_files,
+    in_order,
+    listing_fingerprint,
+    loose_files,
+    subfolders,
+)
 from osr_core.data.imageset import ImageSet
 from osr_core.data.locate import data_root, is_there, missing
-from osr_core.data.parquet import find_parts, image_blocks, pattern
+from osr_core.data.memory import remembered
+from osr_core.data.parquet import (
+    class_names,
+    find_parts,
+    has_names,
+    image_blocks,
+    image_labels,
+    pattern,
+    row_hashes,
+)
 from osr_core.errors import DataError
+from osr_core.identity import digest
 
 NAMED = re.compile(r"(folder|parquet):([A-Za-z0-9][\w.+-]*)(?:@([1-9]\d{0,3}))?", re.ASCII)
 SIDE = 64
+PARTS = {"train": ("train",), "test": ("test", "val", "validation", "valid")}  # the first is read
 T = TypeVar("T")
 
 
@@ -59,7 +78,13 @@ class OwnImages(EncodedReader):
     channels = 3
     mirrored = True
 
+    version = 2
+
     own_name: ClassVar[str]  # NAME
+
+    def decode(self, side: int) -> Callable[..., Pixels]:
+        """The middle square of a picture, as its camera was held."""
+        return partial(decode_square, side=side, upright=True)
 
 
 class OwnFolder(OwnImages):
@@ -68,31 +93,59 @@ class OwnFolder(OwnImages):
     how_to_get = "Make the folders NAME/train/CLASS and NAME/test/CLASS there."
 
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
-        part = data_root(root, self) / self.own_name / subset
-        if not is_there(part):
-            raise missing(self, subset, [part])
+        part = self._parts(root, subset)[0]
         folders = [part / name for name in subfolders(part)]
         if not folders:
             raise DataError(f"'{part}' holds no folder of a class.")
         return folders
 
+    def _parts(self, root: Path | None, subset: Subset) -> list[Path]:
+        """The folders that could be this subset's; the first one is."""
+        own = data_root(root, self) / self.own_name
+        looked = [own / name for name in PARTS[subset]]
+        if found := [part for part in looked if is_there(part)]:
+            return found
+        raise missing(self, subset, looked)
+
+    def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
+        yield from super().remarks(root, subset)
+        used, *unused = self._parts(root, subset)
+        if used.name != subset or unused:
+            others = "".join(f", and not of {part.name}" for part in unused)
+            yield f"{self.name}/{subset} is made of the folder {used.name}{others}."
+        if beside := loose_files(used):
+            yield (
+                f"{self.name}/{subset} leaves out {len(beside)} file{'s' * (len(beside) > 1)} "
+                f"beside the folders of its classes ({beside[0]})."
+            )
+        names = self.class_names(root)
+        if subset == "train" and list(names) != sorted(names):
+            first = ", ".join(f"class {k} is folder {name}" for k, name in enumerate(names[:3]))
+            yield f"{self.name} has folders with numbers, taken in their order: {first} ..."
+
     def content(self, root: Path | None, subset: Subset) -> str:
         return listing_fingerprint(self.files(root, subset), self.class_names(root))
 
+    def labels(self, root: Path | None, subset: Subset) -> Tensor:
+        return torch.tensor(self._listed(root, subset)[1])
+
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
+        images, labels = self._listed(root, subset)
+        yield from file_blocks(
+            images, torch.tensor(labels), partial(decode_square, side=side, upright=True)
+        )
+
+    def _listed(self, root: Path | None, subset: Subset) -> tuple[list[Path], list[int]]:
+        """Every image of `subset` and its label."""
         number = {name: k for k, name in enumerate(self.class_names(root))}
-        images: list[Path] = []
-        labels: list[int] = []
-        for folder in self.files(root, subset):
-            found = image_files(folder)
-            images += found
-            labels += [number[folder.name]] * len(found)
-        yield from file_blocks(images, torch.tensor(labels), side, exact=False)
+        per_class = [(number[f.name], image_files(f)) for f in self.files(root, subset)]
+        images = [path for _, files in per_class for path in files]
+        return images, [label for label, files in per_class for _ in files]
 
     def class_names(self, root: Path | None) -> Sequence[str]:
         """The classes of both subsets: an unknown one may be in the test images alone."""
         subsets: tuple[Subset, ...] = ("train", "test")
-        return sorted({folder.name for subset in subsets for folder in self.files(root, subset)})
+        return in_order({folder.name for subset in subsets for folder in self.files(root, subset)})
 
 
 class OwnParquet(OwnImages):
@@ -107,10 +160,30 @@ class OwnParquet(OwnImages):
         raise missing(self, subset, [root / pattern(self.own_name, subset)])
 
     def content(self, root: Path | None, subset: Subset) -> str:
-        return content_fingerprint(self.files(root, subset))
+        paths = self.files(root, subset)
+        found = content_fingerprint(paths)
+        # Where labels are names, their numbers depend on the names of the other subset too.
+        return digest([found, *self.class_names(root)]) if has_names(paths[0]) else found
+
+    def labels(self, root: Path | None, subset: Subset) -> Tensor:
+        return image_labels(self.files(root, subset), self.class_names(root))
 
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
-        yield from image_blocks(self.files(root, subset), (), side, exact=False)
+        paths = self.files(root, subset)
+        yield from image_blocks(
+            paths, self.class_names(root), partial(decode_square, side=side, upright=True)
+        )
+
+    def image_hashes(self, root: Path | None, subset: Subset) -> Iterator[tuple[str, str]]:
+        for path in self.files(root, subset):
+            found = remembered(path.parent, [path.name], "images", row_hashes)[path.name]
+            yield from ((f"{path.name} row {row}", content) for row, content in enumerate(found))
+
+    def class_names(self, root: Path | None) -> Sequence[str]:
+        """What the files of both subsets name; empty where they hold numbers alone."""
+        root = data_root(root, self)
+        subsets: tuple[Subset, ...] = ("train", "test")
+        return class_names([p for each in subsets for p in find_parts(root, self.own_name, each)])
 
 
 @cache

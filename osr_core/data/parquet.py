@@ -1,13 +1,15 @@
 """Image sets in Parquet, laid out as on the Hugging Face hub.
 
-An image column struct<bytes: binary, path: string> holds encoded files, an integer column the
-labels; the schema's metadata, where there, name the classes. One file or several numbered parts.
+An image column holds encoded files, as struct<bytes, path> or as bytes alone; a label column the
+class's number, as a whole number of any width, or its name. Either may be dictionary-encoded. The
+schema's metadata, where there, name the classes. One file or several numbered parts.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 
-from osr_core.data.encoded import Pixels, decode_exact, decode_square
+from osr_core.data.encoded import Pixels
 from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.errors import DataError
 
@@ -58,94 +61,227 @@ def find_parts(root: Path, name: str, subset: str) -> list[Path]:
 def image_blocks(
     paths: Sequence[Path],
     classes: Sequence[str],
-    side: int,
+    decode: Callable[..., Pixels],
     aliases: Mapping[str, str] = NO_ALIASES,
-    *,
-    exact: bool = True,
 ) -> Iterator[ImageSet]:
-    """The images of `paths`, one file after the other, ROWS_AT_ONCE at a time.
-
-    They are (n, 3, side, side), RGB, with their labels.
+    """The images of `paths`, one file after the other, ROWS_AT_ONCE at a time, with their labels.
 
     Args:
         paths: the parts of one set, in order.
-        classes: names in label order; the names in a file's metadata must agree. Empty: any.
-        side: height and width of the images.
+        classes: names in label order; the names in a file's metadata must agree. Empty: any
+            numbers.
+        decode: gives the pixels of an encoded file, named by `where`.
         aliases: other names in published metadata, and what they mean.
-        exact: every image must have this size already; else its middle square is taken.
 
     Raises:
         DataError: a file that is no Parquet, is truncated, lacks a column, has other classes or no
-            rows; an image that is broken or of another size; a label outside the classes.
+            rows; an image that `decode` refuses; a label outside the classes.
     """
     for path in paths:
-        try:
-            with pq.ParquetFile(path) as file:
-                if file.metadata.num_rows == 0:
-                    raise DataError(f"'{path}' holds no images.")
-                columns = _columns(path, file.schema_arrow)
-                if classes:
-                    _check_names(path, file.schema_arrow, columns[1], classes, aliases)
-                decode = decode_exact if exact else decode_square
-                yield from _decoded(path, file, columns, len(classes), partial(decode, side=side))
-        except (pa.ArrowException, OSError) as error:
+        with _opened(path) as file:
+            image, label = _columns(path, file.schema_arrow)
+            _check_names(path, file.schema_arrow, label, classes, aliases)
+            row = 0
+            for rows in file.iter_batches(ROWS_AT_ONCE, columns=[image, label]):
+                labels = _labels(rows[label], classes, aliases, path, row)
+                yield ImageSet(_images(rows[image], decode, path, row), labels)
+                row += len(rows)
+
+
+def image_labels(
+    paths: Sequence[Path], classes: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES
+) -> Tensor:
+    """(N,) the labels that `image_blocks` gives, without a look at the images.
+
+    Raises:
+        DataError: as `image_blocks`, of all but the images.
+    """
+    found = []
+    for path in paths:
+        with _opened(path) as file:
+            _, label = _columns(path, file.schema_arrow)
+            _check_names(path, file.schema_arrow, label, classes, aliases)
+            row = 0
+            for rows in file.iter_batches(ROWS_AT_ONCE, columns=[label]):
+                found.append(_labels(rows[label], classes, aliases, path, row))
+                row += len(rows)
+    return torch.cat(found)
+
+
+def class_names(paths: Sequence[Path]) -> Sequence[str]:
+    """The classes that some parts name, in label order; empty where they hold numbers alone.
+
+    They are those of the metadata; without any, the names that the label columns hold, sorted.
+
+    Raises:
+        DataError: two parts that name other classes; as `image_blocks`, of all but the images.
+    """
+    listed: dict[Path, list[str]] = {}
+    held: set[str] = set()
+    for path in paths:
+        with _opened(path) as file:
+            _, label = _columns(path, file.schema_arrow)
+            if names := _listed_names(file.schema_arrow, label):
+                listed[path] = names
+            if is_text(file.schema_arrow.field(label).type):
+                column = file.read([label])[label].combine_chunks()
+                held |= {name for name in plain(column).to_pylist() if name is not None}
+    for path, names in listed.items():
+        first, expected = next(iter(listed.items()))
+        if names != expected:
+            here, there = ", ".join(names), ", ".join(expected)
             raise DataError(
-                f"'{path}' cannot be read as Parquet: {error} Fetch it again."
-            ) from error
+                f"'{path}' lists the classes {here}, and '{first}' {there}: a label would mean one "
+                "class here and another one there. Write both with the same list."
+            )
+    return next(iter(listed.values()), sorted(held))
 
 
-def _decoded(
+def row_hashes(path: Path) -> list[str]:
+    """A hash of each row's encoded file, "" where it has none.
+
+    Raises:
+        DataError: as `image_blocks`, of the file and its columns.
+    """
+    found = []
+    with _opened(path) as file:
+        image, _ = _columns(path, file.schema_arrow)
+        for rows in file.iter_batches(ROWS_AT_ONCE, columns=[image]):
+            for content in _files(rows[image]):
+                same = hashlib.blake2b(content or b"", digest_size=16).hexdigest()
+                found.append(same if content else "")
+    return found
+
+
+def has_names(path: Path) -> bool:
+    """Whether a file's labels are names.
+
+    Raises:
+        DataError: as `image_labels`.
+    """
+    with _opened(path) as file:
+        return is_text(file.schema_arrow.field(_columns(path, file.schema_arrow)[1]).type)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A file with rows; whatever Arrow finds wrong in it is a DataError."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows == 0:
+                raise DataError(f"'{path}' holds no images.")
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"'{path}' cannot be read as Parquet: {error} Fetch it again.") from error
+
+
+def _images(column: pa.Array, decode: Callable[..., Pixels], path: Path, first_row: int) -> Tensor:
+    """(n, 3, H, W) of a column's encoded files."""
+    pixels = []
+    for row, content in enumerate(_files(column), first_row):
+        if content is None:
+            raise DataError(f"'{path}' row {row}: the image has no bytes, only a path at most.")
+        pixels.append(decode(content, where=f"'{path}' row {row}"))
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+
+
+def _files(column: pa.Array) -> list[bytes | None]:
+    """The encoded files of a column."""
+    column = plain(column)
+    if pa.types.is_struct(column.type):  # flatten: where the struct is null, so is its field
+        column = plain(column.flatten()[column.type.get_field_index("bytes")])
+    found: list[bytes | None] = column.to_pylist()
+    return found
+
+
+def _labels(
+    column: pa.Array,
+    classes: Sequence[str],
+    aliases: Mapping[str, str],
     path: Path,
-    file: pq.ParquetFile,
-    columns: tuple[str, str],
-    num_classes: int,
-    decode: Callable[..., Pixels],
-) -> Iterator[ImageSet]:
-    """The images of one file in pieces."""
-    image, label = columns
-    row = 0
-    for rows in file.iter_batches(ROWS_AT_ONCE, columns=list(columns)):
-        labels = label_tensor(rows[label].fill_null(-1), num_classes or MOST_CLASSES, path, row)
-        pixels = []
-        for i, content in enumerate(rows[image].field("bytes").to_pylist(), row):
-            if content is None:
-                raise DataError(f"'{path}' row {i}: the image has no bytes, only a path at most.")
-            pixels.append(decode(content, where=f"'{path}' row {i}"))
-        yield ImageSet(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), labels)
-        row += len(rows)
+    first_row: int,
+) -> Tensor:
+    """(n,) class numbers of a column of numbers or of names."""
+    values = plain(column).to_pylist()
+    if None in values:
+        raise DataError(f"'{path}' row {first_row + values.index(None)}: there is no label.")
+    if is_text(column.type):
+        number = {name: k for k, name in enumerate(classes)}
+        number |= {theirs: number[ours] for theirs, ours in aliases.items()}
+        for row, name in enumerate(values, first_row):
+            if name not in number:
+                raise DataError(f"'{path}' row {row}: there is no class '{name}'.")
+        values = [number[name] for name in values]
+    return label_tensor(values, len(classes) or MOST_CLASSES, path, first_row)
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """A column without its dictionary, if it has one."""
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def value_type(kind: pa.DataType) -> pa.DataType:
+    """What a column's values are, in a dictionary or not."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds names."""
+    types, kind = pa.types, value_type(kind)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether a column holds bytes."""
+    types, kind = pa.types, value_type(kind)
+    tests = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return any(test(kind) for test in tests)
+
+
+def is_image(kind: pa.DataType) -> bool:
+    """Whether a column holds encoded files."""
+    if pa.types.is_struct(kind) and (position := kind.get_field_index("bytes")) >= 0:
+        return is_bytes(kind.field(position).type)
+    return is_bytes(kind)
+
+
+def is_label(kind: pa.DataType) -> bool:
+    """Whether a column holds classes."""
+    return bool(pa.types.is_integer(value_type(kind))) or is_text(kind)
 
 
 def _columns(path: Path, schema: pa.Schema) -> tuple[str, str]:
     """Names of the image and the label column."""
-
-    def is_image(kind: pa.DataType) -> bool:
-        return bool(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
-
     columns = {field.name: field.type for field in schema}
-    image = [name for name in IMAGE_COLUMNS if name in columns and is_image(columns[name])]
-    label = [name for name in LABEL_COLUMNS if pa.types.is_integer(columns.get(name, pa.null()))]
+    image = [name for name in IMAGE_COLUMNS if is_image(columns.get(name, pa.null()))]
+    label = [name for name in LABEL_COLUMNS if is_label(columns.get(name, pa.null()))]
+    if len(image) > 1:
+        raise DataError(f"'{path}' has the image columns {' and '.join(image)}; keep one of them.")
     if image and label:
         return image[0], label[0]
     held = ", ".join(f"{name}: {kind}" for name, kind in columns.items())
     raise DataError(
-        f"'{path}' must have an image column ({' or '.join(IMAGE_COLUMNS)}: struct<bytes, path>) "
-        f"and an integer label column ({' or '.join(LABEL_COLUMNS)}); it has {held or 'none'}."
+        f"'{path}' must have an image column ({' or '.join(IMAGE_COLUMNS)}: encoded files as "
+        f"struct<bytes, path> or binary) and a label column ({' or '.join(LABEL_COLUMNS)}: whole "
+        f"numbers or names); it has {held or 'none'}."
     )
 
 
-def _check_names(
-    path: Path,
-    schema: pa.Schema,
-    label: str,
-    classes: Sequence[str],
-    aliases: Mapping[str, str],
-) -> None:
-    """Refuse a file whose metadata list other classes than `classes`; silence is accepted."""
+def _listed_names(schema: pa.Schema, label: str) -> list[str]:
+    """The classes that a file's metadata list, in label order; none where they are silent."""
     try:
         metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         names = metadata["info"]["features"][label]["names"]
     except (ValueError, LookupError, TypeError):
-        return
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _check_names(
+    path: Path, schema: pa.Schema, label: str, classes: Sequence[str], aliases: Mapping[str, str]
+) -> None:
+    """Refuse a file whose metadata list other classes than `classes`; silence is accepted."""
+    names = _listed_names(schema, label)
     for position, (theirs, ours) in enumerate(zip(names, classes, strict=False)):
         first = theirs.split(",")[0]  # of several words for the same, as WordNet has them
         if ours not in (aliases.get(theirs, theirs), first):
@@ -153,5 +289,5 @@ def _check_names(
                 f"'{path}' calls class {position} '{theirs}', but here it is '{ours}'. "
                 "Is it another dataset, or are its labels in another order?"
             )
-    if len(names) != len(classes):
+    if names and classes and len(names) != len(classes):
         raise DataError(f"'{path}' has {len(names)} classes, not {len(classes)}.")

@@ -60,14 +60,8 @@ def known_train(
             known class has no image.
     """
     loaded = _load(root, task["dataset"], "train", task["fingerprint"], image_size)
+    refuse_absent(task["dataset"], "train", loaded.labels, task["known"])
     labels = relabelled(loaded.labels, task["known"])
-    present = set(labels.tolist())
-    if absent := [c for k, c in enumerate(sorted(task["known"])) if k not in present]:
-        raise DataError(
-            f"{task['dataset']}/train holds no image of class {', '.join(map(str, absent))}, which "
-            f"the split asks for; it has images of {len(present - {UNKNOWN})} of its "
-            f"{len(task['known'])} known classes.{_listed(root, task['dataset'], 'train')}"
-        )
     kept = (labels != UNKNOWN).nonzero()[:, 0]
     return ImageSet(in_channels(pick(loaded.images, kept), channels), labels[kept])
 
@@ -99,12 +93,7 @@ def open_test(
     for name, known_here, unknown_here in sources:
         loaded = _load(root, name, "test", test["fingerprints"][name], image_size)
         wanted = torch.tensor([*known_here, *unknown_here])
-        if not reader(name).classes and not torch.isin(wanted, loaded.labels).all():
-            absent = wanted[~torch.isin(wanted, loaded.labels)].tolist()
-            raise DataError(
-                f"{name}/test holds no image of class {', '.join(map(str, absent))}, which the "
-                f"split asks for.{_listed(root, name, 'test')}"
-            )
+        refuse_absent(name, "test", loaded.labels, wanted.tolist())
         kept = torch.isin(loaded.labels, wanted).nonzero()[:, 0]
         images.append(in_channels(pick(loaded.images, kept), channels))
         labels.append(relabelled(loaded.labels[kept], known_here))
@@ -131,7 +120,7 @@ def holdout(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Ima
     held_out = torch.zeros(len(images), dtype=torch.bool)
     for label in torch.unique(images.labels).tolist():
         members = (images.labels == label).nonzero()[:, 0]
-        num = round(fraction * len(members))
+        num = num_held_out(fraction, len(members))
         if num >= len(members):
             raise ConfigError(
                 f"holding out {fraction} of class {label} leaves none of its {len(members)} "
@@ -143,6 +132,25 @@ def holdout(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Ima
     return train, validation
 
 
+def num_held_out(fraction: float, num: int) -> int:
+    """How many of a class's images are held out for validation."""
+    return round(fraction * num)
+
+
+def refuse_absent(name: str, subset: Subset, labels: Tensor, classes: Sequence[int]) -> None:
+    """Insist on an image of every class that a split names; a plan has done so before.
+
+    Raises:
+        DataError: a class has none.
+    """
+    present = set(labels.tolist())
+    if absent := sorted(set(classes) - present):
+        raise DataError(
+            f"{name}/{subset} holds no image of class {', '.join(map(str, absent))}, which the "
+            f"split asks for; it has images of {len(present)} classes."
+        )
+
+
 def relabelled(labels: Tensor, known: Sequence[int]) -> Tensor:
     """(N,) int64: the position of each label among the sorted known classes, or UNKNOWN."""
     positions = torch.full_like(labels, UNKNOWN)
@@ -151,14 +159,18 @@ def relabelled(labels: Tensor, known: Sequence[int]) -> Tensor:
     return positions
 
 
+def allowed_channels(channels: int) -> list[int]:
+    """With how many channels images of `channels` can be seen."""
+    return sorted({channels, 3})
+
+
 def in_channels(images: Images, channels: int) -> Images:
     """(N, channels, H, W) of (N, C, H, W): as they are, or grey repeated three times.
 
     Raises:
         ConfigError: any other number of channels; colour is not turned into grey.
     """
-    allowed = sorted({images.shape[1], 3})
-    if channels not in allowed:
+    if channels not in (allowed := allowed_channels(images.shape[1])):
         raise ConfigError(
             f"channels must be {' or '.join(map(str, allowed))} for these images, not {channels}."
         )

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from osr_core.errors import ConfigError
 from sweeps.commands.listing import show
 from sweeps.commands.options import DataOption, JsonOption
+
+if TYPE_CHECKING:
+    from osr_core.data.splits import ClassSplit
 
 
 def methods(
@@ -80,9 +84,10 @@ def fetch_dataset(
 def splits(
     dataset: Annotated[str | None, typer.Argument(help="Show this dataset's classes.")] = None,
     protocol: Annotated[str, typer.Option(help="Family of splits.")] = "cac",
+    data_root: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the published class splits with their openness."""
+    """List the class splits with their openness; of one dataset, with the classes' names."""
     from osr_core.data import BENCHMARKS
     from osr_core.data.splits import class_split, protocols, splits_of
 
@@ -93,15 +98,33 @@ def splits(
     for name in names:
         for index in range(splits_of(name, protocol) or 0):
             split = class_split(name, protocol, index)
-            row: dict[str, Any] = {
-                "split": split.id,
-                "protocol": protocol,
-                "known": list(split.known),
-            }
-            unknown = list(split.unknown)
-            row["unknown"] = unknown if as_json or dataset else f"{len(unknown)} classes"
+            row: dict[str, Any] = {"split": split.id, "protocol": protocol}
+            if dataset is None and not as_json:
+                row |= {"known": list(split.known), "unknown": f"{len(split.unknown)} classes"}
+            else:
+                row |= named_classes(split, data_root, as_json)
             rows.append({**row, "openness": round(split.openness, 4)})
     show(rows, as_json)
+    if not as_json and protocol in listed:
+        for text in (listed[protocol].source, *listed[protocol].notes):
+            typer.echo(f"{protocol}: {text}")
+
+
+def named_classes(
+    split: "ClassSplit", data_root: Path | None, as_json: bool
+) -> dict[str, list[int] | list[str] | str]:
+    """A split's classes: numbers and names apart for programs, together for people."""
+    from osr_core.data.checks import class_names, named
+
+    found: dict[str, list[int] | list[str] | str] = {}
+    for side, source in (("known", split.known_from), ("unknown", split.unknown_from)):
+        classes, names = getattr(split, side), class_names(data_root, source)
+        if as_json:
+            found[side] = list(classes)
+            found[f"{side}_names"] = [names[k] for k in classes if k < len(names)]
+        else:
+            found[side] = ", ".join(named(names, classes))
+    return found
 
 
 def schema() -> None:

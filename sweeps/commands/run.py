@@ -25,14 +25,20 @@ def plan(
     spec: SpecArgument,
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read every image file again, changed or not.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a sweep costs and what of it is done; starts nothing."""
+    from osr_core.data.memory import forget
     from sweeps.launch.changed import in_words
     from sweeps.launch.outlook import MEANINGS, outlook
     from sweeps.planning.spec import load_spec
 
     loaded = load_spec(spec)
+    if rehash:
+        forget()
     ahead = outlook(loaded, at(home), data_root)
     if as_json:
         typer.echo(json.dumps(ahead.facts(), indent=2))
@@ -44,6 +50,8 @@ def plan(
     show(rows, False, title=f"sweep {loaded.name}")
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
+    for remark in ahead.remarks:
+        typer.echo(f"note: {remark}", err=True)
     if ahead.missing_data:
         typer.echo("note: what is done is not known without the data.", err=True)
         typer.echo(ahead.missing_data, err=True)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osr_core.errors import DataError
+from osr_core.data import BENCHMARKS
+from osr_core.data.checks import remarks
+from osr_core.data.splits import protocols
+from osr_core.errors import MissingDataError
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.changed import changed_stages
@@ -37,6 +40,7 @@ class Outlook:
     missing_data: str | None = None  # without it the counts are exact, but nothing counts as done
     name_taken: str | None = None  # why `osr run` would refuse the spec under its name
     changed: Sequence[Stage] = ()  # done, by other code than this
+    remarks: Sequence[str] = ()  # on the data and the splits
 
     @property
     def counts(self) -> dict[str, int]:
@@ -51,23 +55,40 @@ class Outlook:
             "kinds": {kind.name: count for kind, count in self.plan.kinds().items()},
             "missing_data": self.missing_data,
             "name_taken": self.name_taken,
+            "remarks": list(self.remarks),
             "changed": [self.plan.describe(stage) for stage in self.changed],
             "missing": [vars(left_out) for left_out in self.plan.spec.missing],
         }
 
 
 def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
-    """Plan a sweep and look at what of it the store has; makes nothing."""
+    """Plan a sweep and look at what of it the store has; makes nothing.
+
+    Raises:
+        DataError: files that are broken, or do not fit the spec.
+    """
     try:
         plan = plan_with_data(spec, data_root)
-    except DataError as error:
+    except MissingDataError as error:
         plan = make_plan(spec, placeholders(spec.datasets))
         return Outlook(plan, set(), remaining(plan, set(), set()), missing_data=str(error))
+    said = remarks_on(spec, data_root)
     store = Store.existing(home.store)
     if store is None:
-        return Outlook(plan, set(), remaining(plan, set(), set()))
+        return Outlook(plan, set(), remaining(plan, set(), set()), remarks=said)
     done = store.committed(plan.stages)
     todo = remaining(plan, done, store.to_make_again(plan.stages))
     taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})
     changed = changed_stages(plan.stages, store, done)
-    return Outlook(plan, done, todo, name_taken=taken, changed=changed)
+    return Outlook(plan, done, todo, name_taken=taken, changed=changed, remarks=said)
+
+
+def remarks_on(spec: SweepSpec, data_root: Path | None) -> list[str]:
+    """What a user should know of a sweep's data and class lists."""
+    said = [each for name in spec.datasets for each in remarks(data_root, BENCHMARKS[name])]
+    listed = protocols().get(spec.protocol)
+    if listed and listed.notes:
+        ask = f"osr splits {spec.datasets[0]} --protocol {spec.protocol}"
+        many = f"{len(listed.notes)} known peculiarities" if listed.notes[1:] else "a peculiarity"
+        said.append(f"the class lists of protocol {spec.protocol} have {many}: see `{ask}`.")
+    return said

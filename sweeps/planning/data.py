@@ -3,17 +3,44 @@
 from pathlib import Path
 
 from osr_core.data import BENCHMARKS
+from osr_core.data.checks import task_problems
 from osr_core.data.tasks import fingerprints
+from osr_core.errors import DataError
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.spec import SweepSpec
 
 
 def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
-    """The plan of a spec for the data under a root; DataError names every file that is missing."""
+    """The plan of a spec for the data under a root.
+
+    Raises:
+        DataError: files that are missing; data that does not fit the spec, all problems at once.
+    """
     found: dict[str, str] = {}
     for name in spec.datasets:
         found |= fingerprints(data_root, BENCHMARKS[name])
-    return make_plan(spec, found)
+    plan = make_plan(spec, found)
+    check_tasks(plan, data_root)
+    return plan
+
+
+def check_tasks(plan: Plan, data_root: Path | None) -> None:
+    """Refuse a plan whose splits, channels or held-out images the data cannot give.
+
+    Raises:
+        DataError: all that is wrong, a line each.
+    """
+    asked = dict.fromkeys(
+        (trial.split, trial.backbone["channels"], trial.training["validation"])
+        for trial in plan.trials
+    )
+    problems = [
+        problem
+        for split, channels, validation in asked
+        for problem in task_problems(data_root, split, channels=channels, validation=validation)
+    ]
+    if problems:
+        raise DataError("\n".join(dict.fromkeys(problems)))
 
 
 def check_data(spec: SweepSpec, data_root: Path | None) -> None:

@@ -1,5 +1,7 @@
 """Image sets in Parquet: the layout of the Hugging Face hub, and what can be wrong with it."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,6 +9,7 @@ import pytest
 from data_files import noise, png, write_parquet
 
 from osr_core.data import READERS
+from osr_core.data.encoded import decode_exact
 from osr_core.data.imageset import concatenate
 from osr_core.data.parquet import find_parts, image_blocks
 from osr_core.errors import DataError
@@ -24,7 +27,7 @@ def path(tmp_path):
 
 def read(path):
     """The file as a set of three classes and 8 x 8 images."""
-    return concatenate(list(image_blocks([path], CLASSES, 8)))
+    return concatenate(list(image_blocks([path], CLASSES, partial(decode_exact, side=8))))
 
 
 @pytest.mark.parametrize("image_column", ["image", "img"])
@@ -121,11 +124,11 @@ def test_damage_inside_a_file_is_named(path):
     "columns",
     [
         {"pixels": [[1]], "label": [1]},
-        {"image": [b"plain bytes"], "label": [1]},
-        {"image": [{"bytes": b"", "path": ""}], "label": ["red"]},
+        {"image": ["a/path.png"], "label": [1]},
+        {"image": [{"bytes": b"", "path": ""}], "label": [1.0]},
         {"image": [{"bytes": b"", "path": ""}], "coarse_label": [1]},
     ],
-    ids=["no image", "not a struct", "label is text", "no label"],
+    ids=["no image", "only a path", "label is a fraction", "no label"],
 )
 def test_missing_columns_are_listed_with_those_that_are_there(path, columns):
     """So that the reader of the message sees what to rename."""
@@ -160,14 +163,21 @@ def test_a_broken_image_names_file_and_row(path, encoded, message):
         read(path)
 
 
-def test_other_encodings_are_not_tried(path):
-    """Pillow opens dozens of formats; image sets need two."""
-    write_parquet(path, [], [0], encoded=[png(IMAGES[0], "BMP")])
-    with pytest.raises(DataError, match="row 0: the image is broken"):
+def test_other_encodings_are_named(path):
+    """Pillow opens dozens of formats; image sets need four."""
+    write_parquet(path, [], [0], encoded=[png(IMAGES[0], "TIFF")])
+    with pytest.raises(DataError, match="row 0: the image is a TIFF file; save it as one of PNG"):
         read(path)
 
 
-@pytest.mark.parametrize("label", [-1, 3, None])
+def test_a_row_without_a_label_is_named(path):
+    """The first one."""
+    write_parquet(path, IMAGES, [0, 1, None, None])
+    with pytest.raises(DataError, match="row 2: there is no label"):
+        read(path)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
 def test_a_label_outside_the_classes_names_file_and_row(path, label):
     """The hub gives -1 to test images without labels."""
     write_parquet(path, IMAGES, [0, 1, label, 0])

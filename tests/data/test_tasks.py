@@ -157,14 +157,12 @@ def test_a_dataset_is_decoded_once_per_process(cifar, monkeypatch):
 
 def test_a_class_without_training_images_is_named(cifar):
     """The file may hold a selection; only a split that asks for more is wrong."""
-    path = cifar / "cifar10-train.parquet"
-    write_parquet(path, noise(3, 32, 32, 3), [0, 1, 7])
+    write_parquet(cifar / "cifar10-train.parquet", noise(3, 32, 32, 3), [0, 1, 7])
     task = task_of(class_split("cifar10", "cac", 0), fingerprints(cifar, BENCHMARKS["cifar10"]))
     seen = known_train(cifar, {**task, "known": [7, 0]}, image_size=32, channels=3)
     assert seen.labels.tolist() == [0, 1]
-    with pytest.raises(DataError, match=r"no image of class 5, 9, .* of 2 of its 4") as error:
+    with pytest.raises(DataError, match="no image of class 5, 9, which the split asks for"):
         known_train(cifar, {**task, "known": [0, 5, 7, 9]}, image_size=32, channels=3)
-    assert str(path) in str(error.value)
 
 
 def test_a_set_too_large_to_copy_stays_in_its_file(cifar, monkeypatch):
@@ -205,19 +203,20 @@ def test_one_dataset_gives_knowns_and_unknowns_in_its_own_order():
 
 def test_of_two_datasets_the_known_come_first(cifar):
     """And other classes of either are left out: CIFAR-10's animals, CIFAR-100's objects."""
+    path, pixels = cifar / "cifar100-test.parquet", noise(100, 32, 32, 3, seed=2)
+    write_parquet(path, pixels, list(range(100)))
     split = class_split("cifar+10", "cac", 0)
     prints = fingerprints(cifar, BENCHMARKS["cifar+10"])
     test = open_test(cifar, scoring_config(split, prints), image_size=32, channels=3)
     known_rows = [row for row in range(20) if row % 10 in split.known]
-    unknown_rows = [row for row in range(20) if row * 5 in split.unknown]
     assert test.image_ids == [
         *(f"cifar10/test/{row}" for row in known_rows),
-        *(f"cifar100/test/{row}" for row in unknown_rows),
+        *(f"cifar100/test/{row}" for row in split.unknown),
     ]
     labels = [split.known.index(row % 10) for row in known_rows]
-    assert test.labels.tolist() == labels + [UNKNOWN] * len(unknown_rows)
-    pixels = noise(20, 32, 32, 3, seed=2).transpose(0, 3, 1, 2)[unknown_rows]
-    assert np.array_equal(test.images[len(known_rows) :].numpy(), pixels)
+    assert test.labels.tolist() == labels + [UNKNOWN] * len(split.unknown)
+    unknown = pixels.transpose(0, 3, 1, 2)[[*split.unknown]]
+    assert np.array_equal(test.images[len(known_rows) :].numpy(), unknown)
 
 
 def test_equal_class_numbers_of_two_datasets_are_not_confused(cifar):

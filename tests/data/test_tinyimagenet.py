@@ -76,6 +76,27 @@ def test_validation_images_sorted_into_folders_are_read_too(tmp_path):
     assert TINY.load(tmp_path, "test").labels.tolist() == [2, 7]
 
 
+@pytest.mark.parametrize("left_over", ["", "images"], ids=["inside images", "empty images"])
+def test_validation_folders_as_shell_scripts_leave_them_are_read(tmp_path, left_over):
+    """Sorted inside the folder images, or out of it, which then stays behind empty."""
+    val = tmp_path / FOLDER / "val"
+    folder = val if left_over else val / "images"
+    (val / "images").mkdir(parents=True)
+    for label in (7, 2):
+        (folder / WNIDS[label]).mkdir()
+        (folder / WNIDS[label] / "val_0.JPEG").write_bytes(png(noise(1, 64, 64, 3, seed=label)[0]))
+    pixels = np.concatenate([noise(1, 64, 64, 3, seed=label) for label in (2, 7)])
+    assert same(TINY.load(tmp_path, "test"), pixels, [2, 7])
+
+
+def test_blank_lines_in_the_validation_list_are_skipped(tmp_path):
+    """An editor leaves one at the end."""
+    pixels = write_val(tmp_path)
+    path = tmp_path / FOLDER / "val" / "val_annotations.txt"
+    path.write_text("\n" + path.read_text() + " \n\n")
+    assert same(TINY.load(tmp_path, "test"), pixels, [5, 0, 199])
+
+
 def test_grey_and_cmyk_become_colour(tmp_path):
     """Grey ones are in the real set, CMYK ones in ImageNet."""
     write_val(tmp_path)

@@ -1,0 +1,113 @@
+"""What a plan finds in the data before anything is trained on it."""
+
+import json
+
+import pytest
+from data_files import noise, write_mnist, write_parquet
+
+from osr_core.data.checks import task_problems
+from osr_core.data.splits import ClassSplit, class_split
+from osr_core.errors import ConfigError, DataError
+from sweeps.planning.data import plan_with_data
+from sweeps.planning.spec import parse_spec
+
+ANY = {"channels": 3, "validation": 0.0}
+
+
+def split_of(known, unknown, name="parquet:birds@8"):
+    """A split of birds."""
+    return ClassSplit(name, "mine", 0, name, tuple(known), name, tuple(unknown))
+
+
+def write(root, subset, labels, names=None):
+    """Some birds."""
+    write_parquet(
+        root / f"birds-{subset}.parquet", noise(len(labels), 8, 8, 3), labels, names=names
+    )
+
+
+def problems(root, split, **asked):
+    """What is wrong."""
+    return list(task_problems(root, split, **{**ANY, **asked}))
+
+
+def test_every_class_of_a_split_needs_images_in_both_subsets(tmp_path):
+    """Known ones in both, unknown ones in the test; all is said at once, with names."""
+    write(tmp_path, "train", [0, 0, 3], names=["auk", "bee-eater", "crow", "dove"])
+    write(tmp_path, "test", [0, 0, 1])
+    found = problems(tmp_path, split_of([0, 1, 3], [2]))
+    assert found == [
+        "parquet:birds@8/train holds no image of class 1 bee-eater: 1 of the 3 known classes of "
+        "split parquet:birds@8/0 are missing. It has images of 2 classes.",
+        "parquet:birds@8/test holds no image of class 3 dove: 1 of the 3 known classes of split "
+        "parquet:birds@8/0 are missing. It has images of 2 classes.",
+        "parquet:birds@8/test holds no image of class 2 crow: 1 of the 1 unknown classes of split "
+        "parquet:birds@8/0 are missing. It has images of 2 classes.",
+    ]
+
+
+def test_a_part_of_a_published_test_set_is_refused(tmp_path):
+    """Its first rows in label order have some of the classes, and a table would state all."""
+    write_parquet(tmp_path / "cifar10-train.parquet", noise(20, 32, 32, 3), [*range(10)] * 2)
+    write_parquet(tmp_path / "cifar10-test.parquet", noise(5, 32, 32, 3), [0, 0, 1, 1, 2])
+    found = problems(tmp_path, class_split("cifar10", "cac", 0))
+    assert [text.partition(":")[0] for text in found] == [
+        "cifar10/test holds no image of class 4 deer, 5 dog, 9 truck",
+        "cifar10/test holds no image of class 3 cat, 6 frog, 7 horse, 8 ship",
+    ]
+
+
+def test_channels_that_the_images_cannot_have_are_said(tmp_path):
+    """Colour is not turned into grey; grey may be repeated."""
+    write(tmp_path, "train", [0, 1])
+    write(tmp_path, "test", [0, 1, 2])
+    (found,) = problems(tmp_path, split_of([0, 1], [2]), channels=1)
+    assert found.startswith(
+        "backbone.channels is 1, and the images of parquet:birds@8 can be seen "
+    )
+    write_mnist(tmp_path, "train")
+    write_mnist(tmp_path, "test")
+    split = class_split("mnist", "cac", 0)
+    assert problems(tmp_path, split, channels=1) == problems(tmp_path, split, channels=3) == []
+
+
+@pytest.mark.parametrize(
+    ("fraction", "words"), [(0.1, "holds out no image at all"), (0.9, "leaves no training image")]
+)
+def test_held_out_images_must_be_some_and_not_all(tmp_path, fraction, words):
+    """Of four images a class, a tenth is none and nine tenths are all."""
+    write(tmp_path, "train", [0, 1] * 4)
+    write(tmp_path, "test", [0, 1, 2])
+    (found,) = problems(tmp_path, split_of([0, 1], [2]), validation=fraction)
+    assert words in found
+    assert problems(tmp_path, split_of([0, 1], [2]), validation=0.5) == []
+
+
+def test_a_plan_says_all_of_it_at_once(tmp_path):
+    """Before Ray starts, not per stage after hours."""
+    write(tmp_path, "train", [0, 1, 2])
+    write(tmp_path, "test", [0, 1])
+    splits = [{"known": [0, 1], "unknown": [2]}, {"known": [1, 7], "unknown": [0]}]
+    (tmp_path / "mine.json").write_text(json.dumps({"splits": {"parquet:birds@8": splits}}))
+    values = {"name": "birds", "protocol": str(tmp_path / "mine.json"), "splits": [0, 1]}
+    values |= {"datasets": ["parquet:birds@8"], "methods": {"softmax": {}}}
+    values |= {"training": {"epochs": 1}, "backbone": {"channels": 1, "image_size": 8}}
+    with pytest.raises(DataError) as error:
+        plan_with_data(parse_spec(values, "birds"), tmp_path)
+    lines = str(error.value).splitlines()
+    assert [line[:48] for line in lines] == [
+        "parquet:birds@8/test holds no image of class 2: ",
+        "backbone.channels is 1, and the images of parque",
+        "parquet:birds@8/train holds no image of class 7:",
+        "parquet:birds@8/test holds no image of class 7: ",
+    ]
+
+
+def test_a_class_that_does_not_exist_is_no_spec(tmp_path):
+    """Where a reader knows its classes the spec itself is refused."""
+    (tmp_path / "mine.json").write_text(
+        '{"splits": {"digits": [{"known": [0, 12], "unknown": [1]}]}}'
+    )
+    values = {"name": "x", "datasets": ["digits"], "splits": [0], "methods": {"softmax": {}}}
+    with pytest.raises(ConfigError, match="known class 12 does not exist; digits has 0 to 9"):
+        parse_spec({**values, "protocol": str(tmp_path / "mine.json")}, "x")

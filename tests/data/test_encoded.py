@@ -1,0 +1,109 @@
+"""Image files: what is decoded how, and how each refusal is worded."""
+
+import io
+
+import numpy as np
+import pytest
+from data_files import noise, png
+from PIL import Image
+
+from osr_core.data import encoded
+from osr_core.data.encoded import decode_exact, decode_square
+from osr_core.errors import DataError
+
+UPSIDE_DOWN = 3  # EXIF's number for an image to be turned by half
+ORIENTATION = 0x0112
+
+
+def file_of(picture, kind, **how):
+    """An encoded file."""
+    content = io.BytesIO()
+    picture.save(content, kind, **how)
+    return content.getvalue()
+
+
+def turned():
+    """A JPEG file whose upper half is white and that says it was taken upside down."""
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:8] = 255
+    exif = Image.Exif()
+    exif[ORIENTATION] = UPSIDE_DOWN
+    return file_of(Image.fromarray(pixels), "JPEG", exif=exif)
+
+
+def test_own_images_are_turned_as_their_exif_data_say():
+    """A camera writes the sensor's rows, and beside them how it was held."""
+    assert decode_square(turned(), 8, "x", upright=True)[0].mean() < 50
+    assert decode_square(turned(), 8, "x", upright=True)[-1].mean() > 200
+
+
+def test_published_images_are_read_as_everybody_reads_them():
+    """ImageNet has some that are turned, in every published number."""
+    assert decode_square(turned(), 8, "x")[0].mean() > 200
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
+def test_every_kind_gives_its_pixels(kind):
+    """Whatever the ending says; these lose nothing."""
+    pixels = noise(1, 8, 8, 3)[0]
+    how = {"lossless": True} if kind == "WEBP" else {}
+    assert np.array_equal(
+        decode_exact(file_of(Image.fromarray(pixels), kind, **how), 8, "x"), pixels
+    )
+
+
+def test_of_several_pictures_in_a_jpeg_file_the_first_is_read():
+    """Telephones keep a second one for depth."""
+    first, second = (Image.new("RGB", (8, 8), (level,) * 3) for level in (200, 10))
+    content = file_of(first, "MPO", save_all=True, append_images=[second])
+    assert abs(decode_exact(content, 8, "x").astype(int) - 200).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)], ids=["grey", "colour"])
+def test_sixteen_bits_are_refused_grey_or_not(shape):
+    """How they are to be scaled is not said in them, and half of each would be lost."""
+    import struct
+    import zlib
+
+    def chunk(kind, content):
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    rows = np.arange(np.prod(shape), dtype=">u2").reshape(8, -1)
+    colour = {2: 0, 3: 2}[len(shape)]
+    header = struct.pack(">IIBBBBB", 8, 8, 16, colour, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data)
+    with pytest.raises(DataError, match=r"16.* not one of .* with 8 bits a channel; convert it"):
+        decode_exact(content + chunk(b"IEND", b""), 8, "x")
+
+
+def test_a_large_picture_is_called_large(monkeypatch):
+    """Not broken: scaling it down is what helps."""
+    monkeypatch.setattr(encoded, "MOST_PIXELS", 60)
+    with pytest.raises(DataError, match="x: the image has 8 x 8 pixels, more than 60; scale it do"):
+        decode_exact(png(noise(1, 8, 8, 3)[0]), 8, "x")
+
+
+def test_a_picture_of_180_megapixels_is_no_attack(recwarn):
+    """Pillow warns of half as many and refuses these; the limit is ours, and in words."""
+    content = file_of(Image.new("1", (10_000, 9_500)), "PNG")
+    assert decode_square(content, 8, "x").shape == (8, 8, 3)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is empty"),
+        (b"GIF87a no", "it begins with the bytes 47 49 46"),
+        (file_of(Image.new("RGB", (8, 8)), "GIF"), "is a GIF file; save it as one of PNG"),
+        (b"<html>not found</html>", "it begins with the bytes 3c 68"),
+    ],
+    ids=["empty", "cut", "other kind", "page"],
+)
+def test_what_is_no_image_is_told_by_what_it_is(content, message):
+    """Never by the name of a buffer in Python."""
+    with pytest.raises(DataError, match=f"x: the image.* {message}") as error:
+        decode_exact(content, 8, "x")
+    assert "BytesIO" not in str(error.value)
