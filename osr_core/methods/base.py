@@ -19,6 +19,7 @@ from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches
 from osr_core.errors import TrainingError
 from osr_core.kinds import Kind
+from osr_core.precision import backbone_precision
 from osr_core.recipes import Recipe, Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
@@ -161,9 +162,8 @@ class Method(nn.Module, ABC):
     # -- helpers for subclasses ------------------------------------------------------------------
 
     def embed(self, images: Tensor) -> Tensor:
-        """(B, D) float32 embeddings; the backbone runs in bfloat16 on CUDA."""
-        on_cuda = images.device.type == "cuda"
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=on_cuda):
+        """(B, D) float32 embeddings; in training the backbone runs in bfloat16 on CUDA."""
+        with backbone_precision(images.device, training=self.training):
             embedding: Tensor = self.backbone(images)
         return embedding.float()
 

@@ -40,6 +40,7 @@ from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches
 from osr_core.methods.base import MethodConfig, Prediction
 from osr_core.methods.softmax import Softmax, smoothed_cross_entropy
+from osr_core.precision import backbone_precision
 from osr_core.recipes import Recipe, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
@@ -160,7 +161,7 @@ class PROSER(Softmax):
         device = batch.images.device
         partner = torch.randperm(half, device=device)
         weight = Beta(self.config.mixup, self.config.mixup).sample()
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with backbone_precision(device, training=self.training):
             first, second = self.backbone.stem(batch.images).tensor_split([half])
             mixed = weight * first + (1 - weight) * first[partner]
             embedding = self.backbone.tail(torch.cat([mixed, second]))

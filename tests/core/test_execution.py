@@ -154,8 +154,10 @@ def test_code_of_another_version_is_refused(part: str):
     identity = json.loads(json.dumps(fit_stage.identity))
     check_code(identity)
     changed = identity if part == "stage fit" else identity["config"][part.split()[0]]
+    here = changed["version"]
     changed["version"] += 1
-    with pytest.raises(VersionError, match=f"{part} has version 1 here and 2 in the plan"):
+    says = f"{part} has version {here} here and {here + 1} in the plan"
+    with pytest.raises(VersionError, match=says):
         check_code(identity)
 
 

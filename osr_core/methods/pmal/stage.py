@@ -30,7 +30,7 @@ MINED_SCHEMA = pa.schema(
         ("prototype", pa.bool_()),  # whether the image was chosen
     ]
 )
-MINE = Kind(name="pmal.mine", version=2, leaves=(MINED,))
+MINE = Kind(name="pmal.mine", version=3, leaves=(MINED,))
 
 
 @torch.no_grad()
