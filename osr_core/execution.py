@@ -108,7 +108,7 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
         raise TypeError("score needs a ScoreContext; run it through run_stage")
     num_known = len(config["test"]["known"])
     method = untrained(context, config, num_known)
-    method.load_state_dict(context.weights("model"))
+    method.load_trained(context.weights("model"))
     test = context.test(config)
     batches = Batches(ImageSet(test.images, test.labels), batch_size=512, device=context.device)
     prototypes = method.prototype_embeddings()

@@ -1,7 +1,7 @@
 """Images with labels, in memory or left in a file that is mapped into memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +43,13 @@ class ImageSet:
     """N images of one size with their labels.
 
     images: (N, C, H, W) uint8; labels: (N,) int64, the dataset's own class numbers or, once a
-    split has been applied, positions in the sorted known classes and UNKNOWN.
+    split has been applied, positions in the sorted known classes and UNKNOWN. mirrored: whether an
+    image may be flipped left to right and keeps its label.
     """
 
     images: Images
     labels: Tensor
+    mirrored: bool = field(default=False, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -171,11 +171,28 @@ class Method(nn.Module, ABC):
         """Start from weights of another method's fit; only buffers of one's own may be missing.
 
         Raises:
-            TrainingError: a parameter that is missing, or a weight that has no place here.
+            TrainingError: a parameter that is missing or of another shape, or a weight that has no
+                place here; names all of them.
         """
+        self._load(weights, {name for name, _ in self.named_parameters()})
+
+    def load_trained(self, weights: Mapping[str, Tensor]) -> None:
+        """Take all that a stage left of this method.
+
+        Raises:
+            TrainingError: as `load_classifier`; no buffer may be missing either.
+        """
+        self._load(weights, self.state_dict().keys())
+
+    def _load(self, weights: Mapping[str, Tensor], needed: Collection[str]) -> None:
         problems = [
-            *(f"{name} is missing" for name, _ in self.named_parameters() if name not in weights),
+            *(f"{name} is missing" for name in needed if name not in weights),
             *(f"{name} has no place" for name in weights.keys() - self.state_dict().keys()),
+            *(
+                f"{name} is of shape {tuple(weights[name].shape)}, not {tuple(own.shape)}"
+                for name, own in self.named_parameters()
+                if name in weights and weights[name].shape != own.shape
+            ),
         ]
         if problems:
             raise TrainingError(f"weights do not fit '{self.name}': {', '.join(sorted(problems))}")
