@@ -18,7 +18,7 @@ Deviations, and why:
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from osr_core.backbones import Backbone
 from osr_core.methods.base import MethodConfig
@@ -66,7 +66,7 @@ class ViM(PostHoc):
 
     def fit_to(self, embedding: Tensor, label: Tensor) -> None:
         z = embedding.double()
-        if self.head.bias is not None:
+        if isinstance(self.head, nn.Linear) and self.head.bias is not None:
             weight, bias = self.head.weight.double(), self.head.bias.double()
             self.origin.copy_(vanishing_point(weight, bias))
         self.residual.copy_(residual_directions(z - self.origin, principal_dimensions(z.shape[1])))
