@@ -14,6 +14,7 @@ Deviations, and why:
   images that are least like the known ones. The authors' code does the same.
 - d is the paper's, 1000 where D > 1500 and else 512, where that leaves anything: with D <= 512,
   which the paper does not have, it is D / 2.
+- A classifier with a hidden layer has no point where its logits vanish: o is 0, as without a bias.
 - Where training leaves no residual at all, l_0 is 0 and the score is the energy's order.
 """
 
