@@ -6,6 +6,7 @@ a `ScoreContext`, through which the test images can be reached.
 
 import socket
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ from osr_core.identity import seed_for
 from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, Kind
 from osr_core.methods import Method, method_named
 from osr_core.metrics import evaluate
+from osr_core.precision import whole_float32
 from osr_core.recipes import Training
 from osr_core.scoring import balanced_sample, score_images
 from osr_core.tables import embeddings_table, history_table, scores_table, table_to_bytes
@@ -106,7 +108,7 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
         raise TypeError("score needs a ScoreContext; run it through run_stage")
     num_known = len(config["test"]["known"])
     method = untrained(context, config, num_known)
-    method.load_state_dict(context.weights("model"))
+    method.load_trained(context.weights("model"))
     test = context.test(config)
     batches = Batches(ImageSet(test.images, test.labels), batch_size=512, device=context.device)
     prototypes = method.prototype_embeddings()
@@ -133,9 +135,10 @@ def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Me
 
 @torch.no_grad()
 def calibrate_method(method: Method, train: Batches) -> None:
-    """`method.calibrate` as its contract promises: in eval mode, without gradients."""
+    """`method.calibrate` as its contract promises: eval mode, no gradients, whole float32."""
     method.eval()
-    method.calibrate(train)
+    with whole_float32():
+        method.calibrate(train)
 
 
 def noop(context: Context, config: Mapping[str, Any]) -> Result:
@@ -187,6 +190,8 @@ def check_code(identity: Mapping[str, Any]) -> None:
 def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
     """Run one stage by the name of its kind; only `score` is given the way to test images.
 
+    A stage that does not train computes in whole float32.
+
     Raises:
         VersionError: neither general nor brought by the method that is installed here.
     """
@@ -195,4 +200,5 @@ def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
         raise VersionError(f"method '{config['method']['name']}' brings no stages of kind '{kind}'")
     if known[0] == SCORE:
         context = ScoreContext(**vars(context))
-    return known[1](context, config)
+    with nullcontext() if known[0].trains else whole_float32():
+        return known[1](context, config)

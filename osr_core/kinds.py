@@ -55,8 +55,8 @@ class Kind:
         return f"the table {min(files)}" if files else ""
 
 
-FIT = Kind(name="fit", trains=True, leaves=(HISTORY,), effort=all_epochs)
-CALIBRATE = Kind(name="calibrate")
-SCORE = Kind(name="score", version=2, leaves=("scores.parquet", "embeddings.parquet"))
+FIT = Kind(name="fit", version=2, trains=True, leaves=(HISTORY,), effort=all_epochs)
+CALIBRATE = Kind(name="calibrate", version=2)
+SCORE = Kind(name="score", version=3, leaves=("scores.parquet", "embeddings.parquet"))
 NOOP = Kind(name="noop")
 GENERAL = {kind.name: kind for kind in (FIT, CALIBRATE, SCORE, NOOP)}

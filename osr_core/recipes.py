@@ -24,12 +24,12 @@ class Augmentation:
     randaugment_moves: bool = setting(
         False, "whether RandAugment also rotates and translates (Vaze et al.: not digits)"
     )
-    rotation: float = setting(0.0, "largest angle, degrees", at_least=0, at_most=180)
     scale: float = setting(
         1.0, "smallest area of the random resized crop, as a fraction", above=0, at_most=1
     )
     crop_padding: int = setting(0, "pixels of zero padding around a random crop", at_least=0)
     flip: bool = setting(False, "mirror left to right, with probability one half")
+    rotation: float = setting(0.0, "largest angle, degrees", at_least=0, at_most=180)
 
     def __post_init__(self) -> None:
         check(self)

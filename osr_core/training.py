@@ -111,13 +111,15 @@ class Fit:
         return means.under("train/")
 
     def restart(self) -> None:
-        """Go on from the kept weights with fresh optimisers, and choose among the epochs to come.
+        """Go on from the kept weights with fresh optimisers, as the authors of CAC do.
 
-        The authors of CAC, whose recipe this is, start their second run in this way.
+        Their closed-set baseline has the best accuracy so far still to beat (train_closedSet.py);
+        for a loss term, the choice is among the epochs to come (train_cacOpenset.py).
         """
         self.restore_kept()
         self.optimizers = self.method.optimizers(self.training)
-        self.progress.best = None
+        if self.training.keep != "accuracy":
+            self.progress.best = None
 
     def refuse_not_finite(self, row: Mapping[str, float]) -> None:
         """Stop a fit whose loss is lost."""
@@ -132,13 +134,15 @@ class Fit:
     def keep_if_best(self, row: Mapping[str, float]) -> None:
         """Remember the weights if `keep` says so: highest accuracy, or lowest loss term.
 
-        Of equal epochs, as of those that have no error on held-out images, the last one is kept.
+        Of equal epochs the first is kept for its accuracy, the last for a loss term: the two rules
+        of CAC's authors, as in `restart`.
         """
-        if self.training.keep == "last":
+        keep, best = self.training.keep, self.progress.best
+        if keep == "last":
             return
-        value = row[f"val/{self.training.keep}"]
-        value = -value if self.training.keep == "accuracy" else value
-        if self.progress.best is None or value <= self.progress.best:
+        value = row[f"val/{keep}"]
+        value = -value if keep == "accuracy" else value
+        if best is None or value < best or (value == best and keep != "accuracy"):
             self.progress.best = value
             self.kept = {name: t.detach().clone() for name, t in self.method.state_dict().items()}
 

@@ -47,6 +47,10 @@ class Backbone(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] -> (B, D)."""
 
+    def classifier(self, num_known: int) -> nn.Module:
+        """Embeddings (B, D) -> logits (B, K): what stands on the published network."""
+        return nn.Linear(self.dim, num_known, bias=self.head_bias)
+
     def stem(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> maps in the middle of the network, where manifold mixup mixes.
 

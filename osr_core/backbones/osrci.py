@@ -46,7 +46,7 @@ class OSRCI(Backbone):
         init: str = setting(
             "normal",
             "normal: convolutions N(0, 0.05), batch norm N(1, 0.02) (OSRCI, ARPL, Vaze); "
-            "kaiming: fan-out (CAC)",
+            "kaiming: fan-out, a classifier N(0, 0.01) with bias 0 (CAC)",
             choices=("normal", "kaiming"),
         )
 
@@ -73,11 +73,19 @@ class OSRCI(Backbone):
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if pooled else nn.Flatten()
         self.dim = before if pooled else before * size * size
         self.head_bias = not pooled
+        self.init = config.init
         self.trunk.apply(_init_normal if config.init == "normal" else _init_kaiming)
 
     def forward(self, images: Tensor) -> Tensor:
         embedding: Tensor = self.head(self.trunk(self.normalize(images)))
         return embedding
+
+    def classifier(self, num_known: int) -> nn.Module:
+        """One linear layer, initialised as `init` says."""
+        head = super().classifier(num_known)
+        if self.init == "kaiming":
+            head.apply(_init_linear)
+        return head
 
     def stem(self, images: Tensor) -> Tensor:
         """The convolutions 1 to 6."""
@@ -100,3 +108,10 @@ def _init_normal(layer: nn.Module) -> None:
 def _init_kaiming(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+
+
+def _init_linear(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, 0, 0.01)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

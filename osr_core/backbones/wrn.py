@@ -2,13 +2,19 @@
 
     stem      3x3 convolution C -> 16
     3 groups  of n = (depth - 4) / 6 blocks, widths 16, 32, 64 times `widen`, strides 1, 2, 2
-    block     a = ReLU(BN(x));  out = shortcut + conv(ReLU(BN(conv(a)))), 3x3 without biases, where
-              the shortcut is x, or a 1x1 convolution of a where the shape changes
-    head      BN, ReLU, global average pooling: D = 64 widen, and a biased classifier
+    block     a = ReLU(BN(x));  out = shortcut + conv(ReLU(BN(drop(conv(a))))), 3x3 without biases,
+              where the shortcut is x, or a 1x1 convolution of a where the shape changes
+    head      BN, ReLU, global average pooling: D = 64 widen
+    classifier  linear with a bias, or D -> `bottleneck`, ReLU, K
 
 Source: Zagoruyko and Komodakis, "Wide residual networks", BMVC 2016. WRN-40-4, which RPL, PMAL and
-CSSR use, has 8,946,640 parameters in the trunk for colour images. No dropout, as these have none;
-pooling takes whatever size is left, so that images of any size can be seen.
+CSSR use without dropout, has 8,946,640 parameters in the trunk for colour images; WRN-28-10, with
+dropout 0.3 and a bottleneck of 50 in PROSER's code, 36,472,784. Pooling takes whatever size is
+left, so that images of any size can be seen.
+
+Deviations from PROSER's code, which is another reading of the paper: its convolutions have biases,
+the second one of a block has the stride, the shortcut sees x, weights are Xavier's, and the last
+batch norm has momentum 0.9.
 """
 
 from dataclasses import dataclass
@@ -27,10 +33,11 @@ GROUPS = ((16, 1), (32, 2), (64, 2))  # width at widen 1, stride
 class Block(nn.Module):
     """Two 3x3 convolutions beside a shortcut."""
 
-    def __init__(self, before: int, width: int, stride: int) -> None:
+    def __init__(self, before: int, width: int, stride: int, dropout: float) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(before)
         self.conv1 = nn.Conv2d(before, width, 3, stride, padding=1, bias=False)
+        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
         self.norm2 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         changed = stride != 1 or before != width
@@ -39,7 +46,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) -> (B, width, H / stride, W / stride)."""
         activated = F.relu(self.norm1(x), inplace=True)
-        out: Tensor = self.conv2(F.relu(self.norm2(self.conv1(activated)), inplace=True))
+        inner = self.dropout(self.conv1(activated))
+        out: Tensor = self.conv2(F.relu(self.norm2(inner), inplace=True))
         return out + (x if self.shortcut is None else self.shortcut(activated))
 
 
@@ -48,10 +56,16 @@ class WRN(Backbone):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BackboneConfig):
-        """Depth and width."""
+        """Depth, width, and what PROSER adds."""
 
         depth: int = setting(40, "convolutional layers, 4 more than a multiple of 6", at_least=10)
         widen: float = setting(4.0, "multiplier of every group's width", above=0)
+        dropout: float = setting(
+            0.0, "rate between a block's two convolutions (PROSER: 0.3)", at_least=0, below=1
+        )
+        bottleneck: int = setting(
+            0, "units of a hidden layer in the classifier (PROSER: 50); 0 is none", at_least=0
+        )
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -67,18 +81,24 @@ class WRN(Backbone):
         for base, stride in GROUPS:
             width, self.middle = max(1, round(config.widen * base)), len(layers)
             for number in range((config.depth - 4) // 6):
-                layers.append(Block(before, width, 1 if number else stride))
+                layers.append(Block(before, width, 1 if number else stride, config.dropout))
                 before = width
         layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.dim = before
+        self.dim, self.bottleneck = before, config.bottleneck
         for layer in self.trunk.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
         return self.tail(self.stem(images))
+
+    def classifier(self, num_known: int) -> nn.Module:
+        if not self.bottleneck:
+            return super().classifier(num_known)
+        hidden, logits = nn.Linear(self.dim, self.bottleneck), nn.Linear(self.bottleneck, num_known)
+        return nn.Sequential(hidden, nn.ReLU(), logits)
 
     def stem(self, images: Tensor) -> Tensor:
         """All but the last group."""

@@ -1,19 +1,20 @@
 """Random changes of training images, a batch at a time, on the device where the images lie.
 
-RandAugment comes first (randaugment.py). Rotation, resized crop and flip are one resampling; a
-padded crop (and a flip, where nothing is resampled) only moves pixels. Random numbers come from a
-CPU generator in every case, so that a GPU sees the changes that a CPU sees.
+RandAugment comes first (randaugment.py), then resized crop, padded crop, flip and rotation: the
+order in the code of the papers that have them (Miller et al., WACV 2021: crop, flip, rotation;
+Vaze et al., ICLR 2022: crop, flip). Random numbers come from a CPU generator in every case, so that
+a GPU sees the changes that a CPU sees.
 
-    rotation      angle ~ U(-r, r) about the centre, what comes from outside is black
     scale         a box of area ~ U(s, 1) and log aspect ~ U(log 3/4, log 4/3), in whole pixels,
-                  stretched to the full size
+                  stretched to the full size, bilinear (Inception's rule; Szegedy et al., CVPR 2015)
     crop_padding  a window at one of (2p + 1)^2 equally likely places of the image with p black
                   pixels around it
     flip          left to right, p = 1/2
+    rotation      angle ~ U(-r, r) about the centre, nearest neighbour, what comes from outside is
+                  black: as torchvision does by default
 
-Bilinear, once: two changes in a row are not resampled twice, which is where this differs from a
-chain of torchvision's RandomRotation and RandomResizedCrop (Inception's rule; Szegedy et al., CVPR
-2015).
+Deviations: levels are not rounded to bytes after the stretching; PIL rounds positions to 1 / 65536
+of a pixel, so that about one pixel in a thousand is the neighbour of the one that it takes.
 """
 
 import math
@@ -62,13 +63,11 @@ def augment(images: Tensor, changes: Augmentation, generator: torch.Generator) -
     num, _, height, width = images.shape
     draw = draw_changes(num, height, width, changes, generator)
     draw = Draw(*torch.stack(draw).to(images.device))  # one small copy
-    padding = changes.crop_padding
-    if changes.rotation == 0 and changes.scale == 1:
-        return move(images, draw, padding)
-    if padding == 0:
-        return resample(images, draw)
-    resampled = resample(images, draw._replace(flip=torch.zeros_like(draw.flip)))
-    return move(resampled, draw, padding)
+    if changes.scale < 1:
+        images = stretch(images, draw)
+    if changes.crop_padding > 0 or changes.flip:
+        images = move(images, draw, changes.crop_padding)
+    return rotate(images, draw.angle) if changes.rotation > 0 else images
 
 
 def no_changes(num: int, height: int, width: int) -> Draw:
@@ -114,24 +113,14 @@ def _draw_box(
     return draw._replace(top=top, left=left, height=tall, width=wide)
 
 
-def resample(images: Tensor, draw: Draw) -> Tensor:
-    """Rotate, stretch the box to the full size, mirror: one bilinear reading of `images`.
-
-    Beyond a box's border its border is repeated; what lies outside the image is black.
-    """
+def stretch(images: Tensor, draw: Draw) -> Tensor:
+    """The box at the full size, bilinear; beyond its border the border is repeated."""
     height, width = images.shape[2:]
-    y = _read_at(height, draw.height, draw.top) - (height - 1) / 2
-    x = _read_at(width, draw.width, draw.left) - (width - 1) / 2
-    x = torch.where(draw.flip[:, None] > 0, x.flip(1), x)
-    y, x = y[:, :, None], x[:, None, :]
-    radians = torch.deg2rad(draw.angle)[:, None, None]
-    cos, sin = radians.cos(), radians.sin()
-    # content turned counter-clockwise is read clockwise; y points down; (-1, 1) spans the image
-    across, along = 2 / width, 2 / height
-    source_x = cos * x * across - sin * y * across
-    source_y = sin * x * along + cos * y * along
-    grid = torch.stack((source_x, source_y), 3)
-    sampled = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    y, x = _read_at(height, draw.height, draw.top), _read_at(width, draw.width, draw.left)
+    y, x = (2 * y + 1) / height - 1, (2 * x + 1) / width - 1  # (-1, 1) spans the image
+    across, down = x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)
+    grid = torch.stack((across, down), 3)
+    sampled = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return sampled.contiguous(memory_format=torch.channels_last)
 
 
@@ -156,3 +145,20 @@ def move(images: Tensor, draw: Draw, padding: int) -> Tensor:
     pixels = (rows[:, :, None] * wide + columns[:, None, :]).flatten()
     moved = padded.reshape(-1, channels).index_select(0, pixels)
     return moved.view(num, height, width, channels).permute(0, 3, 1, 2)
+
+
+def rotate(images: Tensor, angle: Tensor) -> Tensor:
+    """Each image turned by its angle (B,), degrees counter-clockwise; pixels are copied."""
+    num, channels, height, width = images.shape
+    image, row, column = (torch.arange(n, device=images.device) for n in (num, height, width))
+    y, x = (row - (height - 1) / 2)[:, None], column - (width - 1) / 2
+    radians = torch.deg2rad(angle)[:, None, None]
+    cos, sin = radians.cos(), radians.sin()
+    # content turned counter-clockwise is read clockwise; y points down
+    rows = (sin * x + cos * y + height / 2).floor().long()
+    columns = (cos * x - sin * y + width / 2).floor().long()
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    pixels = ((image[:, None, None] * height + rows) * width + columns).where(inside, 0).flatten()
+    turned = images.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, pixels)
+    turned = turned.view(num, height, width, channels) * inside[..., None]
+    return turned.permute(0, 3, 1, 2)

@@ -43,6 +43,7 @@ class Batches:
             else images.images.to(device).contiguous(memory_format=torch.channels_last)
         )
         self.labels = images.labels.to(device)
+        self.mirrored = images.mirrored
         self.batch_size = batch_size
         self.augmentation = augmentation
 

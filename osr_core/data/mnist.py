@@ -32,6 +32,7 @@ class MNIST(Reader):
     channels = 1
     image_size = 32
     mirrored = False
+    version = 2
 
     folders = (".", "MNIST/raw")  # under the root, in the order of looking
 

@@ -5,7 +5,7 @@ Datasets are decoded once per process, those in encoded files once per machine.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ def known_train(
     refuse_absent(task["dataset"], "train", loaded.labels, task["known"])
     labels = relabelled(loaded.labels, task["known"])
     kept = (labels != UNKNOWN).nonzero()[:, 0]
-    return ImageSet(in_channels(pick(loaded.images, kept), channels), labels[kept])
+    images = in_channels(pick(loaded.images, kept), channels)
+    return ImageSet(images, labels[kept], mirrored=reader(task["dataset"]).mirrored)
 
 
 def open_test(
@@ -128,7 +129,10 @@ def holdout(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Ima
             )
         held_out[members[torch.randperm(len(members), generator=generator)[:num]]] = True
     rows = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
-    train, validation = (ImageSet(pick(images.images, part), images.labels[part]) for part in rows)
+    train, validation = (
+        replace(images, images=pick(images.images, part), labels=images.labels[part])
+        for part in rows
+    )
     return train, validation
 
 

@@ -56,6 +56,7 @@ class TinyImageNet(EncodedReader):
     channels = 3
     image_size = SIDE
     mirrored = True
+    version = 2
 
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
         """Parquet files, or the folders of the images and then, for val, the list of labels."""

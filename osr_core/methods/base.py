@@ -19,6 +19,7 @@ from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches
 from osr_core.errors import TrainingError
 from osr_core.kinds import Kind
+from osr_core.precision import backbone_precision
 from osr_core.recipes import Recipe, Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
@@ -161,9 +162,8 @@ class Method(nn.Module, ABC):
     # -- helpers for subclasses ------------------------------------------------------------------
 
     def embed(self, images: Tensor) -> Tensor:
-        """(B, D) float32 embeddings; the backbone runs in bfloat16 on CUDA."""
-        on_cuda = images.device.type == "cuda"
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=on_cuda):
+        """(B, D) float32 embeddings; in training the backbone runs in bfloat16 on CUDA."""
+        with backbone_precision(images.device, training=self.training):
             embedding: Tensor = self.backbone(images)
         return embedding.float()
 
@@ -171,11 +171,28 @@ class Method(nn.Module, ABC):
         """Start from weights of another method's fit; only buffers of one's own may be missing.
 
         Raises:
-            TrainingError: a parameter that is missing, or a weight that has no place here.
+            TrainingError: a parameter that is missing or of another shape, or a weight that has no
+                place here; names all of them.
         """
+        self._load(weights, {name for name, _ in self.named_parameters()})
+
+    def load_trained(self, weights: Mapping[str, Tensor]) -> None:
+        """Take all that a stage left of this method.
+
+        Raises:
+            TrainingError: as `load_classifier`; no buffer may be missing either.
+        """
+        self._load(weights, self.state_dict().keys())
+
+    def _load(self, weights: Mapping[str, Tensor], needed: Collection[str]) -> None:
         problems = [
-            *(f"{name} is missing" for name, _ in self.named_parameters() if name not in weights),
+            *(f"{name} is missing" for name in needed if name not in weights),
             *(f"{name} has no place" for name in weights.keys() - self.state_dict().keys()),
+            *(
+                f"{name} is of shape {tuple(weights[name].shape)}, not {tuple(own.shape)}"
+                for name, own in self.named_parameters()
+                if name in weights and weights[name].shape != own.shape
+            ),
         ]
         if problems:
             raise TrainingError(f"weights do not fit '{self.name}': {', '.join(sorted(problems))}")

@@ -8,7 +8,7 @@ d_j = ||z - c_j|| the distances (not squared):
     score          gamma = d * (1 - softmin(d)), softmin_j = exp(-d_j) / sum_i exp(-d_i)
     logits         -gamma;  unknown_score = min_j gamma_j
 Before scoring, each anchor becomes the mean z of the training images of its class that are
-classified correctly (largest z_j), mirrored copies included where training mirrors.
+classified correctly (largest z_j), with mirrored copies, but not of digits.
 
 Source: Miller et al., "Class anchor clustering: a loss for distance-based open set recognition",
 WACV 2021. Authors' code: dimitymiller/cac-openset, commit bd9c7f5.
@@ -99,10 +99,10 @@ class CAC(Method):
 
     def calibrate(self, train: Batches) -> None:
         """Anchors become the class means of correctly classified training images."""
-        mirrored = train.augmentation is not None and train.augmentation.flip
         sums, counts = torch.zeros_like(self.anchors), self.anchors.new_zeros(self.num_known, 1)
         for batch in train.ordered():
-            for images in (batch.images, batch.images.flip(3)) if mirrored else (batch.images,):
+            copies = (batch.images, batch.images.flip(3)) if train.mirrored else (batch.images,)
+            for images in copies:
                 z = self.head(self.embed(images)).double()
                 correct = z.argmax(1) == batch.label
                 member = F.one_hot(batch.label, self.num_known) * correct[:, None]

@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from osr_core.backbones import Backbone
@@ -99,7 +99,7 @@ class Center(Method):
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
         super().__init__(backbone, num_known, config)
-        self.head = nn.Linear(backbone.dim, num_known, bias=backbone.head_bias)
+        self.head = backbone.classifier(num_known)
         dim = num_known if self.config.placement == "logits" else backbone.dim
         self.register_buffer("centers", torch.randn(num_known, dim))
 

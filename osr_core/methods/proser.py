@@ -21,9 +21,10 @@ Deviations, and why:
   it. Nothing is taken as max(AUROC, 1 - AUROC), as the code does.
 - Both halves of a batch pass the second half of the network together, so that no batch norm meets
   a single image in a small batch; the code passes them one after the other.
-- Both heads stand on the embedding; the code's known classes have a bottleneck of their own.
-- The network is that of the other rows, not WRN-28-10. The code fine-tunes its classifier as it is
-  after 60 of 200 epochs; `published` ends there.
+- `published` is the code's, which is for CIFAR-10; other datasets are trained alike, digits without
+  flips. Its network has dropout and, before the known classes alone, a bottleneck (wrn.py says what
+  differs). The code fine-tunes its classifier as it is after 60 of 200 epochs; `published` ends
+  there.
 - The optimiser is made once, not for each epoch.
 """
 
@@ -40,7 +41,8 @@ from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches
 from osr_core.methods.base import MethodConfig, Prediction
 from osr_core.methods.softmax import Softmax, smoothed_cross_entropy
-from osr_core.recipes import Recipe, common
+from osr_core.precision import backbone_precision
+from osr_core.recipes import Augmentation, Recipe, Training
 from osr_core.stage import Stage
 from osr_core.trial import Trial
 
@@ -68,6 +70,7 @@ class PROSER(Softmax):
     name = "proser"
     title = "PROSER"
     source = "Zhou et al., CVPR 2021, section 4"
+    version = 2
     terms = ("cross_entropy", "dummy", "data")
 
     @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ class PROSER(Softmax):
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
         super().__init__(backbone, num_known, config)
-        self.dummy = nn.Linear(backbone.dim, self.config.dummies, bias=backbone.head_bias)
+        self.dummy = nn.Linear(backbone.dim, self.config.dummies)
 
     @classmethod
     def recipe(cls, trial: Trial) -> Stage:
@@ -106,17 +109,16 @@ class PROSER(Softmax):
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
-        """The classifier's schedule in the authors' code up to the epoch that is fine-tuned."""
-        recipe = common(benchmark)
-        training = replace(
-            recipe.training,
+        """The authors' code: network, and classifier's schedule up to the epoch fine-tuned."""
+        network = {"name": "wrn", "depth": 28, "widen": 10.0, "dropout": 0.3, "bottleneck": 50}
+        training = Training(
             epochs=60,
             weight_decay=5e-4,
             schedule="steps",
-            warmup_epochs=0,
             drops=(50 / 60,),
+            augmentation=Augmentation(crop_padding=4, flip=benchmark.known.mirrored),
         )
-        return replace(recipe, training=training)
+        return Recipe(backbone=network, training=training)
 
     def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take the classifier's weights; the dummy head keeps those it was made with."""
@@ -160,7 +162,7 @@ class PROSER(Softmax):
         device = batch.images.device
         partner = torch.randperm(half, device=device)
         weight = Beta(self.config.mixup, self.config.mixup).sample()
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with backbone_precision(device, training=self.training):
             first, second = self.backbone.stem(batch.images).tensor_split([half])
             mixed = weight * first + (1 - weight) * first[partner]
             embedding = self.backbone.tail(torch.cat([mixed, second]))

@@ -14,11 +14,12 @@ Deviations, and why:
   images that are least like the known ones. The authors' code does the same.
 - d is the paper's, 1000 where D > 1500 and else 512, where that leaves anything: with D <= 512,
   which the paper does not have, it is D / 2.
+- A classifier with a hidden layer has no point where its logits vanish: o is 0, as without a bias.
 - Where training leaves no residual at all, l_0 is 0 and the score is the energy's order.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from osr_core.backbones import Backbone
 from osr_core.methods.base import MethodConfig
@@ -66,7 +67,7 @@ class ViM(PostHoc):
 
     def fit_to(self, embedding: Tensor, label: Tensor) -> None:
         z = embedding.double()
-        if self.head.bias is not None:
+        if isinstance(self.head, nn.Linear) and self.head.bias is not None:
             weight, bias = self.head.weight.double(), self.head.bias.double()
             self.origin.copy_(vanishing_point(weight, bias))
         self.residual.copy_(residual_directions(z - self.origin, principal_dimensions(z.shape[1])))

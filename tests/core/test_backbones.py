@@ -7,7 +7,9 @@ from torch import nn
 from osr_core.backbones import BACKBONES, build_backbone, resolve_backbone
 from osr_core.backbones.base import Normalize
 from osr_core.errors import ConfigError
+from osr_core.methods import Method
 from osr_core.methods.cac import CAC
+from osr_core.methods.center import Center
 from osr_core.methods.softmax import Softmax
 
 
@@ -83,6 +85,15 @@ def test_initialisation_is_the_papers() -> None:
     assert float(last.weight.std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.01)
     norms = [m.weight for m in kaiming.modules() if isinstance(m, nn.BatchNorm2d)]
     assert all(torch.equal(weight, torch.ones_like(weight)) for weight in norms)
+
+
+@pytest.mark.parametrize("method", [Softmax, Center])
+def test_the_closed_set_classifier_of_cac_starts_near_zero(method: type[Method]) -> None:
+    """closedSetClassifier.py of CAC's authors: every linear layer N(0, 0.01), its bias 0."""
+    torch.manual_seed(0)
+    head = method(network(head="flatten", init="kaiming"), 20, method.Config()).head
+    assert float(head.weight.detach().std()) == pytest.approx(0.01, rel=0.05)
+    assert not head.bias.any()
 
 
 def test_normalised_images_have_mean_zero_and_unit_deviation() -> None:

@@ -13,11 +13,11 @@ from osr_core.data import UNKNOWN, benchmark
 from osr_core.data.digits import Digits
 from osr_core.data.splits import class_split
 from osr_core.data.tasks import fingerprints
-from osr_core.errors import VersionError
+from osr_core.errors import TrainingError, VersionError
 from osr_core.execution import FUNCTIONS, Context, ScoreContext, check_code, run_stage
-from osr_core.kinds import GENERAL, Kind
+from osr_core.kinds import CALIBRATE, GENERAL, Kind
 from osr_core.methods import METHODS, Softmax
-from osr_core.recipes import Training
+from osr_core.recipes import Augmentation, Training
 from osr_core.stage import Stage
 from osr_core.tensors import from_bytes, to_bytes
 from osr_core.trial import Trial
@@ -135,11 +135,23 @@ def test_a_raised_version_changes_the_id_of_the_fit(
     assert after.id != before.id
 
 
+def test_anchors_are_the_same_from_a_stage_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mirrored copies are a matter of the dataset: a calibrate stage knows no augmentation."""
+    monkeypatch.setattr(Digits, "mirrored", True)
+    training = Training(epochs=1, augmentation=Augmentation(flip=True))
+    cac = trial(method=METHODS["cac"], config=METHODS["cac"].Config(), training=training)
+    fit = cac.fit()
+    left = run_stage("fit", fit.config, context({})).artifacts
+    stage = cac.stage(CALIBRATE, "calibrate", inputs={"classifier": fit})
+    again = run_stage("calibrate", stage.config, context({"classifier": left})).artifacts
+    assert again["weights.safetensors"] == left["weights.safetensors"]
+
+
 def test_a_broken_classifier_is_noticed(fitted: tuple[Stage, dict[str, bytes]]) -> None:
     """Weights of another network must not be scored with."""
     weights, _ = from_bytes(fitted[1]["weights.safetensors"])
     del weights["head.weight"]
-    with pytest.raises(RuntimeError, match=r"head\.weight"):
+    with pytest.raises(TrainingError, match=r"head\.weight is missing"):
         run_stage(
             "score",
             trial().score.config,
@@ -154,8 +166,10 @@ def test_code_of_another_version_is_refused(part: str):
     identity = json.loads(json.dumps(fit_stage.identity))
     check_code(identity)
     changed = identity if part == "stage fit" else identity["config"][part.split()[0]]
+    here = changed["version"]
     changed["version"] += 1
-    with pytest.raises(VersionError, match=f"{part} has version 1 here and 2 in the plan"):
+    says = f"{part} has version {here} here and {here + 1} in the plan"
+    with pytest.raises(VersionError, match=says):
         check_code(identity)
 
 

@@ -54,7 +54,7 @@ def replacing(module: str, before: str, after: str) -> Edit:
         ("cac", "Prediction(-gamma, gamma.amin", "Prediction(-gamma, -gamma.amin", {"score cac"}),
         ("mls", "return -logits.amax", "return logits.amax", {"score mls"}),
         ("energy", "return -logits", "return logits", {"score energy"}),
-        ("openmax", "(unknown - known", "(unknown + known", {"score openmax"}),
+        ("openmax", "unknown - known", "unknown + known", {"score openmax"}),
         ("openmax", "shifted = (largest", "shifted = 2 * (largest", {"calibrate openmax"}),
         ("cac", "weight * (anchor if", "-weight * (anchor if", {"fit cac"}),
         ("pmal.quality", "return -median_scaled", "return median_scaled", {"pmal.mine pmal"}),

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from data_files import noise, write_mnist, write_parquet
+from PIL import Image
 
 from osr_core.data import BENCHMARKS, READERS, UNKNOWN, ImageSet, imageset
 from osr_core.data.imageset import resized
@@ -86,11 +87,26 @@ def test_images_are_resized_and_rounded(tmp_path):
     task = task_of(split, fingerprints(tmp_path, BENCHMARKS["mnist"]))
     seen = known_train(tmp_path, task, image_size=32, channels=1).images
     row = next(row for row in range(20) if row % 10 in split.known)
-    expected = F.interpolate(
-        torch.from_numpy(images[row, None, None]).float(), (32, 32), mode="bilinear"
-    )
     assert seen.dtype == torch.uint8
-    assert torch.equal(seen[0].float(), expected[0].round())
+    assert torch.equal(seen[0], by_pil(torch.from_numpy(images[row])[None], 32))
+
+
+def by_pil(image, side):
+    """(C, side, side) of one image (C, H, W), a channel at a time."""
+    pictures = [Image.fromarray(channel.numpy()) for channel in image]
+    small = [picture.resize((side, side), Image.Resampling.BILINEAR) for picture in pictures]
+    return torch.stack([torch.from_numpy(np.array(picture)) for picture in small])
+
+
+@pytest.mark.parametrize(("channels", "before", "after"), [(1, 28, 32), (3, 64, 32), (3, 32, 64)])
+def test_images_are_resized_as_pil_does(channels, before, after):
+    """The papers' code does it with PIL, whose rounding differs from exact arithmetic's."""
+    size = (20, channels, before, before)
+    images = torch.randint(256, size, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    expected = torch.stack([by_pil(image, after) for image in images])
+    assert torch.equal(resized(images, after), expected)
+    exact = F.interpolate(images.float(), (after, after), mode="bilinear", antialias=True).round()
+    assert (exact - expected).abs().max() == 1
 
 
 def test_shrinking_averages():

@@ -9,7 +9,6 @@ from osr_core.backbones import Backbone, BackboneConfig
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.methods import Method
-from osr_core.recipes import Augmentation
 
 
 class Pixels(Backbone):
@@ -33,10 +32,8 @@ def method_on_pixels(cls: type[Method], num_known: int, **settings: object) -> M
 
 
 def images_of(
-    rows: Sequence[Sequence[int]], labels: Sequence[int], *, flip: bool = False
+    rows: Sequence[Sequence[int]], labels: Sequence[int], *, mirrored: bool = False
 ) -> Batches:
     """Batches of one-row images with these pixels, 0 to 255."""
     pixels = torch.tensor(rows, dtype=torch.uint8)[:, None, None]
-    return Batches(
-        ImageSet(pixels, torch.tensor(labels)), batch_size=2, augmentation=Augmentation(flip=flip)
-    )
+    return Batches(ImageSet(pixels, torch.tensor(labels), mirrored=mirrored), batch_size=2)

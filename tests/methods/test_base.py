@@ -53,3 +53,17 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         method_on_pixels(OpenMax, 3).load_classifier({})
     with pytest.raises(TrainingError, match="anchors has no place"):
         method_on_pixels(OpenMax, 3).load_classifier({**weights, "anchors": torch.eye(3)})
+
+
+@pytest.mark.parametrize("load", ["load_classifier", "load_trained"])
+def test_a_weight_of_another_shape_is_named(load: str) -> None:
+    """A classifier of other classes is refused with both shapes, not with torch's error."""
+    weights = method_on_pixels(OpenMax, 4).state_dict()
+    with pytest.raises(TrainingError, match=r"head\.weight is of shape \(4, 4\), not \(3, 3\)"):
+        getattr(method_on_pixels(OpenMax, 3), load)(weights)
+
+
+def test_a_trained_method_needs_its_buffers_too() -> None:
+    """Weibulls at their start would score without a word."""
+    with pytest.raises(TrainingError, match="means is missing"):
+        method_on_pixels(OpenMax, 3).load_trained(method_on_pixels(MLS, 3).state_dict())

@@ -20,11 +20,11 @@ def test_anchors_become_means_of_correct_images() -> None:
     torch.testing.assert_close(method.anchors, expected.double())
 
 
-def test_mirrored_copies_count_where_training_mirrors() -> None:
+def test_mirrored_copies_count_where_images_may_be_mirrored() -> None:
     """Each copy on its own: right as it is, wrong in the mirror, or the other way round."""
     method = method_on_pixels(CAC, 3)
     with torch.no_grad():
-        method.calibrate(images_of(ROWS, LABELS, flip=True))
+        method.calibrate(images_of(ROWS, LABELS, mirrored=True))
     class_1 = torch.tensor([[50, 100, 20], [20, 100, 50], [0, 255, 5], [5, 255, 0]])
     expected = torch.stack(
         [

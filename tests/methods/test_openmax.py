@@ -1,18 +1,28 @@
 """OpenMax beyond its formulas: what it is fitted to, and how it scores."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from pixels import images_of, method_on_pixels
+from torch import Tensor
 
-from osr_core.methods.openmax import STEP_SHAPE, OpenMax, distances_to, recalibrate, weibull_cdf
+from osr_core.methods.openmax import (
+    STEP_SHAPE,
+    OpenMax,
+    distances_to,
+    osrci_score,
+    paper_score,
+    weibull_cdf,
+)
 
 ROWS = [[200, 100, 0], [100, 0, 0], [150, 10, 10], [50, 100, 20], [60, 10, 30], [30, 20, 10]]
 LABELS = [0, 0, 0, 1, 1, 2]  # the fifth and the last one are taken for class 0
 
 
 def calibrated(**settings: object) -> OpenMax:
-    """OpenMax fitted to the rows above."""
-    method = method_on_pixels(OpenMax, 3, **settings)
+    """OpenMax fitted to the rows above, by Euclidean distances unless said otherwise."""
+    method = method_on_pixels(OpenMax, 3, **{"distance": "euclidean", **settings})
     assert isinstance(method, OpenMax)
     with torch.no_grad():
         method.calibrate(images_of(ROWS, LABELS))
@@ -42,26 +52,27 @@ def test_tail_takes_the_largest_distances() -> None:
     assert float(method.shift[0]) == pytest.approx(float(own[:, 0].sort().values[1]), abs=1e-6)
 
 
-def test_scores_rank_as_the_probability_of_unknown() -> None:
-    """The score is log(P_0 / (1 - P_0)) of the softmax over K + 1 activations."""
-    method = calibrated()
+@pytest.mark.parametrize("bias", [0.0, -5.0])
+@pytest.mark.parametrize(("rule", "formula"), [("paper", paper_score), ("osrci", osrci_score)])
+def test_the_rule_is_applied_to_the_logits_as_they_are(
+    rule: str, formula: Callable[..., Tensor], bias: float
+) -> None:
+    """Negative ones too: subtracting each image's lowest cost ten points of AUROC."""
+    method = calibrated(rule=rule)
+    method.head.bias = torch.nn.Parameter(torch.full((3,), bias), requires_grad=False)
     images = torch.rand(9, 1, 1, 3, generator=torch.Generator().manual_seed(0))
-    logits = images.flatten(1).double()
+    logits = images.flatten(1).double() + bias
     distances = distances_to(logits, method.means, "euclidean")
     cdf = weibull_cdf(distances, method.shape, method.scale, method.shift)
-    unknown, known = recalibrate(logits - logits.amin(1, keepdim=True), cdf, 10)
-    p_0 = torch.cat([unknown[:, None], known], 1).softmax(1)[:, 0]
-    torch.testing.assert_close(method(images).unknown_score, torch.logit(p_0).float())
+    expected = formula(logits, cdf, 10) if rule == "paper" else formula(logits, cdf)
+    torch.testing.assert_close(method(images).unknown_score, expected.float())
 
 
-def test_a_common_shift_of_all_logits_changes_nothing() -> None:
-    """The lowest logit is subtracted first: negative activations are recalibrated like others."""
-    method = calibrated()
-    images = torch.rand(9, 1, 1, 3, generator=torch.Generator().manual_seed(0))
-    before = method(images).unknown_score
-    method.head.bias = torch.nn.Parameter(torch.full((3,), -5.0), requires_grad=False)
-    method.means -= 5
-    torch.testing.assert_close(method(images).unknown_score, before)
+def test_the_paper_s_own_settings_are_the_defaults() -> None:
+    """Known unknowns chose none of them: Bendale and Boult's rule, tail, ranks and distance."""
+    config = OpenMax.Config()
+    assert (config.rule, config.tail, config.alpha) == ("paper", 20, 10)
+    assert config.distance == "eucos"
 
 
 def test_the_class_is_the_classifiers() -> None:

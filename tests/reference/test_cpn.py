@@ -77,7 +77,9 @@ def test_losses_by_hand() -> None:
 
 def test_distance_score_is_that_of_the_nearest_prototype() -> None:
     """By hand: (4, 2) is nearest to class 1's second prototype, at a squared distance of 1."""
-    prediction = placed(ON_AXES).predict(torch.tensor([[4.0, 2.0], [2.0, 50.0]]).double())
+    prediction = placed(ON_AXES, rejection="distance").predict(
+        torch.tensor([[4.0, 2.0], [2.0, 50.0]]).double()
+    )
     assert prediction.logits.argmax(1).tolist() == [1, 1]
     assert prediction.unknown_score.tolist() == pytest.approx([1 / 2, (4 + 47**2) / 2])
 
@@ -91,6 +93,13 @@ def test_probability_score_equals_the_formula() -> None:
         p = naive_probabilities(distances, 0.3)
         assert prediction.logits[b].softmax(0).tolist() == pytest.approx(p)
         assert prediction.unknown_score[b].item() == pytest.approx(-max(p))
+
+
+def test_defaults_are_the_published_ones() -> None:
+    """GCPL in iCGY96/ARPL: gamma 1, lambda 0.1, largest probability; no test image chose them."""
+    config = CPN.Config()
+    assert (config.prototypes, config.gamma, config.prototype_weight) == (1, 1.0, 0.1)
+    assert config.rejection == "probability"
 
 
 def test_gradients() -> None:

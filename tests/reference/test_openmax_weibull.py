@@ -7,7 +7,14 @@ import torch
 from scipy.stats import weibull_min
 from torch import Tensor
 
-from osr_core.methods.openmax import distances_to, fit_tail, recalibrate, weibull_cdf
+from osr_core.methods.openmax import (
+    distances_to,
+    fit_tail,
+    osrci_score,
+    paper_score,
+    recalibrate,
+    weibull_cdf,
+)
 
 LOGITS = torch.tensor([[8.0, 1.0, 3.0, 0.0], [0.5, 0.4, 0.0, 0.2], [0.0, 5.0, 5.0, 1.0]]).double()
 CDF = torch.tensor([[0.1, 1.0, 0.8, 0.9], [0.9, 0.7, 1.0, 0.2], [0.0, 0.3, 0.6, 1.0]]).double()
@@ -29,6 +36,32 @@ def naive_recalibrated(v: list[float], cdf: list[float], alpha: int) -> tuple[fl
             known[k] = v[k] * (1 - omega)
             unknown += v[k] * omega
     return unknown, known
+
+
+def test_the_score_equals_the_printed_formula() -> None:
+    """Algorithm 2 and the softmax over K + 1 activations, negative logits among them."""
+    logits = LOGITS - 2
+    for row, score in enumerate(paper_score(logits, CDF, 3).tolist()):
+        unknown, known = naive_recalibrated(logits[row].tolist(), CDF[row].tolist(), 3)
+        total = math.exp(unknown) + sum(map(math.exp, known))
+        p_0 = math.exp(unknown) / total
+        assert score == pytest.approx(math.log(p_0 / (1 - p_0)))
+
+
+def test_osrci_s_score_equals_its_loop() -> None:
+    """-log sum_k exp(v_k (1 - F_k)): the evaluation code of Neal et al., without ranks."""
+    logits = LOGITS - 2
+    for row, score in enumerate(osrci_score(logits, CDF).tolist()):
+        pairs = zip(logits[row].tolist(), CDF[row].tolist(), strict=True)
+        assert score == pytest.approx(-math.log(sum(math.exp(v * (1 - f)) for v, f in pairs)))
+
+
+def test_a_sure_image_stays_known_by_hand() -> None:
+    """By hand: v = (4, -2), F = (0, 1), alpha = 2: omega = (0, 1/2), v'_0 = -1, v' = (4, -1)."""
+    logits, cdf = torch.tensor([[4.0, -2.0]]).double(), torch.tensor([[0.0, 1.0]]).double()
+    expected = -1 - math.log(math.exp(4) + math.exp(-1))
+    assert float(paper_score(logits, cdf, 2)) == pytest.approx(expected)
+    assert float(osrci_score(logits, cdf)) == pytest.approx(-math.log(math.exp(4) + 1))
 
 
 @pytest.mark.parametrize("alpha", [1, 2, 4])

@@ -49,6 +49,7 @@ def test_wrn_40_4_has_the_published_number_of_parameters() -> None:
     assert count(network("wrn")) == 8_946_640
     assert count(network("wrn", channels=1)) == 8_946_640 - 2 * 9 * 16
     assert count(Softmax(network("wrn"), 6, Softmax.Config())) == 8_946_640 + 6 * 256 + 6
+    assert wrn_count(28, 10, 3) == 36_472_784
 
 
 @pytest.mark.parametrize(("depth", "widen"), [(10, 1), (16, 2), (28, 1)])
@@ -83,7 +84,7 @@ def test_a_depth_that_is_no_wrns_is_refused() -> None:
 def test_a_block_is_preactivated(before: int, width: int, stride: int) -> None:
     """BN, ReLU, conv, twice; where the shape changes the shortcut starts after the first ReLU."""
     torch.manual_seed(0)
-    block, x = Block(before, width, stride).double(), torch.randn(3, before, 6, 6).double()
+    block, x = Block(before, width, stride, 0.0).double(), torch.randn(3, before, 6, 6).double()
 
     def normalised(maps: Tensor) -> Tensor:
         mean = maps.mean((0, 2, 3), keepdim=True)
@@ -139,6 +140,26 @@ def test_a_step_of_training_reaches_every_weight(name: str) -> None:
         n for n, p in method.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
     ]
     assert still == []
+
+
+def test_proser_s_network_drops_between_a_block_s_convolutions() -> None:
+    """WRN-28-10 with dropout 0.3 (Zhou et al., code); dropout has no weights."""
+    options = {"depth": 10, "widen": 0.25, "channels": 1}
+    plain, dropping = network("wrn", **options), network("wrn", **options, dropout=0.3)
+    blocks = [m for m in dropping.modules() if isinstance(m, Block)]
+    assert [block.dropout.p for block in blocks] == [0.3] * 3
+    dropping.load_state_dict(plain.state_dict())
+    images = torch.rand(2, 1, 16, 16)
+    assert torch.equal(dropping.eval()(images), plain.eval()(images))
+    seen: list[torch.Tensor] = []
+    blocks[0].dropout.register_forward_hook(lambda _, inputs, out: seen.extend([inputs[0], out]))
+    blocks[0].norm2.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    blocks[0].conv1.register_forward_hook(lambda _, inputs, out: seen.append(out))
+    dropping.train()(images)
+    convolved, before, dropped, normed = seen
+    assert torch.equal(convolved, before)
+    assert torch.equal(dropped, normed)
+    assert 0.1 < (dropped == 0).float().mean() < 0.5
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -229,6 +229,21 @@ def test_vim_without_a_residual_is_energy() -> None:
     torch.testing.assert_close(prediction.unknown_score, -prediction.logits.logsumexp(1))
 
 
+def test_vim_s_origin_is_zero_where_the_classifier_has_a_hidden_layer() -> None:
+    """Its logits vanish at no one point; PROSER's network has such a classifier."""
+
+    class Hidden(Pixels):
+        def classifier(self, num_known: int) -> nn.Module:
+            return nn.Sequential(nn.Linear(self.dim, 4), nn.ReLU(), nn.Linear(4, num_known))
+
+    cls = METHODS["vim"]
+    method = cls(Hidden(DIM), NUM_KNOWN, cls.Config()).eval()
+    with torch.no_grad():
+        method.calibrate(Batches(ImageSet(ROWS[:, None, None], LABELS), batch_size=7))
+    assert not method.get_buffer("origin").any()
+    assert all(math.isfinite(score) for score in scored(method, TEST))
+
+
 # -- all of them -----------------------------------------------------------------------------------
 
 

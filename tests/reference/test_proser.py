@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from osr_core.backbones import Backbone, BackboneConfig, build_backbone, resolve_backbone
+from osr_core.data import BENCHMARKS
 from osr_core.data.batches import Batch
 from osr_core.data.splits import ClassSplit
 from osr_core.methods.proser import PROSER, data_loss, dummy_loss, with_dummy
 from osr_core.methods.softmax import Softmax
-from osr_core.recipes import Training
+from osr_core.recipes import Augmentation, Training
+from osr_core.training import drop_epochs, lr_factor
 from osr_core.trial import Trial
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 3.0, 0.5], [1.0, 1.0, 1.0]], dtype=torch.float64)
@@ -160,6 +162,31 @@ def test_a_network_without_halves_mixes_images() -> None:
     backbone, images = Sums(BackboneConfig(image_size=8, channels=1)), torch.rand(2, 1, 8, 8)
     assert torch.equal(backbone.stem(images), images)
     assert torch.equal(backbone.tail(images), backbone(images))
+
+
+def test_the_published_recipe_is_the_code_s() -> None:
+    """Zhou et al.: WRN-28-10, crop and flip without RandAugment, a tenth from epoch 50 on."""
+    recipe = PROSER.published(BENCHMARKS["cifar10"])
+    network = {"name": "wrn", "depth": 28, "widen": 10.0, "dropout": 0.3, "bottleneck": 50}
+    assert recipe.backbone == network
+    training = recipe.training
+    assert training.augmentation == Augmentation(crop_padding=4, flip=True)
+    assert (training.epochs, training.batch_size, training.weight_decay) == (60, 128, 5e-4)
+    assert drop_epochs(training) == [50]
+    assert [lr_factor(training, epoch) for epoch in (0, 49, 50)] == pytest.approx([1, 1, 0.1])
+    assert not PROSER.published(BENCHMARKS["mnist"]).training.augmentation.flip
+
+
+def test_the_dummy_head_has_a_bias_and_no_bottleneck() -> None:
+    """It is made as a plain linear layer on the embedding, whatever the known classes have."""
+    assert small_method().dummy.bias is not None
+    network = {"name": "wrn", "depth": 10, "widen": 0.5, "bottleneck": 5}
+    backbone = build_backbone(resolve_backbone(network, image_size=16, channels=1))
+    method = PROSER(backbone, 3, PROSER.Config())
+    assert method.dummy.in_features == backbone.dim
+    layers = [type(layer).__name__ for layer in method.head]
+    assert layers == ["Linear", "ReLU", "Linear"]
+    assert (method.head[0].out_features, method.head[2].out_features) == (5, 3)
 
 
 def test_the_smallest_batch_can_be_trained_on() -> None:

@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from osr_core.methods.softmax import smoothed_cross_entropy
+from osr_core.backbones import build_backbone, resolve_backbone
+from osr_core.errors import ConfigError
+from osr_core.methods.softmax import Softmax, one_vs_rest, smoothed_cross_entropy
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
 LABEL = torch.tensor([0, 1])
@@ -42,3 +44,23 @@ def test_gradient() -> None:
     """Against finite differences."""
     logits = LOGITS.clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: smoothed_cross_entropy(x, LABEL, 0.3), logits)
+
+
+def test_one_against_the_rest_equals_the_loop() -> None:
+    """Neal et al.: softplus(-t l) with t = +1 for the label and -1 for the others, one mean."""
+    total = 0.0
+    for row, y in zip(LOGITS.tolist(), LABEL.tolist(), strict=True):
+        for k, value in enumerate(row):
+            total += math.log(1 + math.exp(-value if k == y else value))
+    assert float(one_vs_rest(LOGITS, LABEL)) == pytest.approx(total / LOGITS.numel(), rel=1e-12)
+
+
+def test_the_loss_is_the_one_asked_for() -> None:
+    """And has no label smoothing, which would be ignored."""
+    network = resolve_backbone({"width": 0.05}, image_size=16, channels=1)
+    method = Softmax(build_backbone(network), 3, Softmax.Config(loss="one_vs_rest"))
+    embedding = torch.randn(2, method.backbone.dim)
+    found = method.losses_at(embedding, LABEL)["cross_entropy"]
+    torch.testing.assert_close(found, one_vs_rest(method.head(embedding), LABEL))
+    with pytest.raises(ConfigError, match="has no label_smoothing"):
+        Softmax.Config(loss="one_vs_rest", label_smoothing=0.1)

@@ -30,7 +30,7 @@ MINED_SCHEMA = pa.schema(
         ("prototype", pa.bool_()),  # whether the image was chosen
     ]
 )
-MINE = Kind(name="pmal.mine", version=2, leaves=(MINED,))
+MINE = Kind(name="pmal.mine", version=3, leaves=(MINED,))
 
 
 @torch.no_grad()
@@ -101,7 +101,7 @@ def classifier(
     """The head of one of the ensemble's classifiers, and its embeddings (N, D) of plain images."""
     num_known = len(config["task"]["known"])
     member = Softmax.fresh({**config, "method": {}}, num_known, context.device).eval()
-    member.load_state_dict(context.weights(f"member{number}"))
+    member.load_trained(context.weights(f"member{number}"))
     batches = Batches(train, batch_size=512, device=context.device)
     embedding = torch.cat([member.embed(batch.images) for batch in batches.ordered()])
     return member.get_submodule("head"), embedding

@@ -7,9 +7,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from osr_core.config import as_dict
 from osr_core.data import BENCHMARKS, READERS
 from osr_core.errors import ConfigError
 from osr_core.methods import METHODS, OWN, Softmax
+from osr_core.recipes import Augmentation
 from sweeps.commands.app import app
 from sweeps.planning import not_implemented
 from sweeps.planning.json_schema import json_schema
@@ -56,6 +58,28 @@ def test_tables_name_every_dataset_and_method_of_the_paper() -> None:
         here = [*spec.methods, *(missing.name for missing in spec.missing)]
         assert sorted(here) == sorted(methods.split())
         assert plan_of(name).counts()["trials"] > 0
+
+
+@pytest.mark.parametrize("name", ["cac_table2", "pmal_table1"])
+def test_rows_copied_from_osrci_are_trained_as_there(name: str) -> None:
+    """Neal et al.'s train_gan: one against the rest, Adam at 1e-4 with beta1 0.5, 30 epochs of
+    batches of 64, plain images; OpenMax's row stands on the same network.
+    """
+    copied = [t for t in plan_of(name).trials if t.title in ("Softmax", "OpenMax")]
+    assert {t.title for t in copied} == (
+        {"Softmax", "OpenMax"} if name == "cac_table2" else {"Softmax"}
+    )
+    for trial in copied:
+        training = trial.training
+        assert trial.hyperparameters["loss"] == "one_vs_rest"
+        assert (training["optimizer"], training["lr"], training["momentum"]) == ("adam", 1e-4, 0.5)
+        assert (training["epochs"], training["batch_size"], training["drops"]) == (30, 64, [])
+        assert (training["weight_decay"], training["validation"]) == (0, 0)
+        assert training["augmentation"] == as_dict(Augmentation())
+        network = {key: trial.backbone[key] for key in ("head", "dropout_at", "init")}
+        assert network == {"head": "flatten", "dropout_at": "before", "init": "normal"}
+    rules = {t.hyperparameters["rule"] for t in copied if t.title == "OpenMax"}
+    assert rules <= {"osrci"}
 
 
 def test_table_2_of_pmal_trains_all_rows_alike() -> None:
