@@ -58,7 +58,7 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     training = build(Training, config["training"])
     task = config["task"]
     identity = [task["dataset"], task["known"], task["split"], config["seed"], config["member"]]
-    seed = seed_for("fit", *identity)
+    seed = seed_for("fit", *identity, *filter(None, [config.get("role")]))
     images = context.train(config)
     validation = None
     if training.validation > 0:

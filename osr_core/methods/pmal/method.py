@@ -72,7 +72,7 @@ class PMAL(Softmax):
         by_role = {f"member{u}": member for u, member in enumerate(members)}
         mined = trial.stage(MINE, "mine", inputs=by_role)
         warm = {"classifier": members[0]} if config.warm_start else {}
-        return trial.fit(inputs={**warm, "prototypes": mined})
+        return trial.fit(role="learning", inputs={**warm, "prototypes": mined})
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
