@@ -123,7 +123,9 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
         table = embeddings_table(test.labels[sample], scored.embedding, prototypes)
         artifacts[EMBEDDINGS] = table_to_bytes(table)
     numbers = {f"test/{name}": value for name, value in metrics.items()}
-    return Result(artifacts, {**numbers, "model/num_parameters": method.num_parameters()})
+    numbers["model/num_parameters"] = method.num_parameters()
+    numbers["model/num_additional_parameters"] = method.num_additional_parameters()
+    return Result(artifacts, numbers)
 
 
 def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Method:

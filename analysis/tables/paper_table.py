@@ -218,7 +218,7 @@ def _stated(
         ids = _finished_ids(group, finished)
         filled.append(
             Filled(
-                ours=FACTS[fact](finished[ids[0]], finished.values()) if ids else None,
+                ours=FACTS[fact](finished[ids[0]]) if ids else None,
                 trial_ids=ids,
                 missing=unfinished(group, finished),
                 printed=text.value,

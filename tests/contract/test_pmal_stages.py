@@ -93,6 +93,8 @@ def test_prototypes_are_left_beside_test_images(name: str, more_vectors: int, ru
     plain = runs.result(trial("softmax", SHORT, {}).score).metrics["model/num_parameters"]
     extra = more_vectors * NUM_KNOWN * images.shape[1]
     assert scored.metrics["model/num_parameters"] == plain + extra
+    learned = 4 * NUM_KNOWN * images.shape[1] if name == "cpn" else 0
+    assert scored.metrics["model/num_additional_parameters"] == learned
 
 
 def test_equal_inputs_leave_equal_bytes(runs: Runs) -> None:
