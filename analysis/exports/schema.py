@@ -158,11 +158,16 @@ class Plan:
     """What a sweep was to do; travels in the metadata of runs.parquet."""
 
     sweep: str
-    protocol: str
+    protocol: str  # of the methods that the spec gives no other
     recipe: str
     changes: Mapping[str, Any]  # of the recipe, for all methods: {"backbone.width": 0.25}
     commit: str  # the version of the code, as `git describe` says it
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
+
+    def protocol_of(self, trial: PlannedTrial) -> str:
+        """Of a trial's splits: the sweep's, unless the spec gives its method another."""
+        protocol: str = trial.hyperparameters.get("protocol", self.protocol)
+        return protocol
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Plan":

@@ -34,10 +34,12 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", [name for name in PAPERS if name != "pmal_table2"])
 def test_papers_specs_are_as_published(name: str) -> None:
-    """Each paper's own recipe on all five splits, with a comment that says what is missing."""
+    """Each paper's own recipe on all five splits (CAC's Figure 2: on one, as in the paper), with a
+    comment that says what is missing.
+    """
     spec = load_spec(name)
     assert spec.recipe == "published"
-    assert spec.splits == [0, 1, 2, 3, 4]
+    assert spec.splits == ([0] if name == "cac_fig2" else [0, 1, 2, 3, 4])
     comment = packaged_specs()[name].read_text().partition("name:")[0]
     assert all(word in comment for word in ("Protocol: cac", "issing"))
     told = comment.partition("Missing: ")[2].replace("-", "").casefold()
