@@ -41,7 +41,7 @@ def test_papers_specs_are_as_published(name: str) -> None:
     assert spec.recipe == "published"
     assert spec.splits == ([0] if name == "cac_fig2" else [0, 1, 2, 3, 4])
     comment = packaged_specs()[name].read_text().partition("name:")[0]
-    assert all(word in comment for word in ("Protocol: cac", "issing"))
+    assert all(word in comment for word in (f"Protocol: {spec.protocol}", "issing"))
     told = comment.partition("Missing: ")[2].replace("-", "").casefold()
     assert all(missing.name.replace("_", "") in told for missing in spec.missing)
 
@@ -111,6 +111,14 @@ def test_table_5_of_pmal_trains_far_less_than_trial_by_trial() -> None:
     assert counts["fits"] == 5 * 25
     assert counts["fits"] + counts["fits_saved"] == 5 * 67
     assert (counts["fits"] + counts["fits_saved"]) / counts["fits"] >= 2.2
+
+
+def test_the_sensitivity_of_pmal_exchanges_known_and_unknown_classes() -> None:
+    """Its rows are the paper's own and re-run ones of Table 1; only the splits differ."""
+    here, table = load_spec("pmal_sensitivity"), load_spec("pmal_table1")
+    assert all(table.methods[name] == points for name, points in here.methods.items())
+    for trial in plan_of("pmal_sensitivity").trials:
+        assert (len(trial.split.known), len(trial.split.unknown)) == (4, 6)
 
 
 def test_digits_all_runs_every_method() -> None:
