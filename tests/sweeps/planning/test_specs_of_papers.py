@@ -121,6 +121,16 @@ def test_the_sensitivity_of_pmal_exchanges_known_and_unknown_classes() -> None:
         assert (len(trial.split.known), len(trial.split.unknown)) == (4, 6)
 
 
+def test_figure_2_of_cac_fits_only_what_is_drawn() -> None:
+    """A line over lambda at alpha = 10 and one over alpha at lambda = 0.1, on one split as in the
+    paper; the rest of their product would be 8 more fits of 800 epochs, which nothing shows.
+    """
+    fits = [trial.hyperparameters for trial in plan_of("cac_fig2").trials]
+    lines = {(fit["anchor_weight"], fit["alpha"]) for fit in fits}
+    assert lines == {*((w, 10) for w in (0.05, 0.1, 0.2, 0.4, 0.8)), (0.1, 5), (0.1, 20)}
+    assert len(fits) == len(lines) == plan_of("cac_fig2").counts()["fits"]
+
+
 def test_digits_all_runs_every_method() -> None:
     """A new method that is not in it has not been seen to run."""
     assert set(load_spec("digits_all").methods) == set(OWN)
