@@ -127,7 +127,7 @@ def common(benchmark: Benchmark) -> Recipe:
 
 
 def cac_published(benchmark: Benchmark, keep: str) -> Recipe:
-    """CAC's training (Miller et al., WACV 2021, Table 4; the rest from the authors' code).
+    """CAC's training (Miller et al., arXiv 2020, Table 4; the rest from the authors' code).
 
     SGD at 0.01, then again at 0.001 from the kept weights with fresh momentum; 20 % of each known
     class (10 % of TinyImageNet's) held out to choose the epoch by `keep`. CIFAR-10 is rotated by up

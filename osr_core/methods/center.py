@@ -10,7 +10,7 @@ z in R^D is the embedding, l the logits of a linear layer on it, c_k the centre 
     unknown_score  min_k ||z - c_k|| ("distance"), or -max_k softmax(l)_k ("probability")
 
 Source: Wen et al., "A discriminative feature learning approach for deep face recognition", ECCV
-2016; as a row beside CAC, the appendix of Miller et al., WACV 2021.
+2016; beside CAC, the appendix of Miller et al., arXiv 2020.
 
 `placement` says what is drawn to the centres. "embedding" is the paper's. "logits" (z = l, D = K)
 is what the CAC appendix tried, with lambda from 1e-5 to 0.1; it reports that the loss was lost
@@ -75,7 +75,7 @@ class Center(Method):
 
     name = "center"
     title = "Center"
-    source = "Wen et al., ECCV 2016; Miller et al., WACV 2021, appendix"
+    source = "Wen et al., ECCV 2016; Miller et al., arXiv 2020, appendix"
     terms = ("cross_entropy", "center")
 
     @dataclass(frozen=True, kw_only=True)
