@@ -121,14 +121,15 @@ class Source:
             raise DataError(f"{self.folder} holds no finished trial{f' of {title}' * bool(title)}.")
         return found
 
-    def one(self, title: str = "") -> FinishedTrial:
-        """The trial asked for; else the first, of the method `title`.
+    def one(self, title: str = "", dataset: str = "") -> FinishedTrial:
+        """The trial asked for; else the first of the method `title`, on `dataset` if there is one.
 
         Raises:
             ConfigError: the beginning of an id fits no trial, or several.
         """
         if not self.trial:
-            return self.trials(title)[0]
+            there = self.trials(title)
+            return next((trial for trial in there if trial["dataset"] == dataset), there[0])
         found = [trial for trial in self.trials() if trial["trial_id"].startswith(self.trial)]
         if len(found) != 1:
             raise ConfigError(

@@ -90,6 +90,15 @@ def test_another_dataset_is_shown_by_a_trial_of_it(folder):
     assert feet[1].startswith("CAC svhn, splits 0, n = 1 splits x 1 seeds, sweep hand_made, ")
 
 
+def test_the_papers_dataset_is_shown_where_the_sweep_has_it(folder):
+    """Figure 5 is of TinyImageNet, Figure 4 of CIFAR-10; the sweep's first dataset is MNIST."""
+    source = Source.open(folder)
+    assert source.one("CAC", "cifar10")["dataset"] == "cifar10"
+    assert source.one("CAC", "tinyimagenet") == source.trials()[0]
+    asked = Source.open(folder, source.trials()[0]["trial_id"])
+    assert asked.one("CAC", "cifar10")["dataset"] == "svhn"
+
+
 def test_what_cannot_be_counted_is_said(folder, monkeypatch):
     """No image accepted; a figure that has no threshold to choose."""
     with pytest.raises(ConfigError, match="figure cac5 has no choice of accepted images; cac4 has"):
