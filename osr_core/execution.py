@@ -60,7 +60,7 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     training = build(Training, config["training"])
     task = config["task"]
     identity = [task["dataset"], task["known"], task["split"], config["seed"], config["member"]]
-    seed = seed_for("fit", *identity)
+    seed = seed_for("fit", *identity, *filter(None, [config.get("role")]))
     images = context.train(config)
     validation = None
     if training.validation > 0:
@@ -125,7 +125,9 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
         table = embeddings_table(test.labels[sample], scored.embedding, prototypes)
         artifacts[EMBEDDINGS] = table_to_bytes(table)
     numbers = {f"test/{name}": value for name, value in metrics.items()}
-    return Result(artifacts, {**numbers, "model/num_parameters": method.num_parameters()})
+    numbers["model/num_parameters"] = method.num_parameters()
+    numbers["model/num_additional_parameters"] = method.num_additional_parameters()
+    return Result(artifacts, numbers)
 
 
 def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Method:

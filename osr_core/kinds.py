@@ -33,6 +33,7 @@ class Kind:
     name: str  # "fit"; a method's own begins with the method's name: "pmal.mine"
     version: int = 1  # raised by the commit that can move its numbers; old results stay old
     trains: bool = False  # a network: takes a whole GPU, and counts as a fit
+    draws: bool = False  # at random by the trial's seed, which its stages' config then has
     leaves: tuple[str, ...] = ()  # artifacts in Parquet that an export collects, one file for each
     effort: Callable[[Mapping[str, Any]], float] = one_epoch  # in epochs, from a stage's config
 

@@ -17,6 +17,7 @@ from osr_core.execution import known_kind
 from osr_core.identity import digest
 from osr_core.kinds import CALIBRATE, FIT
 from osr_core.methods import METHODS
+from osr_core.precision import whole_float32
 from osr_core.syntax import Class, Module, Part, parse
 
 Name = tuple[str, str]  # a module, and a definition in it: "Fit", "Softmax.Config"; "" for itself
@@ -83,7 +84,7 @@ def start_of(identity: Mapping[str, Any]) -> Start:
     if known is None:
         return Start(())
     kind, function = known
-    named = (function, *named_in(config))
+    named = (function, *named_in(config), *(() if kind.trains else (whole_float32,)))
     roots = tuple((each.__module__, each.__qualname__) for each in named)
     # The loop and a calibration ask a method for its losses and embeddings, and never call it.
     asks = frozenset[str]() if kind in (FIT, CALIBRATE) else frozenset({"forward"})

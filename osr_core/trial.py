@@ -68,14 +68,17 @@ class Trial:
         method: type[WithRecipe] | None = None,
         *,
         member: int = 0,
+        role: str = "",
         training: Training | None = None,
         inputs: Mapping[str, Stage] | None = None,
     ) -> Stage:
         """Train `method` (default: the trial's own) on the known classes.
 
         The fit's settings are those fields of the trial's config that `method` has too and that a
-        fit reads. `member` numbers independent repetitions, as in an ensemble. `training` is a
-        schedule other than the trial's, as of a fine-tuning.
+        fit reads. `member` numbers independent repetitions, as in an ensemble. `role` is for a fit
+        that follows another of its trial: with its own draws, it does not replay that one's order
+        of images and augmentation. `training` is a schedule other than the trial's, as of a
+        fine-tuning.
         """
         config = {
             "method": self._settings(method or self.method, "fit"),
@@ -84,6 +87,7 @@ class Trial:
             "task": self.task,
             "seed": self.seed,
             "member": member,
+            **({"role": role} if role else {}),
         }
         return Stage(kind=FIT, config=config, inputs=inputs or {})
 
@@ -104,6 +108,7 @@ class Trial:
             "method": self._settings(self.method, *readers),
             "backbone": dict(self.backbone),
             "task": self.task,
+            **({"seed": self.seed} if kind.draws else {}),
         }
         return Stage(kind=kind, config=config, inputs=inputs)
 

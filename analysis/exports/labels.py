@@ -2,7 +2,7 @@
 
 A row is a method and those of its hyperparameters in which its trials on a dataset differ: "CAC",
 or "CAC (alpha=5)" and "CAC (alpha=10)". A hyperparameter that merely follows the dataset makes no
-rows of its own.
+rows of its own. A protocol that is not the sweep's is always said.
 """
 
 from collections import defaultdict
@@ -48,7 +48,8 @@ def _varied(trials: list[PlannedTrial]) -> list[str]:
 
 def _label(trial: PlannedTrial, varied: list[str]) -> str:
     own = trial.hyperparameters
-    settings = in_words({name: own[name] for name in varied if name in own})
+    shown = [name for name in varied if name != "protocol"] + ["protocol"]
+    settings = in_words({name: own[name] for name in shown if name in own})
     return f"{trial.title} ({settings})" if settings else trial.title
 
 

@@ -74,6 +74,13 @@ RUN_COLUMNS = (
     Column("commit", pa.string(), "", "version of the code"),
     *METRIC_COLUMNS,
     Column("num_parameters", pa.int64(), "", "trainable parameters of the model", optional=True),
+    Column(
+        "num_additional_parameters",
+        pa.int64(),
+        "",
+        "of these, prototypes and reciprocal points",
+        optional=True,
+    ),
 )
 HISTORY_COLUMNS = (
     Column("sweep", pa.string(), "", "name of the sweep"),
@@ -124,7 +131,7 @@ LINK_COLUMNS = (
 )
 METRICS = tuple(column.name for column in METRIC_COLUMNS)
 STAGE = tuple(column.name for column in STAGE_COLUMNS)  # what says whose a row is
-OF_MODEL = ("num_parameters",)
+OF_MODEL = ("num_parameters", "num_additional_parameters")
 RESULTS = (*METRICS, *OF_MODEL, "commit")  # columns of runs.parquet that only the trial's run knows
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
 HISTORY_ORDER = ("stage_id", "epoch", "metric")
@@ -151,11 +158,16 @@ class Plan:
     """What a sweep was to do; travels in the metadata of runs.parquet."""
 
     sweep: str
-    protocol: str
+    protocol: str  # of the methods that the spec gives no other
     recipe: str
     changes: Mapping[str, Any]  # of the recipe, for all methods: {"backbone.width": 0.25}
     commit: str  # the version of the code, as `git describe` says it
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
+
+    def protocol_of(self, trial: PlannedTrial) -> str:
+        """Of a trial's splits: the sweep's, unless the spec gives its method another."""
+        protocol: str = trial.hyperparameters.get("protocol", self.protocol)
+        return protocol
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Plan":

@@ -2,15 +2,17 @@
 
     sensitivity  accuracy and AUROC over lambda (alpha at 10) and over alpha (lambda at 0.1)
     components   both terms, and each alone
-    mistaken     unknown images that were accepted, by their class and what they were taken for
+    mistaken     unknown images by their class and what they were taken for
     examples     wrongly accepted and rightly rejected images with their scores
 
-An image is accepted where its score is at most the one that accepts 95 % of the known test images.
+Figures 2, 3 and 4 are of all splits that the sweep has. An image is accepted where its score is at
+most the one that accepts 95 % of the known test images; Figure 4 can have another share.
 """
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -98,36 +100,61 @@ def components(source: Source) -> Figure:
 
 
 def mistaken(source: Source) -> Figure:
-    """Figure 4 as a matrix: rows are unknown classes, each with what its images were taken for."""
-    trial = source.one("CAC")
-    scores = source.scores(trial)
-    accepted = ~scores.known & (scores.unknown_score <= scores.threshold)
-    if not accepted.any():
-        raise DataError(
-            f"trial {trial['trial_id']} accepts no unknown image; nothing was mistaken."
-        )
-    names = scores.known_names()
-    counts: dict[str, Any] = defaultdict(lambda: np.zeros(len(names)))
-    for position in accepted.nonzero()[0].tolist():
-        counts[scores.class_name[position] or "unknown"][scores.predicted[position]] += 1
-    largest = sorted(counts, key=lambda name: (-counts[name].sum(), name))[:LARGEST]
-    shares = np.array([100 * counts[name] / counts[name].sum() for name in largest])
+    """Figure 4 as a matrix: rows are unknown classes, each with what its images were taken for.
+
+    The trials of all splits are pooled, of CIFAR-10 as in the paper where it is there. All unknown
+    images count unless `accepted` names a threshold: so the authors' networks take 82.7 % of cars
+    for trucks, where the paper prints 83 %; at the threshold that accepts 95 % it is 87.4 %.
+    """
+    trials = source.repetitions(source.one("CAC", "cifar10"))
+    counts = _taken_for(source, trials)
+    names = sorted({name for taken in counts.values() for name in taken})
+    largest = sorted(counts, key=lambda name: (-counts[name].total(), name))[:LARGEST]
+    shares = np.array(
+        [[100 * counts[own][name] / counts[own].total() for name in names] for own in largest]
+    )
     figure, (axes,) = canvas(width=2.8 + 0.45 * len(names), height=1.8 + 0.3 * len(largest))
     draw_matrix(axes, shares)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    labels = [f"{name} ({int(counts[name].sum())})" for name in largest]
+    labels = [f"{name} ({counts[name].total()})" for name in largest]
     axes.set_yticks(range(len(largest)), labels)
     axes.set(xlabel="taken for, % of the row", ylabel="own class (images)")
-    axes.set_title("accepted unknown images")
-    note(figure, source.rests_on_trial(trial))
+    which = "all unknown images"
+    if source.accepted is not None:
+        which = f"unknown images accepted where {source.accepted} % of the known ones are"
+    axes.set_title(which)
+    note(figure, source.rests_on_trials(trials))
     return figure
 
 
+def _taken_for(source: Source, trials: Sequence[FinishedTrial]) -> dict[str, Counter[str]]:
+    """By own class, how many images were taken for which known class, over all trials.
+
+    Raises:
+        DataError: no unknown image is accepted.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for trial in trials:
+        scores = source.scores(trial)
+        names, counted = scores.known_names(), ~scores.known
+        if source.accepted is not None:
+            counted &= scores.unknown_score <= scores.accepting(source.accepted)
+        for position in counted.nonzero()[0].tolist():
+            own = scores.class_name[position] or "unknown"
+            counts[own][names[scores.predicted[position]]] += 1
+    if not counts:
+        raise DataError("no unknown image is accepted in any trial; nothing was mistaken.")
+    return counts
+
+
 def examples(source: Source) -> Figure:
-    """Figure 5: the most known-looking unknown images, and the most unknown-looking ones."""
+    """Figure 5: the most known-looking unknown images, and the most unknown-looking ones.
+
+    Of TinyImageNet as in the paper, where it is there.
+    """
     if source.images is None:
         raise ConfigError("figure cac5 shows test images: say where they are with --data-root.")
-    trial = source.one("CAC")
+    trial = source.one("CAC", "tinyimagenet")
     scores = source.scores(trial)
     unknown = (~scores.known).nonzero()[0]
     ordered = unknown[np.argsort(scores.unknown_score[unknown], kind="stable")].tolist()

@@ -3,7 +3,7 @@
 roc, histogram   one trial: ROC; scores of known and unknown test images
 confusion        the same trial: what each class was taken for, or rejected
 cac2, cac3       sensitivity of CAC to lambda and alpha; its components alone and together
-cac4, cac5       accepted unknowns by what they were taken for; examples with their scores
+cac4, cac5       unknowns by what they were taken for, over all splits; examples with their scores
 pmal4a           robustness of training images, and accuracy per interval of it
 pmal4b, pmal6    embeddings with prototypes, without and with unknown images (t-SNE)
 pmal5a           one prototype per class against ten
@@ -61,6 +61,7 @@ def draw(
     trial: str = "",
     format: str = "png",
     images: ImageLoader | None = None,
+    accepted: int | None = None,
 ) -> bytes:
     """The figure `name` of an exported sweep.
 
@@ -71,9 +72,12 @@ def draw(
         trial: how the trial's id begins, of figures about one; "" for the first that fits.
         format: png, svg or pdf.
         images: gives the pictures of test images, which cac5 shows.
+        accepted: cac4 counts the unknown images that are accepted where so many percent of the
+            known ones are; None counts all.
 
     Raises:
-        ConfigError: no such figure, format, or trial; no sweep named where one must be.
+        ConfigError: no such figure, format, or trial; no sweep named where one must be; `accepted`
+            of another figure than cac4.
         DataError: no export of the sweep, or one without what the figure shows; says what.
     """
     if name not in FIGURES:
@@ -81,6 +85,8 @@ def draw(
     chosen = sweep or FIGURES[name].sweep
     if not chosen:
         raise ConfigError(f"figure {name} is about one trial of any sweep: name it with --sweep.")
-    source = Source.open(exports / chosen, trial, images)
+    if accepted is not None and name != "cac4":
+        raise ConfigError(f"figure {name} has no choice of accepted images; cac4 has.")
+    source = Source.open(exports / chosen, trial, images, accepted)
     with styled():
         return encoded(FIGURES[name].make(source), format)

@@ -48,8 +48,12 @@ class Scores:
     @property
     def threshold(self) -> float:
         """The smallest known score that accepts 95 % of the known images, as FPR95 has it."""
+        return self.accepting(95)
+
+    def accepting(self, percent: int) -> float:
+        """The smallest known score that accepts so many of the known images, 1 to 100 %."""
         known = np.sort(self.unknown_score[self.known])
-        return float(known[-(-95 * len(known) // 100) - 1])
+        return float(known[-(-percent * len(known) // 100) - 1])
 
     def known_names(self) -> list[str]:
         """Names of the known classes by label; "class k" where the export does not say."""
@@ -82,9 +86,16 @@ class Source:
     runs: pa.Table
     trial: str  # how the trial's id begins
     images: ImageLoader | None
+    accepted: int | None  # percent of the known test images; None where all unknown ones count
 
     @classmethod
-    def open(cls, folder: Path, trial: str = "", images: ImageLoader | None = None) -> "Source":
+    def open(
+        cls,
+        folder: Path,
+        trial: str = "",
+        images: ImageLoader | None = None,
+        accepted: int | None = None,
+    ) -> "Source":
         """Read the runs of an export.
 
         Raises:
@@ -97,7 +108,7 @@ class Source:
                 f"export {folder.name}"
             )
         runs, plan = read_runs(folder)
-        return cls(folder, plan, runs, trial, images)
+        return cls(folder, plan, runs, trial, images, accepted)
 
     def trials(self, title: str = "") -> list[FinishedTrial]:
         """Finished trials, of one method if a title is given; never none.
@@ -110,14 +121,15 @@ class Source:
             raise DataError(f"{self.folder} holds no finished trial{f' of {title}' * bool(title)}.")
         return found
 
-    def one(self, title: str = "") -> FinishedTrial:
-        """The trial asked for; else the first, of the method `title`.
+    def one(self, title: str = "", dataset: str = "") -> FinishedTrial:
+        """The trial asked for; else the first of the method `title`, on `dataset` if there is one.
 
         Raises:
             ConfigError: the beginning of an id fits no trial, or several.
         """
         if not self.trial:
-            return self.trials(title)[0]
+            there = self.trials(title)
+            return next((trial for trial in there if trial["dataset"] == dataset), there[0])
         found = [trial for trial in self.trials() if trial["trial_id"].startswith(self.trial)]
         if len(found) != 1:
             raise ConfigError(
@@ -126,6 +138,11 @@ class Source:
                 "in the report under Trials."
             )
         return found[0]
+
+    def repetitions(self, trial: FinishedTrial) -> list[FinishedTrial]:
+        """The finished trials of its method, settings and dataset: other splits and seeds, too."""
+        alike = ("title", "hyperparameters", "dataset")
+        return [other for other in self.trials() if all(other[a] == trial[a] for a in alike)]
 
     def scores(self, trial: FinishedTrial) -> Scores:
         """The test images of a trial.
@@ -150,6 +167,17 @@ class Source:
     def rests_on_trial(self, trial: FinishedTrial) -> str:
         """For the foot of a figure about one trial: which one."""
         return rests_on_trial(trial, self.label(trial), self.plan.changes)
+
+    def rests_on_trials(self, trials: Sequence[FinishedTrial]) -> str:
+        """For the foot of a figure about the repetitions of a trial: which splits and seeds."""
+        first, splits = trials[0], sorted({trial["split"] for trial in trials})
+        seeds = len({trial["seed"] for trial in trials})
+        return (
+            f"{self.label(first)} {first['dataset']}, splits {' '.join(map(str, splits))}, n = "
+            f"{len(splits)} splits x {seeds} seeds, sweep {first['sweep']}, protocol "
+            f"{first['protocol']}, recipe {recipe_label(self.plan)}, commit "
+            f"{joined(trials, 'commit')}"
+        )
 
     def rests_on(self) -> str:
         """For the foot of a figure about several trials: where the numbers are from."""

@@ -1,20 +1,20 @@
 """What the papers' tables say of data and training beside metrics, read from finished trials."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from analysis.exports.schema import FinishedTrial
 
-Fact = Callable[[FinishedTrial, Iterable[FinishedTrial]], str | None]  # one, and all of its sweep
+Fact = Callable[[FinishedTrial], str | None]
 
 
-def _input(trial: FinishedTrial, _: Iterable[FinishedTrial]) -> str:
+def _input(trial: FinishedTrial) -> str:
     network = json.loads(trial["backbone"])
     size = network["image_size"]
     return f"{network['channels']}x{size}x{size}"
 
 
-def _phases(trial: FinishedTrial, _: Iterable[FinishedTrial]) -> str:
+def _phases(trial: FinishedTrial) -> str:
     """Learning rates and for how many epochs, as CAC's Table 4 has them."""
     training = json.loads(trial["training"])
     ends = [round(part * training["epochs"]) for part in (*training["drops"], 1)]
@@ -25,26 +25,22 @@ def _phases(trial: FinishedTrial, _: Iterable[FinishedTrial]) -> str:
     )
 
 
-def _extra_parameters(trial: FinishedTrial, finished: Iterable[FinishedTrial]) -> str | None:
-    """Parameters beyond those of Softmax on the same dataset, as PMAL's Table 2 has them."""
-    plain = [
-        other["num_parameters"]
-        for other in finished
-        if other["title"] == "Softmax" and other["dataset"] == trial["dataset"]
-    ]
-    if trial["num_parameters"] is None or not plain or plain[0] is None:
+def _additional_parameters(trial: FinishedTrial) -> str | None:
+    """Prototypes and reciprocal points, rounded as PMAL's Table 2 is: 4.1 million are "4M"."""
+    if (number := trial["num_additional_parameters"]) is None:
         return None
-    extra = trial["num_parameters"] - plain[0]
-    return "0" if extra == 0 else f"{round(extra / 1e6, 1):g}M"
+    if number == 0:
+        return "0"
+    return f"{number / 1e6:.{0 if number >= 1e6 else 1}f}M"
 
 
 FACTS: Mapping[str, Fact] = {
     "input": _input,
-    "train_images_per_class": lambda trial, _: None,
-    "known": lambda trial, _: str(trial["num_known"]),
-    "unknown": lambda trial, _: str(trial["num_unknown"]),
-    "openness": lambda trial, _: f"{100 * trial['openness']:.1f}",
+    "train_images_per_class": lambda trial: None,
+    "known": lambda trial: str(trial["num_known"]),
+    "unknown": lambda trial: str(trial["num_unknown"]),
+    "openness": lambda trial: f"{100 * trial['openness']:.1f}",
     "phases": _phases,
-    "dropout": lambda trial, _: f"{json.loads(trial['backbone'])['dropout']:g}",
-    "extra_params": _extra_parameters,
+    "dropout": lambda trial: f"{json.loads(trial['backbone'])['dropout']:g}",
+    "extra_params": _additional_parameters,
 }

@@ -40,7 +40,7 @@ def rows_in(sweeps: Sequence[tuple[Plan, Mapping[str, FinishedTrial]]]) -> dict[
         )
         for trial in plan.trials:
             if trial.trial_id in finished:
-                task = Task(trial.dataset, trial.split, plan.protocol)
+                task = Task(trial.dataset, trial.split, plan.protocol_of(trial))
                 here[labels[trial.trial_id]][task][trial.seed] = finished[trial.trial_id]
         for row, tasks in here.items():
             for task in sorted(tasks.keys() & rows[row].keys()):

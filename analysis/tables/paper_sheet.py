@@ -101,8 +101,7 @@ def _panel(table: PaperTable, grid: FilledGrid, legend: tuple[str, ...]) -> shee
 
 def _remarks(grid: FilledGrid) -> Iterator[str]:
     for line in grid.lines:
-        if line.remark:
-            yield f"{line.label}: {line.remark}"
+        yield from (f"{line.label}: {remark}" for remark in line.remarks)
         for place, filled in zip(grid.layout.places, line.filled, strict=True):
             if filled.note:
                 yield f"† {line.label}, {place.label}: {filled.note}"

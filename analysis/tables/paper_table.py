@@ -4,7 +4,7 @@ Trials belong to a line if they have its method, its hyperparameters and its net
 come in several variants otherwise (a grid), the plan's first one is taken and the line says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class FilledLine:
     label: str
     features: tuple[str, ...]
     filled: tuple[Filled, ...]  # one per place
-    remark: str = ""  # which of several variants is shown
+    remarks: tuple[str, ...] = ()  # which of several variants is shown; a protocol of its own
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def paper_table(name: str, exports: Path) -> PaperTable:
         commit=joined(finished.values(), "commit") or plan.commit,
         exported=exported,
         grids=tuple(
-            FilledGrid(grid, _lines(grid, layout, plan.trials, finished)) for grid in layout.grids
+            FilledGrid(grid, _lines(grid, layout, plan, finished)) for grid in layout.grids
         ),
     )
 
@@ -124,10 +124,10 @@ def paper_table(name: str, exports: Path) -> PaperTable:
 def _lines(
     grid: Grid,
     layout: Layout,
-    planned: Sequence[PlannedTrial],
+    plan: Plan,
     finished: Mapping[str, FinishedTrial],
 ) -> tuple[FilledLine, ...]:
-    chosen = [[_chosen(line, place, planned) for line in grid.lines] for place in grid.places]
+    chosen = [[_chosen(line, place, plan.trials) for line in grid.lines] for place in grid.places]
     columns = []
     for place, found in zip(grid.places, chosen, strict=True):
         trials = [group for group, _ in found]
@@ -139,13 +139,24 @@ def _lines(
         else:
             columns.append(_stated(place.quantity, trials, printed, finished))
     return tuple(
-        FilledLine(
-            line.label, line.features, filled, next((remark for _, remark in found if remark), "")
-        )
+        FilledLine(line.label, line.features, filled, tuple(_remarks(plan, grid.places, found)))
         for line, filled, found in zip(
             grid.lines, zip(*columns, strict=True), zip(*chosen, strict=True), strict=True
         )
     )
+
+
+def _remarks(
+    plan: Plan, places: Sequence[Place], found: Sequence[tuple[list[PlannedTrial], str]]
+) -> Iterator[str]:
+    """What must be said of a line: other variants, and splits that are not the sweep's."""
+    yield from dict.fromkeys(remark for _, remark in found if remark)
+    measured = [
+        group for place, (group, _) in zip(places, found, strict=True) if place.quantity in METRICS
+    ]
+    protocols = {plan.protocol_of(trial) for group in measured for trial in group}
+    for protocol in sorted(protocols - {plan.protocol}):
+        yield f"splits of protocol {protocol}, not of {plan.protocol}"
 
 
 def _chosen(
@@ -218,7 +229,7 @@ def _stated(
         ids = _finished_ids(group, finished)
         filled.append(
             Filled(
-                ours=FACTS[fact](finished[ids[0]], finished.values()) if ids else None,
+                ours=FACTS[fact](finished[ids[0]]) if ids else None,
                 trial_ids=ids,
                 missing=unfinished(group, finished),
                 printed=text.value,

@@ -138,6 +138,10 @@ class Method(nn.Module, ABC):
         """Trained parameters; override where some of them are for training only."""
         return count_parameters(self)
 
+    def num_additional_parameters(self) -> int:
+        """Trained prototypes and reciprocal points, as PMAL's Table 2 counts; default: none."""
+        return 0
+
     def prototype_embeddings(self) -> Tensor | None:
         """(K, T, D) each class's prototypes among the embeddings; None where there are none."""
         return None

@@ -2,10 +2,11 @@
 
 z in R^K are the outputs of a linear layer, c_j = alpha e_j the fixed anchor of class j, and
 d_j = ||z - c_j|| the distances (not squared):
-    tuplet         L_T = log(1 + sum_{j != y} exp(d_y - d_j))                     (Eq. 3)
-    anchor         L_A = d_y                                                      (Eq. 4)
-    loss           L = L_T + lambda L_A, batch means                              (Eq. 5)
-    score          gamma = d * (1 - softmin(d)), softmin_j = exp(-d_j) / sum_i exp(-d_i)
+    tuplet         L_T = log(1 + sum_{j != y} exp(d_y - d_j))                     (Eq. 6)
+    anchor         L_A = d_y                                                      (Eq. 7)
+    loss           L = L_T + lambda L_A, batch means                              (Eq. 8)
+    score          gamma = d * (1 - softmin(d))                                   (Eq. 11)
+                   softmin_j = exp(-d_j) / sum_i exp(-d_i)
     logits         -gamma;  unknown_score = min_j gamma_j
 Before scoring, each anchor becomes the mean z of the training images of its class that are
 classified correctly (largest z_j), with mirrored copies, but not of digits.

@@ -10,7 +10,7 @@ z in R^D is the embedding, l the logits of a linear layer on it, c_k the centre 
     unknown_score  min_k ||z - c_k|| ("distance"), or -max_k softmax(l)_k ("probability")
 
 Source: Wen et al., "A discriminative feature learning approach for deep face recognition", ECCV
-2016; as a row beside CAC, the appendix of Miller et al., WACV 2021.
+2016; beside CAC, the appendix of Miller et al., arXiv 2020.
 
 `placement` says what is drawn to the centres. "embedding" is the paper's. "logits" (z = l, D = K)
 is what the CAC appendix tried, with lambda from 1e-5 to 0.1; it reports that the loss was lost
@@ -24,11 +24,11 @@ Deviations, and why:
   the paper's Eq. 4 at the same rate, so a class moves as far however rare it is in the batch.
 - Wen et al. verify faces and have no score for the unknown: the distance to the nearest centre is
   what the loss makes small.
-- `published` has the lengths that the CAC authors' configuration file gives for this loss, which
-  are taken to be in the order of the paper's tables; each run goes on from the kept weights of the
-  one before. Their code does not read them and no checkpoint rule is known: the epoch of best
-  validation accuracy is kept, as for their softmax. The embedding is pooled: lambda is meant for
-  128 values, not for CAC's 2,048.
+- `published` has the lengths and the weight decay that the CAC authors' configuration file gives
+  for this loss; the lengths are taken to be in the order of the paper's tables, and each run goes
+  on from the kept weights of the one before. Their code does not read them and no checkpoint rule
+  is known: the epoch of best validation accuracy is kept, as for their softmax. The embedding is
+  pooled: lambda is meant for 128 values, not for CAC's 2,048.
 """
 
 from collections.abc import Mapping
@@ -55,6 +55,7 @@ RUNS = {
     "cifar+50": (150, 75, 75),
     "tinyimagenet": (700, 500),
 }
+WEIGHT_DECAY = 5e-6  # of all datasets there, where the decay of CAC differs between them
 
 
 def center_loss(z: Tensor, centers: Tensor, label: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ class Center(Method):
 
     name = "center"
     title = "Center"
-    source = "Wen et al., ECCV 2016; Miller et al., WACV 2021, appendix"
+    source = "Wen et al., ECCV 2016; Miller et al., arXiv 2020, appendix"
     terms = ("cross_entropy", "center")
 
     @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ class Center(Method):
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
-        """CAC's recipe with the lengths above: SGD at 0.01, a tenth of it in each further run."""
+        """CAC's recipe with the lengths and the decay above, a tenth of the rate in each run."""
         recipe = cac_published(benchmark, keep="accuracy")
         *ends, epochs = accumulate(RUNS.get(benchmark.name, RUNS["mnist"]))
         training = replace(
@@ -148,5 +149,6 @@ class Center(Method):
             epochs=epochs,
             drops=tuple(end / epochs for end in ends),
             restart_at_drops=True,
+            weight_decay=WEIGHT_DECAY,
         )
         return Recipe(backbone={**recipe.backbone, "head": "gap"}, training=training)

@@ -102,6 +102,9 @@ class CPN(Method):
             return Prediction(logits, -logits.softmax(1).amax(1), embedding)
         return Prediction(logits, distances.amin((1, 2)), embedding)
 
+    def num_additional_parameters(self) -> int:
+        return self.prototypes.numel()
+
     def prototype_embeddings(self) -> Tensor:
         return self.prototypes.detach()
 

@@ -105,7 +105,9 @@ class PROSER(Softmax):
             drops=(),
         )
         classifier = trial.fit(Softmax)
-        return trial.fit(training=fine_tuning, inputs={"classifier": classifier})
+        return trial.fit(
+            role="fine_tuning", training=fine_tuning, inputs={"classifier": classifier}
+        )
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:

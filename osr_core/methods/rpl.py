@@ -89,6 +89,9 @@ class RPL(Method):
             return Prediction(logits, -logits.softmax(1).amax(1), embedding)
         return Prediction(logits, -farness.amax(1), embedding)
 
+    def num_additional_parameters(self) -> int:
+        return self.points.numel()
+
     def farness(self, embedding: Tensor) -> Tensor:
         """(B, K) how far embeddings (B, D) are from what each class is not: larger = likelier."""
         return scaled_distances(embedding, self.points).mean(2)

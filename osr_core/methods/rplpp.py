@@ -53,6 +53,9 @@ class RPLPlusPlus(RPL):
         pull = self.config.prototype_weight * nearest_own(distances, label) / 2
         return {**super().losses_at(embedding, label), "prototype": pull}
 
+    def num_additional_parameters(self) -> int:
+        return super().num_additional_parameters() + self.prototypes.numel()
+
     def farness(self, embedding: Tensor) -> Tensor:
         """(B, K) l: how far from the reciprocal points, less how far from the prototype."""
         return super().farness(embedding) - scaled_distances(embedding, self.prototypes).mean(2)

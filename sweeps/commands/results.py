@@ -102,6 +102,10 @@ def figure(
     ],
     sweep: Annotated[str, typer.Option(help="Sweep; the paper's own, if left out.")] = "",
     trial: Annotated[str, typer.Option(help="How the id of the trial to show begins.")] = "",
+    accepted: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="cac4: count unknowns accepted where % of knowns are."),
+    ] = None,
     format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
     output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     home: HomeOption = DEFAULT_HOME,
@@ -115,8 +119,17 @@ def figure(
         raise ConfigError(f"{unknown_name('export', sweep, known)} Make it: osr export {sweep}")
     images = image_loader(data_root)
     exports = at(home).root / "exports"
-    drawn = draw(name, exports, sweep=sweep, trial=trial, format=format, images=images)
-    words = "-".join(word for word in (name, sweep, trial[:8]) if word)
+    drawn = draw(
+        name,
+        exports,
+        sweep=sweep,
+        trial=trial,
+        format=format,
+        images=images,
+        accepted=accepted,
+    )
+    share = f"{accepted}" if accepted else ""
+    words = "-".join(word for word in (name, sweep, trial[:8], share) if word)
     leave(output or at(home).root / "figures" / f"{words}.{format}", drawn)
 
 

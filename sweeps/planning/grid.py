@@ -15,7 +15,7 @@ from osr_core.errors import ConfigError
 from osr_core.methods import METHODS, method_named
 from osr_core.recipes import Training
 
-OVERRIDES = ("training", "backbone")  # settings of a method that are not its own hyperparameters
+OVERRIDES = ("training", "backbone", "protocol")  # settings of an entry that no method has
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class MethodSettings:
     hyperparameters: Mapping[str, Any]
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     backbone: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    protocol: str = ""  # "" is the spec's
 
 
 def check_training(values: Any) -> Any:
@@ -110,13 +111,15 @@ def grid(values: Mapping[str, Any], config: type[Any]) -> Iterator[dict[str, Any
 
 
 def method_settings(name: str, point: Mapping[str, Any]) -> MethodSettings:
-    """Check one grid point; problems of its `training` and `backbone` carry their place."""
+    """Check one grid point but for its protocol's splits; problems carry their place."""
     problems: list[str] = []
     for key, checked in (("training", check_training), ("backbone", check_backbone)):
         try:
             checked(point.get(key, {}))
         except ConfigError as error:
             problems += [f"{key}: {problem}" for problem in error.problems]
+    if not isinstance(protocol := point.get("protocol", ""), str):
+        problems.append(f"protocol must be a name, not {protocol!r}.")
     own = {key: value for key, value in point.items() if key not in OVERRIDES}
     try:
         resolved = as_dict(build(METHODS[name].Config, own))
@@ -128,4 +131,5 @@ def method_settings(name: str, point: Mapping[str, Any]) -> MethodSettings:
         hyperparameters=resolved,
         training=point.get("training", {}),
         backbone=point.get("backbone", {}),
+        protocol=protocol,
     )

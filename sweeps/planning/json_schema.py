@@ -64,6 +64,7 @@ def _methods_schema() -> dict[str, Any]:
         name: {"description": f"left out: {why}"} for name, why in PLANNED["methods"].items()
     }
     of_all = {"training": _settings_schema(Training), "backbone": _backbone_schema()}
+    of_all["protocol"] = {"description": "instead of the spec's", "type": "string"}
     for name, method in METHODS.items():
         settings = _settings_schema(method.Config, grids=True)
         settings["properties"] |= of_all

@@ -186,8 +186,8 @@ def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator
             for settings in grid_points
         ]
         for index in spec.splits:
-            split = class_split(dataset, spec.protocol, index)
             for entry in entries:
+                split = class_split(dataset, entry.protocol, index)
                 for seed in spec.seeds:
                     yield plan_trial(entry, split, seed, fingerprints)
 

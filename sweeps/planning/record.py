@@ -108,6 +108,7 @@ def trial_of(facts: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Plann
         ),
         backbone=facts["backbone"],
         training=build(Training, facts["training"]),
+        protocol=facts["protocol"],
         hyperparameters=facts["hyperparameters"],
     )
     split = class_split(facts["dataset"], facts["protocol"], facts["split"])

@@ -25,6 +25,7 @@ class Resolved:
     config: MethodConfig
     backbone: Mapping[str, Any]
     training: Training
+    protocol: str  # of its splits
     hyperparameters: Mapping[str, Any]  # the config's, plus the overrides given for this method
 
     @cached_property
@@ -41,6 +42,7 @@ def resolve(spec: SweepSpec, dataset: str, name: str, settings: MethodSettings) 
     config = build(method.Config, settings.hyperparameters)
     overrides = {f"training.{key}": value for key, value in settings.training.items()}
     overrides |= {f"backbone.{key}": value for key, value in settings.backbone.items()}
+    overrides |= {"protocol": settings.protocol} if settings.protocol else {}
     return Resolved(
         method=method,
         config=config,
@@ -52,6 +54,7 @@ def resolve(spec: SweepSpec, dataset: str, name: str, settings: MethodSettings) 
         training=build(
             Training, override(as_dict(recipe.training), spec.training, settings.training)
         ),
+        protocol=settings.protocol or spec.protocol,
         hyperparameters={**as_dict(config), **overrides},
     )
 

@@ -133,7 +133,9 @@ class SweepSpec(BaseModel):
         {}, description="changes to the recipe's training, for all methods"
     )
     methods: Annotated[dict[str, list[MethodSettings]], BeforeValidator(expand_methods)] = Field(
-        min_length=1, description="methods by name; a list in a setting is a grid"
+        min_length=1,
+        description="methods by name; a list in a setting is a grid; training, backbone and "
+        "protocol change the spec's for one method",
     )
     resources: Resources = Field(Resources(), description="what one stage occupies")
 
@@ -150,6 +152,7 @@ class SweepSpec(BaseModel):
         values["methods"] = {
             name: [
                 {**point.hyperparameters, "training": point.training, "backbone": point.backbone}
+                | ({"protocol": point.protocol} if point.protocol else {})
                 for point in points
             ]
             for name, points in self.methods.items()
@@ -216,7 +219,9 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
         problems += error.problems
     except RecursionError:
         problems.append("a value contains itself, or is nested too deeply.")
-    problems += _split_problems(values)
+    own = {point.protocol for points in spec.methods.values() for point in points} if spec else ()
+    for protocol in (values.get("protocol", "cac"), *sorted(filter(None, own))):
+        problems += _split_problems(values, protocol)
     if spec is None or problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
     return spec
@@ -241,13 +246,9 @@ def _sentences(detail: Any) -> list[str]:
     return [f"{where}: {message}"]
 
 
-def _split_problems(values: Mapping[str, Any]) -> list[str]:
+def _split_problems(values: Mapping[str, Any], protocol: Any) -> list[str]:
     """Splits that a protocol does not have, for those datasets that exist."""
-    protocol, datasets, splits = (
-        values.get("protocol", "cac"),
-        values.get("datasets", []),
-        values.get("splits", []),
-    )
+    datasets, splits = values.get("datasets", []), values.get("splits", [])
     if not (isinstance(protocol, str) and isinstance(datasets, list) and isinstance(splits, list)):
         return []
     problems: list[str] = []

@@ -72,6 +72,7 @@ def run_of(trial, **metrics):
         "selection": "none",
         "commit": "1a2b3c4",
         "num_parameters": None,
+        "num_additional_parameters": None,
     }
 
 

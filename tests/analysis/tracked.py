@@ -10,7 +10,7 @@ from handmade import planned_trial, run_of
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from analysis.exports.schema import METRICS
+from analysis.exports.schema import METRICS, RESULTS
 from osr_core.tables import HISTORY_SCHEMA, SCORES_SCHEMA
 
 FILES = ("runs.parquet", "history.parquet", "scores.parquet")
@@ -95,7 +95,7 @@ class Store:
 def facts_of(trial):
     """What a plan's record says of a trial."""
     row = run_of(trial)
-    facts = {name: row[name] for name in row if name not in (*METRICS, "num_parameters", "commit")}
+    facts = {name: row[name] for name in row if name not in RESULTS}
     settings = ("hyperparameters", "backbone", "training")
     return facts | {name: json.loads(row[name]) for name in settings}
 

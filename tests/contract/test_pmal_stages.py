@@ -93,6 +93,8 @@ def test_prototypes_are_left_beside_test_images(name: str, more_vectors: int, ru
     plain = runs.result(trial("softmax", SHORT, {}).score).metrics["model/num_parameters"]
     extra = more_vectors * NUM_KNOWN * images.shape[1]
     assert scored.metrics["model/num_parameters"] == plain + extra
+    learned = 4 * NUM_KNOWN * images.shape[1] if name == "cpn" else 0
+    assert scored.metrics["model/num_additional_parameters"] == learned
 
 
 def test_equal_inputs_leave_equal_bytes(runs: Runs) -> None:
@@ -151,12 +153,19 @@ def test_embedding_the_prototypes_leaves_no_trace(runs: Runs) -> None:
     torch.testing.assert_close(method.prototypes.flatten(0, 1), expected)
 
 
-@pytest.mark.parametrize(("prototypes", "per_epoch"), [(66, 9), (67, 1)])
-def test_many_prototypes_are_embedded_once_an_epoch(
-    prototypes: int, per_epoch: int, runs: Runs, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("prototypes", [1, 5, 67])
+@pytest.mark.parametrize(("embed_every", "per_epoch"), [(1, 8), (3, 3), (10, 1)])
+def test_prototypes_are_embedded_as_often_however_many_they_are(
+    prototypes: int,
+    embed_every: int,
+    per_epoch: int,
+    runs: Runs,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """198 in all: before each of the 8 steps, and at the epoch's start; 201: at its start only."""
-    method, fit = prepared(runs, prototypes=prototypes)
+    """Table 5 compares T from 1 to 30: fresh embeddings for some and stale ones for others would
+    compare that as well. An epoch has 8 steps; it begins with an embedding.
+    """
+    method, fit = prepared(runs, prototypes=prototypes, embed_every=embed_every)
     refreshed = []
     refresh = method.refresh
     monkeypatch.setattr(method, "refresh", lambda: (refreshed.append(1), refresh()))

@@ -76,10 +76,34 @@ def test_gradients() -> None:
 
 
 def test_networks_have_the_published_numbers_of_parameters() -> None:
-    """3.45 and 11.0 million at 32 pixels; at 64 the generator is the DCGAN paper's."""
+    """3.45 and 11.0 million at 32 pixels; at 64 the generator is the DCGAN paper's, and the authors
+    have the discriminator of 32 pixels.
+    """
     assert count(Generator(32, 3, 64)) == 3_448_576
     assert count(Discriminator(32, 3, 64)) == 11_018_753
     assert count(Generator(64, 3, 64)) == 3_576_704
+    assert count(Discriminator(64, 3, 64)) == 11_018_753
+
+
+@pytest.mark.parametrize(("side", "left"), [(8, 1), (16, 1), (28, 4), (32, 1), (64, 5)])
+def test_the_discriminators_last_convolution_has_stride_1(side: int, left: int) -> None:
+    """models/gan.py of iCGY96/ARPL: its maps are 16, 8, 4 and 1 of 32 pixels and 32, 16, 8 and 5 of
+    64, the last one without padding; the last of 28 is 4, of which a stride of 2 would make 2.
+    """
+    seen: list[torch.Size] = []
+    discriminator = Discriminator(side, 3, 2)
+    last = [layer for layer in discriminator.layers if isinstance(layer, nn.Conv2d)][-1]
+    last.register_forward_hook(lambda _, __, maps: seen.append(maps.shape))
+    discriminator(torch.rand(2, 3, side, side))
+    assert seen == [(2, 32, left, left)]
+
+
+def test_the_discriminator_normalises_all_maps_but_the_first_and_the_last() -> None:
+    """In the authors' order: 128, 256, 512 and 1024 channels, a sigmoid at the end."""
+    layers = list(Discriminator(64, 3, 64).layers)
+    assert [m.out_channels for m in layers if isinstance(m, nn.Conv2d)] == [128, 256, 512, 1024]
+    assert [m.num_features for m in layers if isinstance(m, nn.BatchNorm2d)] == [256, 512]
+    assert isinstance(layers[-1], nn.Sigmoid)
 
 
 def test_scoring_takes_no_more_parameters_than_arpl() -> None:

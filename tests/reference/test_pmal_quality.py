@@ -57,7 +57,8 @@ def test_dropout_halves_the_embedding_and_keeps_its_mean() -> None:
     """One weight of 1: the kept halves are doubled, so logits are 0 or 2, each half of the time."""
     head = nn.Linear(1, 2, bias=False)
     head.weight.data.copy_(torch.tensor([[1.0], [0.0]]))
-    drawn = dropout_probabilities(torch.ones(500, 1), head, torch.zeros(500, dtype=torch.int64))
+    label, generator = torch.zeros(500, dtype=torch.int64), torch.Generator().manual_seed(0)
+    drawn = dropout_probabilities(torch.ones(500, 1), head, label, generator)
     assert drawn.shape == (quality.PASSES, 500)
     kept = drawn > 0.6
     expected = torch.where(kept, math.e**2 / (1 + math.e**2), 0.5).double()
@@ -67,10 +68,13 @@ def test_dropout_halves_the_embedding_and_keeps_its_mean() -> None:
 
 
 def test_dropout_leaves_the_global_generator_alone() -> None:
-    """Draws come from what they are for, so mining twice gives the same."""
+    """Draws come from the generator that is given, so mining twice gives the same."""
     embedding, head = torch.randn(7, 3), nn.Linear(3, 4)
     label = torch.zeros(7, dtype=torch.int64)
     before = torch.get_rng_state()
-    first = dropout_probabilities(embedding, head, label)
+    first, again = (
+        dropout_probabilities(embedding, head, label, torch.Generator().manual_seed(1))
+        for _ in range(2)
+    )
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(first, dropout_probabilities(embedding, head, label))
+    assert torch.equal(first, again)

@@ -1,28 +1,42 @@
 """The two networks that make confusing samples: a DCGAN for any image side S.
 
-With n the number of doublings from 4 to S (32 pixels: n = 3) and w the width:
+With w the width:
 
     generator      noise (B, 100) -> images (B, C, S, S) in (0, 1)
                    deconv to 8w at 4x4, then n deconvs with stride 2, each halving the width, the
-                   last one to C channels; batch norm and ReLU between, a sigmoid at the end
+                   last one to C channels; batch norm and ReLU between, a sigmoid at the end; n is
+                   the number of doublings from 4 to S (32 pixels: 3, 64 pixels: 4)
     discriminator  images -> one logit each, larger = more like a real image
-                   n + 1 convs with stride 2, each doubling the width, the last one to 16w;
-                   LeakyReLU(0.2) between, batch norm but for the first; then a sigmoid, the mean
-                   over positions and a linear layer
+                   m convs with stride 2, each doubling the width, then one with stride 1 and
+                   without padding to 16w; LeakyReLU(0.2) between, batch norm but for the first;
+                   then a sigmoid, the mean over positions and a linear layer; m is 3 where S is 32
+                   or more, else what leaves a map of at least 4x4
 
-Kernels are 4x4 without bias; weights begin at N(0, 0.02), batch norms at N(1, 0.02). At w = 64 and
-32 pixels these are the authors' networks, with 3.45 and 11.0 million parameters; the other sides
-continue their rule. A side that is not 4 times a power of two is cut from the next one that is.
+Kernels are 4x4 without bias; weights begin at N(0, 0.02), batch norms at N(1, 0.02). At w = 64
+these are the authors' networks for 32 pixels and for TinyImageNet's 64: the generator has 3.45 and
+3.58 million parameters; the discriminator is the same for both, 128-256-512-1024 with 11.0 million,
+and its last map has 1x1 or 5x5 positions. The other sides continue their rule. A side that is not 4
+times a power of two is cut from the next one that is.
 """
+
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 NOISE = 100  # nz, numbers that a fake is made from
 
 
+MOST_HALVINGS = 3  # of the discriminator's maps
+
+
 def doublings(image_size: int) -> int:
     """The smallest n >= 1 with 4 * 2^n >= image_size."""
     return max(1, (image_size - 1).bit_length() - 2)
+
+
+def halvings(image_size: int) -> int:
+    """How often a side can be halved, at most three times, with 4 or more left of it."""
+    return min(MOST_HALVINGS, (image_size // 4).bit_length() - 1)
 
 
 class Generator(nn.Module):
@@ -50,15 +64,16 @@ class Discriminator(nn.Module):
 
     def __init__(self, image_size: int, channels: int, width: int) -> None:
         super().__init__()
-        steps = doublings(image_size)
-        widths = [max(1, 16 * width >> (steps - i)) for i in range(steps + 1)]
-        layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False)]
-        for i in range(steps):
-            layers += [nn.BatchNorm2d(widths[i])] if i > 0 else []
+        last = 16 * width
+        widths = [max(1, last >> i) for i in range(halvings(image_size), 0, -1)]
+        layers: list[nn.Module] = []
+        for before, after in pairwise([channels, *widths]):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(after)] if layers[1:] else []
             layers += [nn.LeakyReLU(0.2, inplace=True)]
-            layers += [nn.Conv2d(widths[i], widths[i + 1], 4, 2, 1, bias=False)]
-        self.layers = nn.Sequential(*layers, nn.Sigmoid())
-        self.head = nn.Linear(widths[-1], 1)
+        layers += [nn.Conv2d(widths[-1], last, 4, bias=False), nn.Sigmoid()]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Linear(last, 1)
         self.apply(_init)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -66,6 +66,7 @@ class ARPLCS(ARPL):
     name = "arpl_cs"
     title = "ARPL+CS"
     source = "Chen et al., TPAMI 2021, section 4"
+    version = 2
     terms = (*ARPL.terms, "confusion", "generator", "discriminator")
 
     @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,9 @@ class PMALConfig(Softmax.Config):
     )
     margin: float = setting(0.5, "delta (paper: 0.5)", at_least=0)
     prototype_weight: float = setting(1.0, "lambda_p (paper: 1)", at_least=0)
+    embed_every: int = setting(
+        10, "steps between two embeddings of all prototypes, see method.py", at_least=1
+    )
     warm_start: bool = setting(True, "begin with the first classifier's weights")
     rejection: str = setting(
         "distance",

@@ -1,9 +1,9 @@
 """How far an image is from a class's prototypes: PMAL's embedding optimisation (section 4.3).
 
 z in R^D is an embedding, p_1..p_T are those of one class's prototypes:
-    weights        w = softmax_t(z . p_t / sqrt(D)),  z_att = sum_t w_t p_t       (Eq. 9)
-    distance       d = 1 - cos(z, z_att), in [0, 2]                               (Eq. 10)
-    loss           [d_y - min_{k != y} d_k + delta]_+, batch mean                 (Eq. 11)
+    weights        w = softmax_t(z . p_t / sqrt(D)),  z_att = sum_t w_t p_t       (Eq. 11)
+    distance       d = 1 - cos(z, z_att), in [0, 2]                               (Eq. 11)
+    loss           [d_y - min_{k != y} d_k + delta]_+, batch mean                 (Eq. 9)
 The equations need only products of embeddings: z . z_att is the w-weighted mean of z . p_t, and
 |z_att|^2 = w^T G w with the prototypes' Gram matrix G, so no (B, K, D) tensor is made.
 """

@@ -1,7 +1,7 @@
 """Which images of a class become its prototypes: PMAL's second half of mining (section 4.2).
 
 n images of one class with robustness r, T prototypes wanted:
-    candidates     C = {i : r_i > epsilon max r}                                  (Eq. 7)
+    candidates     C = {i : r_i > epsilon max r}
     diversity      E_i = distance to the nearest candidate of higher r, the largest distance
                    between candidates for the one of highest r; the T of largest E  (Alg. 1, Eq. 8)
 Everything is ordered by r, the better first, and by position where r is equal. Distances are taken

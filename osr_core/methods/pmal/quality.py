@@ -15,7 +15,6 @@ that `median` robustness has (topology.py), so that epsilon means the same.
 import torch
 from torch import Tensor, nn
 
-from osr_core.generators import generator_for
 from osr_core.methods.pmal.topology import BLOCK, median_scaled
 
 PASSES = 20  # S
@@ -31,12 +30,13 @@ def log_steadiness(probabilities: Tensor) -> Tensor:
     return -median_scaled(probabilities.var(0, correction=0)[None])[0]
 
 
-def dropout_probabilities(embedding: Tensor, head: nn.Module, label: Tensor) -> Tensor:
+def dropout_probabilities(
+    embedding: Tensor, head: nn.Module, label: Tensor, generator: torch.Generator
+) -> Tensor:
     """(S, N) p of the images' own classes, the embedding (N, D) halved before `head` S times.
 
-    The draws are the same for every classifier and come from the CPU, as on every machine.
+    The draws come from the CPU's `generator`, as on every machine.
     """
-    generator = generator_for("pmal.mc_dropout", *embedding.shape)
     passes = []
     for _ in range(PASSES):
         blocks = []

@@ -30,7 +30,7 @@ MINED_SCHEMA = pa.schema(
         ("prototype", pa.bool_()),  # whether the image was chosen
     ]
 )
-MINE = Kind(name="pmal.mine", version=3, leaves=(MINED,))
+MINE = Kind(name="pmal.mine", version=3, draws=True, leaves=(MINED,))
 
 
 @torch.no_grad()
@@ -57,7 +57,7 @@ def mine(context: Context, config: Mapping[str, Any]) -> Result:
             epsilon=options.epsilon,
             count=options.prototypes,
             diversity=options.diversity,
-            generator=generator_for("pmal.random", task["dataset"], task["known"], k),
+            generator=drawn(config, "random", k),
         )
         chosen.append(positions[picked.cpu()])
     index = torch.stack(chosen)
@@ -91,8 +91,16 @@ def assess(
         own = torch.stack([log_probability(logits, label).exp() for logits in members])
         return points, log_steadiness(own)
     if options.quality == "mc_dropout":
-        return points, log_steadiness(dropout_probabilities(embedding, head, label))
+        dropped = dropout_probabilities(embedding, head, label, drawn(config, "dropout"))
+        return points, log_steadiness(dropped)
     return points, points.new_zeros(len(points))
+
+
+def drawn(config: Mapping[str, Any], *purpose: Any) -> torch.Generator:
+    """The draws of one mining, by the trial's seed: trials of other seeds are independent."""
+    task = config["task"]
+    of_trial = (task["dataset"], task["known"], task["split"], config["seed"])
+    return generator_for("pmal.mine", *of_trial, *purpose)
 
 
 def classifier(

@@ -4,9 +4,9 @@ N training images, K known classes. A classifier with weights W and class-centre
 A = W - mean_k w_k sees two images at the distance
     d_M(i, j)      sqrt((z_i - z_j) A A^T (z_i - z_j)^T)                          (Eq. 4-6)
 and U classifiers that differ only by their seeds agree on an image as far as
-    topology       t_u(i) = (d_u(i, 1), ..., d_u(i, N))                           (Eq. 2)
+    topology       t_u(i) = (d_u(i, 1), ..., d_u(i, N))                           (Def. 1)
     error          e_i = ||t_1(i) - t_2(i)||
-    robustness     r_i = exp(-e_i), the mean over all pairs where U > 2           (Eq. 3)
+    robustness     r_i = exp(-e_i), the mean over all pairs where U > 2           (Eq. 7)
 
 z A are the logits less their mean over the classes (a bias cancels in differences), so d_M is the
 Euclidean distance of class-centred logits, and nothing of size D x D or N x N is ever made.

@@ -37,3 +37,14 @@ def test_numbers_that_look_alike_stay_apart():
     """Rounding a setting in its label would average two rows into one."""
     trials = [planned_trial("CAC", alpha=alpha) for alpha in (0.12345678, 0.12345679)]
     assert len(set(row_labels(trials).values())) == 2
+
+
+def test_a_protocol_that_is_not_the_sweeps_is_always_named():
+    """Also where all trials of the method have it: the other rows are on other classes."""
+    trials = [planned_trial("CAC", alpha=10.0, protocol="cac@original_2020")]
+    trials += [planned_trial("MLS"), planned_trial("MLS", protocol="arpl")]
+    assert list(row_labels(trials).values()) == [
+        "CAC (protocol=cac@original_2020)",
+        "MLS",
+        "MLS (protocol=arpl)",
+    ]

@@ -137,7 +137,7 @@ def foot(figure):
     return " ".join(figure.get_supxlabel().split())
 
 
-@pytest.mark.parametrize("name", ["roc", "confusion", "cac4"])
+@pytest.mark.parametrize("name", ["roc", "confusion"])
 def test_foot_of_a_figure_about_one_trial_says_which_of_a_grid(name, tmp_path, monkeypatch):
     """Without --trial the first is shown, and a reader must see that it is not the only one."""
     trials = [planned_trial("CAC", **CAC | {"alpha": alpha}) for alpha in (5.0, 10.0)]

@@ -101,6 +101,16 @@ def test_protocols_are_not_paired_with_each_other(tmp_path):
         compare([ours, theirs])
 
 
+def test_methods_of_one_sweep_on_other_protocols_are_not_paired(tmp_path):
+    """As in CAC's Table 2, whose rows are on different lists of classes."""
+    trials = [planned_trial("A"), planned_trial("B", protocol="arpl")]
+    runs = [run_of(trial) for trial in trials]
+    with pytest.raises(
+        ConfigError, match=r"nothing is paired: .* B \(protocol=arpl\): protocol arpl"
+    ):
+        compare([write_export(tmp_path, trials, runs)])
+
+
 def test_splits_of_another_protocol_are_left_out_by_name(tmp_path):
     """One row may have more than the other."""
     folders = [

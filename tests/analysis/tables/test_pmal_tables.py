@@ -1,6 +1,7 @@
 """PMAL's tables: runs made from the printed values come out as what is printed."""
 
 import pytest
+import torch
 from paper_cells import expected, rows_of
 from paper_runs import (
     TABLES,
@@ -13,6 +14,8 @@ from paper_runs import (
 )
 
 from analysis.papers.pmal import ALTERNATIVES
+from osr_core.backbones import build_backbone, resolve_backbone
+from osr_core.methods import METHODS
 
 PMAL = TABLES["pmal"]
 
@@ -58,18 +61,29 @@ def test_bold_rows_of_pmal_are_bold(tmp_path):
                 assert text.startswith("**")
 
 
-def test_extra_parameters_are_counted_against_softmax(tmp_path):
-    """K prototypes of D numbers for RPL and CPN, none for PMAL."""
-    extra = {"Softmax": 0, "CPN": 2_048_000, "RPL": 2_049_000, "RPL++": 4_097_000, "PMAL": 0}
+def test_additional_parameters_of_the_real_classes_are_the_papers(tmp_path):
+    """On ResNet-50, whose D is 2,048, with 1,000, 100 and 200 classes: 2M, 0.2M and 0.4M for one
+    vector per class (CPN, RPL), 4M for two (RPL++), nothing for a classifier and for PMAL, whose
+    prototypes are images.
+    """
+    settings = resolve_backbone({"name": "resnet50"}, image_size=64, channels=3)
+    num_known = {"imagenet_lt": 1000, "imagenet100": 100, "imagenet200": 200}
+    methods = {method.title: method for method in METHODS.values()}
 
     def facts(dataset, title):
-        return {"num_parameters": 25_000_000 + extra[title] // (1 if "lt" in dataset else 10)}
+        method = methods[title]
+        with torch.device("meta"):
+            network = build_backbone(settings)
+            counted = method(network, num_known[dataset], method.Config())
+        return {"num_additional_parameters": counted.num_additional_parameters()}
 
     export_of(tmp_path, "pmal-table2", list(pmal_values("table2")), facts)
     cells = rows_of("pmal2", tmp_path)
-    for row, text in {"Softmax": "0", "CPN": "2M", "RPL": "2M", "RPL++": "4.1M"}.items():
-        assert cells["extra parameters", row, "ImageNet-LT"].startswith(f"{text} (")
-    assert cells["extra parameters", "CPN", "ImageNet-100"] == "0.2M (0.2M)"
+    for name, row in PMAL["table2"]["rows"].items():
+        for column, value in row["extra_params"].items():
+            if value["v"] is not None:
+                text = value["v"] or "0"
+                assert cells["extra parameters", name, column] == f"{text} ({text})"
 
 
 def test_pmal_table_3_comes_out_as_printed(tmp_path):

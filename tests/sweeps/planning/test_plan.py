@@ -56,7 +56,7 @@ def stages_by_role(plan: Plan) -> dict[str, str]:
     return dict(zip(labels, plan.stages, strict=True))
 
 
-PMAL_FIT, PMAL_MINE = "fit pmal digits/0 seed 0", "pmal.mine pmal digits/0"
+PMAL_FIT, PMAL_MINE = "fit pmal digits/0 seed 0", "pmal.mine pmal digits/0 seed 0"
 PMAL_SCORE = "score pmal digits/0 seed 0"
 MEMBERS = {"fit softmax digits/0 seed 0", "fit softmax digits/0 seed 0 member 1"}
 OPENMAX_SCORE = "score openmax digits/0 seed 0"
