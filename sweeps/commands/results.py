@@ -34,11 +34,13 @@ def export(
     """Freeze a sweep's results as Parquet; an interrupted export goes on where it stopped."""
     from analysis.exports.write import export as write_export
     from sweeps.store.store import Store
+    from sweeps.tracking.database_file import take_along
 
     user_home = at(home)
     store = Store.existing(user_home.store)
     store_id = None if store is None else store.id or ""
     folder = user_home.export(sweep)
+    take_along(user_home)
     exported = write_export(user_home.tracking_uri, sweep, folder, since, store_id)
     rows = [{"file": str(path), "bytes": path.stat().st_size} for path in exported.paths]
     show(rows, as_json)

@@ -176,9 +176,11 @@ def print_table(launch: "Launch") -> None:
     from analysis.tables.render import render
     from analysis.tables.sweep_sheet import printable
     from analysis.tables.sweep_table import table
+    from sweeps.tracking.database_file import take_along
 
     sweep = launch.plan.spec.name
     folder = launch.home.export(sweep)
     if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
+        take_along(launch.home)
         export(launch.home.tracking_uri, sweep, folder, store=launch.store.id or "")
     typer.echo(render(printable(table(folder)), "markdown"))

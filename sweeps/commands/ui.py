@@ -11,6 +11,7 @@ import typer
 from osr_core.errors import ConfigError
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
 from sweeps.launch.reaper import Reaper
+from sweeps.tracking.database_file import take_along
 
 
 def ui(
@@ -34,15 +35,9 @@ def ui(
         raise ConfigError(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
         )
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-            probe.bind((host, port))
-    except OSError as error:
-        raise ConfigError(
-            f"nobody can listen on {host}:{port} now ({error.strerror}). Choose another --port or "
-            "--host."
-        ) from error
+    if server is None:
+        take_along(user_home)
+    check_free(host, port)
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += [] if server else ["--workers", "1"]  # one user; four take long to start
@@ -63,3 +58,16 @@ def ui(
     except KeyboardInterrupt:
         return
     raise typer.Exit(done.returncode)
+
+
+def check_free(host: str, port: int) -> None:
+    """ConfigError where nobody can listen on a port of an address."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"nobody can listen on {host}:{port} now ({error.strerror}). Choose another --port or "
+            "--host."
+        ) from error

@@ -25,7 +25,7 @@ from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import claim_name
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import plan_held, state_of
+from sweeps.tracking.completeness import is_held
 
 if TYPE_CHECKING:
     from sweeps.tracking.tracker import Pictures, Tracker
@@ -69,8 +69,7 @@ def run_sweep(
         record = plan_record(plan, code)
         settle(plan, store, decide)
         claim_name(store, record, replace)
-        held = state_of(record, store.aside(plan.stages))
-        if is_complete(launch) and plan_held(home, store, spec.name) == held:
+        if is_complete(launch) and is_held(home, store, record, store.aside(plan.stages)):
             launch.up_to_date = True
             return launch
         make_tracker = partial(tracker_of, launch, pictures)
