@@ -15,7 +15,7 @@ from osr_core.methods import METHODS
 from osr_core.recipes import Training
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.not_implemented import PLANNED
-from sweeps.planning.spec import Resources, SweepSpec
+from sweeps.planning.spec import SHARED, Resources, SweepSpec
 
 
 def json_schema() -> dict[str, Any]:
@@ -46,6 +46,7 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "properties": plain,
         "required": ["name", "datasets", "splits", "methods"],
+        "patternProperties": {f"^{SHARED}": {"description": "blocks that several places share"}},
         "additionalProperties": False,
     }
 

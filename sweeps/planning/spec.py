@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -26,6 +25,7 @@ from osr_core.methods import METHODS, method_named
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
+from sweeps.planning.yaml_values import read_yaml
 
 FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "dict_type": "a mapping",
@@ -34,6 +34,7 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "string_type": "a name",
     "int_type": "a whole number",
 }
+SHARED = "x-"  # how keys begin under which a file keeps blocks that several places share
 EXAMPLES = {"datasets": "[digits]", "splits": "[0, 1]", "seeds": "[0, 1]"}
 EXAMPLES |= {"methods": "{softmax: {}}", "resources": "{cpus: 2}"}
 
@@ -188,21 +189,14 @@ def load_spec(given: str) -> SweepSpec:
         ConfigError: every problem of the file, each with its place.
     """
     path = find_spec(given)
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except OSError as error:
-        raise ConfigError(f"spec file {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError) as error:  # the latter of dates and numbers, too
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path} is nested too deeply.") from None
-    return parse_spec(values, str(path))
+    return parse_spec(read_yaml(path), str(path))
 
 
 def parse_spec(values: Any, source: str) -> SweepSpec:
     """A spec from plain values; `source` opens every message."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: a spec is a mapping with name, datasets, splits and methods.")
+    values = {key: value for key, value in values.items() if not is_shared(key)}
     problems: list[str] = []
     spec = None
     try:
@@ -220,6 +214,11 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
     if spec is None or problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
     return spec
+
+
+def is_shared(key: Any) -> bool:
+    """Whether a key only keeps what other places refer to."""
+    return isinstance(key, str) and key.startswith(SHARED)
 
 
 def _sentences(detail: Any) -> list[str]:
@@ -262,15 +261,3 @@ def _split_problems(values: Mapping[str, Any]) -> list[str]:
             except ConfigError as error:
                 problems += [p for p in error.problems if p not in problems]
     return problems
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice instead of taking the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise yaml.YAMLError(f"key '{key}' stands twice in the mapping at line {line}")
-        return super().construct_mapping(node, deep)

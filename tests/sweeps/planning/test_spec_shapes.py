@@ -160,11 +160,9 @@ def test_value_that_contains_itself_is_refused():
         parse_spec(GOOD | {"methods": {"cac": loop}}, "sweep.yaml")
 
 
-@pytest.mark.parametrize(
-    "text", ["name: 2026-13-45", "seeds: [" + 5000 * "9" + "]", 3000 * "[", "? [a]\n: b", "\0"]
-)
+@pytest.mark.parametrize("text", ["seeds: [" + 5000 * "9" + "]", 3000 * "[", "? [a]\n: b", "\0"])
 def test_text_that_yaml_cannot_make_values_of_is_refused(text: str, tmp_path: Path):
-    """A date that does not exist, a number of 5,000 digits, brackets without end."""
+    """A number of 5,000 digits, brackets without end."""
     path = tmp_path / "sweep.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"is not valid YAML|nested too deeply"):
