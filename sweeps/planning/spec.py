@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
+from osr_core.config import LARGEST
 from osr_core.data import BENCHMARKS
 from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, unknown_name
@@ -34,6 +35,7 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "string_type": "a name",
     "int_type": "a whole number",
 }
+LARGEST_SEED = 2**63 - 1  # exports keep seeds in 64 bits
 SHARED = "x-"  # how keys begin under which a file keeps blocks that several places share
 EXAMPLES = {"datasets": "[digits]", "splits": "[0, 1]", "seeds": "[0, 1]"}
 EXAMPLES |= {"methods": "{softmax: {}}", "resources": "{cpus: 2}"}
@@ -54,7 +56,7 @@ class Share(BaseModel):
     """What one stage takes of its machine, where it differs from the others'."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    cpus: int | None = Field(None, ge=1, description="CPU cores, and threads")
+    cpus: int | None = Field(None, ge=1, le=LARGEST, description="CPU cores, and threads")
     gpus: float | None = Field(None, ge=0, le=8, description="GPUs, or a fraction of one")
 
 
@@ -62,7 +64,7 @@ class Resources(BaseModel):
     """How stages are run; nothing here changes a result."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    cpus: int = Field(1, ge=1, description="CPU cores, and threads, of a stage")
+    cpus: int = Field(1, ge=1, le=LARGEST, description="CPU cores, and threads, of a stage")
     gpus: float | None = Field(
         None,
         ge=0,
@@ -118,12 +120,12 @@ class SweepSpec(BaseModel):
     datasets: Annotated[
         list[Annotated[str, BeforeValidator(_dataset)]], BeforeValidator(_unique)
     ] = Field(min_length=1, description="what is classified")
-    splits: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], BeforeValidator(_unique)] = (
+    splits: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST)]], BeforeValidator(_unique)] = (
         Field(min_length=1, description="numbers of the protocol's splits")
     )
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], BeforeValidator(_unique)] = Field(
-        [0], min_length=1, description="repetitions of every trial"
-    )
+    seeds: Annotated[
+        list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], BeforeValidator(_unique)
+    ] = Field([0], min_length=1, description="repetitions of every trial")
     recipe: Literal["common", "published"] = Field(
         "common", description="one network and schedule for all methods, or each paper's own"
     )
