@@ -11,6 +11,7 @@ from osr_core.errors import ConfigError
 from sweeps.commands import results
 from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.commands.terminal import lasting_output
 
 if TYPE_CHECKING:
     from sweeps.launch.changed import Decide
@@ -87,20 +88,21 @@ def run(
     loaded = load_spec(spec)
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
-    with Painter(results.draw_pictures) as pictures:
-        launch = run_sweep(
-            loaded,
-            at(home),
-            data_root,
-            Console(),
-            address=address,
-            replace=replace,
-            take_over=take_over,
-            wait_s=60 * wait,
-            pictures=pictures,
-            decide=decision(remake, keep),
-        )
-    tell(launch)
+    with lasting_output():
+        with Painter(results.draw_pictures) as pictures:
+            launch = run_sweep(
+                loaded,
+                at(home),
+                data_root,
+                Console(),
+                address=address,
+                replace=replace,
+                take_over=take_over,
+                wait_s=60 * wait,
+                pictures=pictures,
+                decide=decision(remake, keep),
+            )
+        tell(launch)
     if launch.stopped or launch.missing or launch.unmade:
         raise typer.Exit(130 if launch.stopped else 1)
 

@@ -130,6 +130,7 @@ def run_stages(
         try:
             cluster.connect(launch.address)
             shutdown.take_signals()  # Ray has put its own handlers there
+            conduct.take_signals = shutdown.take_signals
             conduct.execute(todo)
         except (KeyboardInterrupt, SystemExit):  # the latter is Ray's answer to a SIGTERM
             launch.stopped = True

@@ -21,6 +21,7 @@ from sweeps.running.searcher import StageSearcher
 from sweeps.running.trainable import BundleTrainable
 from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities, Workplace
+from sweeps.signals import unheard_below
 
 ANSWER_S = 5.0
 
@@ -52,7 +53,7 @@ def connect(address: str | None = None) -> None:
     if address is not None:
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
-    with explained(what, then), in_own_folder():
+    with explained(what, then), in_own_folder(), unheard_below():
         ray.init(
             address=address or "local",  # None would join whatever cluster this machine ran last
             include_dashboard=False,
