@@ -90,8 +90,11 @@ def _torchvision() -> str:
 def _devices() -> str:
     import torch
 
+    from sweeps.running.allotment import LocalMachine
+
     if not torch.cuda.is_available():
-        return f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU"
+        cores = f"{LocalMachine().cpus()} of {os.cpu_count()} CPU cores"
+        return f"{cores} ({platform.machine()}), no GPU"
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return ", ".join(names)
 

@@ -21,6 +21,22 @@ SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a packaged spec.")
 ]
 
+AddressOption = Annotated[
+    str | None, typer.Option(help="A running Ray cluster; default: start one here.")
+]
+CpusOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU cores for all stages; default: those allotted.")
+]
+GpusOption = Annotated[
+    int | None, typer.Option(min=0, help="GPUs for all stages; default: those that are seen.")
+]
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        metavar="MINUTES", min=0, help="How long to wait for a machine that has what is asked."
+    ),
+]
+
 
 def plan(
     spec: SpecArgument,
@@ -59,15 +75,10 @@ def run(
     spec: SpecArgument,
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
-    address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster; default: start one here.")
-    ] = None,
-    wait: Annotated[
-        float,
-        typer.Option(
-            metavar="MINUTES", min=0, help="How long to wait for a machine that has what is asked."
-        ),
-    ] = 60.0,
+    address: AddressOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    wait: WaitOption = 60.0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Let this spec take over a name already given.")
     ] = False,
@@ -83,8 +94,11 @@ def run(
     """Run every stage that is not done yet, then print the table. Run it again to go on."""
     from sweeps.launch.launch import run_sweep
     from sweeps.planning.spec import load_spec
+    from sweeps.running.allotment import Allotment
     from sweeps.tracking.painter import Painter
 
+    if address is not None and (cpus, gpus) != (None, None):
+        raise ConfigError("--cpus and --gpus are of this machine; with --address, leave them out.")
     loaded = load_spec(spec)
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
@@ -96,6 +110,7 @@ def run(
                 data_root,
                 Console(),
                 address=address,
+                allotment=Allotment(cpus, gpus),
                 replace=replace,
                 take_over=take_over,
                 wait_s=60 * wait,

@@ -15,9 +15,11 @@ from ray import tune
 from osr_core.errors import ConfigError, OsrError
 from osr_core.stage import Stage
 from sweeps.planning.spec import Resources
+from sweeps.running.allotment import ALL_OF_IT, Allotment, LocalMachine, allow_many_files
 from sweeps.running.events import Events, NothingLeft
 from sweeps.running.placement import Machines, ask_of
 from sweeps.running.searcher import StageSearcher
+from sweeps.running.session_folder import session_folder
 from sweeps.running.trainable import BundleTrainable
 from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities, Workplace
@@ -43,13 +45,15 @@ def explained(what: str, then: str) -> Iterator[None]:
         raise ClusterError(f"{what}: {type(error).__name__}: {error}. {then}") from error
 
 
-def connect(address: str | None = None) -> None:
-    """Join the cluster at `address`, or start one on this machine with all its cores.
+def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> None:
+    """Join the cluster at `address`, or start one on this machine with the given `allotment`.
 
     Raises:
-        ClusterError: Ray cannot be joined or started.
+        ClusterError: Ray cannot be joined or started. ConfigError: it finds no folder here.
     """
-    what, then = "Ray did not start", "See that /tmp and memory have room, then try again."
+    settings = {} if address is not None else of_this_machine(allotment)
+    what = "Ray did not start"
+    then = f"See that {settings.get('_temp_dir')} and memory have room, then try again."
     if address is not None:
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
@@ -59,9 +63,24 @@ def connect(address: str | None = None) -> None:
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
+            **settings,
         )
     # Deaths of workers reach users through the searcher, with their stage's name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def of_this_machine(allotment: Allotment) -> dict[str, Any]:
+    """What a cluster that is started here is told, so that Ray does not take the machine's own
+    figures for what its user is allotted.
+    """
+    machine = LocalMachine()
+    allow_many_files()
+    return {
+        "num_cpus": allotment.cpus or machine.cpus(),
+        "num_gpus": allotment.gpus,
+        "object_store_memory": machine.object_store(),
+        "_temp_dir": str(session_folder()),
+    }
 
 
 @contextmanager
