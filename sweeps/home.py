@@ -79,6 +79,18 @@ class Home:
         return self.root / "exports" / sweep
 
 
+def expanded(path: Path) -> Path:
+    """A path whose "~" is a user's folder, which a shell leaves in variables and after "=".
+
+    Raises:
+        ConfigError: no user is called so.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ConfigError(f"'{path}' begins with '~', and no user is called so.") from None
+
+
 def holds_password(uri: str | None) -> bool:
     """Whether a URI has a secret in it."""
     parts = urlsplit(uri or "")

@@ -10,7 +10,14 @@ import typer
 
 from osr_core.errors import ConfigError, unknown_name
 from sweeps.commands.listing import show
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.commands.options import (
+    DEFAULT_HOME,
+    DataOption,
+    HomeOption,
+    JsonOption,
+    OutputOption,
+    at,
+)
 
 if TYPE_CHECKING:
     from analysis.figures.source import ImageLoader
@@ -105,7 +112,7 @@ def figure(
     sweep: Annotated[str, typer.Option(help="Sweep; the paper's own, if left out.")] = "",
     trial: Annotated[str, typer.Option(help="How the id of the trial to show begins.")] = "",
     format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
-    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    output: OutputOption = None,
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
 ) -> None:
@@ -124,7 +131,7 @@ def figure(
 
 def report(
     sweeps: Annotated[list[str] | None, typer.Argument(help="Sweeps; all, if left out.")] = None,
-    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    output: OutputOption = None,
     mlflow_url: Annotated[
         str, typer.Option(help="Where MLflow's pages are, for links.")
     ] = "http://127.0.0.1:5000",

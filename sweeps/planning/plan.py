@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from osr_core.data.splits import ClassSplit, class_split
+from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.kinds import Kind
 from osr_core.methods import METHODS
@@ -186,7 +186,7 @@ def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator
             for settings in grid_points
         ]
         for index in spec.splits:
-            split = class_split(dataset, spec.protocol, index)
+            split = spec.split(dataset, index)
             for entry in entries:
                 for seed in spec.seeds:
                     yield plan_trial(entry, split, seed, fingerprints)

@@ -4,7 +4,8 @@ A list in a method's settings is a grid; a list of mappings is one after the oth
 a file is reported at once, with the place and what is allowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,13 +21,16 @@ from pydantic import (
 
 from osr_core.config import LARGEST
 from osr_core.data import BENCHMARKS
-from osr_core.data.splits import class_split
+from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS, method_named
-from sweeps.home import RESERVED, SWEEP_NAME
+from sweeps.home import RESERVED, SWEEP_NAME, expanded
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
 from sweeps.planning.yaml_values import read_yaml
+
+Splits = Callable[[str, str, int], ClassSplit]
+"""A dataset, a protocol and the number of a split -> its classes."""
 
 FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "dict_type": "a mapping",
@@ -141,11 +145,16 @@ class SweepSpec(BaseModel):
     resources: Resources = Field(Resources(), description="what one stage occupies")
 
     _missing: tuple[Missing, ...] = PrivateAttr(())
+    _splits: Splits | None = PrivateAttr(None)
 
     @property
     def missing(self) -> tuple[Missing, ...]:
         """What the file names and nothing implements yet; no other field has it."""
         return self._missing
+
+    def split(self, dataset: str, index: int) -> ClassSplit:
+        """One of the protocol's splits of a dataset."""
+        return (self._splits or class_split)(dataset, self.protocol, index)
 
     def plain(self) -> dict[str, Any]:
         """This spec as values that `parse_spec` takes: every grid point written out."""
@@ -191,11 +200,23 @@ def load_spec(given: str) -> SweepSpec:
         ConfigError: every problem of the file, each with its place.
     """
     path = find_spec(given)
-    return parse_spec(read_yaml(path), str(path))
+    return parse_spec(read_yaml(path), str(path), splits_beside(path))
 
 
-def parse_spec(values: Any, source: str) -> SweepSpec:
-    """A spec from plain values; `source` opens every message."""
+def splits_beside(path: Path) -> Splits:
+    """Splits as the spec at `path` names them: a file of one's own is looked for from there."""
+
+    def split(dataset: str, protocol: str, index: int) -> ClassSplit:
+        if not protocol.endswith(".json"):
+            return class_split(dataset, protocol, index)
+        file = path.absolute().parent / expanded(Path(protocol))
+        return replace(class_split(dataset, str(file), index), protocol=protocol)
+
+    return split
+
+
+def parse_spec(values: Any, source: str, splits: Splits = class_split) -> SweepSpec:
+    """A spec from plain values; `source` opens every message, `splits` finds the classes."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: a spec is a mapping with name, datasets, splits and methods.")
     values = {key: value for key, value in values.items() if not is_shared(key)}
@@ -204,7 +225,7 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
     try:
         kept, missing = leave_out(values)
         spec = SweepSpec.model_validate(kept)
-        spec._missing = missing
+        spec._missing, spec._splits = missing, splits
     except ValidationError as error:
         for detail in error.errors():
             problems += _sentences(detail)
@@ -212,7 +233,7 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
         problems += error.problems
     except RecursionError:
         problems.append("a value contains itself, or is nested too deeply.")
-    problems += _split_problems(values)
+    problems += _split_problems(values, splits)
     if spec is None or problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
     return spec
@@ -242,7 +263,7 @@ def _sentences(detail: Any) -> list[str]:
     return [f"{where}: {message}"]
 
 
-def _split_problems(values: Mapping[str, Any]) -> list[str]:
+def _split_problems(values: Mapping[str, Any], splits_of: Splits) -> list[str]:
     """Splits that a protocol does not have, for those datasets that exist."""
     protocol, datasets, splits = (
         values.get("protocol", "cac"),
@@ -259,7 +280,7 @@ def _split_problems(values: Mapping[str, Any]) -> list[str]:
             if type(index) is not int or index < 0:
                 continue
             try:
-                class_split(dataset, protocol, index)
+                splits_of(dataset, protocol, index)
             except ConfigError as error:
                 problems += [p for p in error.problems if p not in problems]
     return problems

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager
@@ -90,9 +89,6 @@ def in_own_folder() -> Iterator[None]:
     Ray puts the driver's working folder before all others on which its workers look for modules:
     the user's `sweeps.py`, or `numpy.py`, would be imported there in place of ours.
     """
-    cache = os.environ.get("OSR_CACHE", "")
-    if cache and not cache.startswith("~"):
-        os.environ["OSR_CACHE"] = str(Path(cache).resolve())  # the workers have another folder
     with chdir(Path(__file__).parents[2]):
         yield
 
