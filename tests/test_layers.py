@@ -24,7 +24,7 @@ BELOW = {  # what each room may import of its own package, besides itself
     "analysis.report": ("exports", "papers", "tables", "figures"),
 }
 OPEN_TO_ALL = {
-    "sweeps": ("home", "environment", "signals")
+    "sweeps": ("home", "environment", "signals", "addresses")
 }  # files beside the rooms that import none
 DOORS = {
     "ray": {

@@ -50,3 +50,15 @@ def at(home: Path) -> Home:
     if bucket is not None:
         Address.parse(bucket)
     return user_home
+
+
+def with_store(home: Path) -> Home:
+    """The same, for a command that asks the store.
+
+    Raises:
+        ConfigError: as for `at`, or nobody answers where the store's bucket is said to be.
+    """
+    user_home = at(home)
+    if user_home.bucket is not None:
+        Address.parse(user_home.bucket).check_answers()
+    return user_home

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
+from sweeps.addresses import check_server
 from sweeps.commands.listing import show
 from sweeps.commands.options import (
     DEFAULT_HOME,
@@ -17,6 +18,7 @@ from sweeps.commands.options import (
     JsonOption,
     OutputOption,
     at,
+    with_store,
 )
 
 if TYPE_CHECKING:
@@ -41,13 +43,13 @@ def export(
     """Freeze a sweep's results as Parquet; an interrupted export goes on where it stopped."""
     from analysis.exports.write import export as write_export
     from sweeps.store.store import Store
-    from sweeps.tracking.database_file import take_along
+    from sweeps.tracking.database import make_ready
 
-    user_home = at(home)
+    user_home = with_store(home)
     store = Store.existing(user_home.store)
     store_id = None if store is None else store.id or ""
     folder = user_home.export(sweep)
-    take_along(user_home)
+    make_ready(user_home)
     exported = write_export(user_home.tracking_uri, sweep, folder, since, store_id)
     rows = [{"file": str(path), "bytes": path.stat().st_size} for path in exported.paths]
     show(rows, as_json)
@@ -140,6 +142,7 @@ def report(
     """Make one HTML page of exported sweeps, with tables, figures, trials and cost."""
     from analysis.report.page import report as make_report
 
+    check_server("--mlflow-url", mlflow_url)
     page = make_report(at(home).root / "exports", sweeps or (), mlflow_url)
     leave(output or at(home).root / "report.html", page.encode())
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from osr_core.errors import ConfigError
 from sweeps.commands import results
 from sweeps.commands.listing import show
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, with_store
 from sweeps.commands.terminal import lasting_output
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def plan(
     from sweeps.planning.spec import load_spec
 
     loaded = load_spec(spec)
-    ahead = outlook(loaded, at(home), data_root)
+    ahead = outlook(loaded, with_store(home), data_root)
     if as_json:
         typer.echo(json.dumps(ahead.facts(), indent=2))
         return
@@ -106,7 +106,7 @@ def run(
         with Painter(results.draw_pictures) as pictures:
             launch = run_sweep(
                 loaded,
-                at(home),
+                with_store(home),
                 data_root,
                 Console(),
                 address=address,
@@ -193,11 +193,11 @@ def print_table(launch: "Launch") -> None:
     from analysis.tables.render import render
     from analysis.tables.sweep_sheet import printable
     from analysis.tables.sweep_table import table
-    from sweeps.tracking.database_file import take_along
+    from sweeps.tracking.database import make_ready
 
     sweep = launch.plan.spec.name
     folder = launch.home.export(sweep)
     if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
-        take_along(launch.home)
+        make_ready(launch.home)
         export(launch.home.tracking_uri, sweep, folder, store=launch.store.id or "")
     typer.echo(render(printable(table(folder)), "markdown"))

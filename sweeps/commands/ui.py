@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from osr_core.errors import ConfigError
+from sweeps.addresses import DATABASE, why_uri_silent
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
 from sweeps.launch.reaper import Reaper
 from sweeps.tracking.database_file import take_along
@@ -28,6 +29,8 @@ def ui(
 ) -> None:
     """Open MLflow's pages on this machine until Ctrl-C, or serve a team's database."""
     user_home = at(home)
+    if server is not None:
+        check_database(server)
     if server is None and user_home.tracking is not None:
         typer.echo(f"MLflow: {user_home.tracking} (OSR_TRACKING_URI)")
         return
@@ -58,6 +61,20 @@ def ui(
     except KeyboardInterrupt:
         return
     raise typer.Exit(done.returncode)
+
+
+def check_database(uri: str) -> None:
+    """ConfigError where no team's database can be at a URI, or none answers there.
+
+    The URI itself is not repeated: it may hold a password.
+    """
+    if not DATABASE.fullmatch(uri):
+        raise ConfigError(
+            "--server (OSR_TRACKING_DATABASE) must be a database, such as "
+            "postgresql+psycopg://USER@HOST/NAME."
+        )
+    if why := why_uri_silent(uri):
+        raise ConfigError(f"the database of --server cannot be reached: {why}.")
 
 
 def check_free(host: str, port: int) -> None:

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from ray import tune
 
 from osr_core.errors import ConfigError, OsrError
 from osr_core.stage import Stage
+from sweeps.addresses import why_silent
 from sweeps.planning.spec import Resources
 from sweeps.running.allotment import ALL_OF_IT, Allotment, LocalMachine, allow_many_files
 from sweeps.running.events import Events, NothingLeft
@@ -23,8 +23,6 @@ from sweeps.running.trainable import BundleTrainable
 from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities, Workplace
 from sweeps.signals import unheard_below
-
-ANSWER_S = 5.0
 
 
 class ClusterError(OsrError):
@@ -104,14 +102,12 @@ def check_answers(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not colon:
         return  # "auto", which Ray looks up on this machine
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
-    except (OSError, ValueError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
+    why = why_silent(host.strip("[]"), int(port)) if port.isdigit() else f"'{port}' is no port"
+    if why is not None:
         raise ConfigError(
             f"no Ray cluster answers at {address} ({why}). Give the address "
             "that `ray start --head` printed, or leave --address out to start one here."
-        ) from error
+        )
 
 
 def disconnect() -> None:

@@ -36,9 +36,11 @@ def plan_held(home: Home, store: Store, sweep: str) -> str | None:
         return None
     if home.tracking is None:
         return held_in_file(home, sweep, store_id)
+    from sweeps.tracking.database import check_answers
     from sweeps.tracking.experiment import experiment_of
 
     try:
+        check_answers(home.tracking)
         experiment = experiment_of(home.tracking, sweep, store_id)
     except Exception:  # whatever a server does; the launch will say that it does
         return None

@@ -31,8 +31,7 @@ from sweeps.store.leases import Fence
 from sweeps.store.store import DamagedError, Store
 from sweeps.tracking import descriptions
 from sweeps.tracking.completeness import state_of
-from sweeps.tracking.database import make_database
-from sweeps.tracking.database_file import take_along
+from sweeps.tracking.database import make_database, make_ready
 from sweeps.tracking.errors import REFUSALS
 from sweeps.tracking.experiment import create_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
@@ -295,6 +294,6 @@ def make_tracker(
 ) -> Tracker:
     """A tracker that knows what MLflow holds of the sweep."""
     tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, code, pictures, fence)
-    take_along(home)
+    make_ready(home)
     tracker.open()
     return tracker
