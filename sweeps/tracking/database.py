@@ -26,6 +26,7 @@ def make_database(uri: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
+        made.touch()  # by the user's mask, where SQLite would let none but the owner write
         MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
         with contextlib.suppress(FileExistsError):  # another sweep of this home was faster
             os.link(made, path)
