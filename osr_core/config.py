@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from osr_core.errors import ConfigError, unknown_name
 
 C = TypeVar("C")
+LARGEST = 2**31 - 1  # whole number; exports keep epochs, members and their like in 32 bits
 SCALARS = (str, int, float, type(None))
 BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "above": (lambda value, bound: value > bound, ">"),
@@ -137,4 +138,6 @@ def _convert(key: str, hint: Any, value: Any) -> Any:
         raise ConfigError(f"{key} must be a finite number, not {value!r}.")
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ConfigError(f"{key} must be of type {hint.__name__}, not {value!r}.")
+    if hint is int and abs(value) > LARGEST:
+        raise ConfigError(f"{key} must be a whole number up to {LARGEST}, not {value!r}.")
     return value

@@ -1,6 +1,8 @@
 """What Ray and MLflow are told before they are imported."""
 
+import contextlib
 import os
+from pathlib import Path
 
 # No network at run time: no usage statistics, no telemetry, no version checks.
 QUIET = {
@@ -37,7 +39,13 @@ PROMISED = {
 
 
 def prepare_environment() -> None:
-    """Set what Ray and MLflow read at import; a user's own settings win where no promise is."""
+    """Set what Ray and MLflow read at import; a user's own settings win where no promise is.
+    The folder of decoded images is named as all processes see it.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.update(PROMISED)
+    if cache := os.environ.get("OSR_CACHE"):
+        with contextlib.suppress(RuntimeError):  # "~nobody" is the name of a folder, then
+            cache = str(Path(cache).expanduser())
+        os.environ["OSR_CACHE"] = str(Path(cache).absolute())  # workers have another folder

@@ -3,12 +3,10 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from osr_core.errors import ConfigError
+from sweeps.addresses import check_tracking, holds_password
 
-# In the names of what a URI's query holds.
-SECRETS = ("password", "passwd", "passphrase", "pwd", "secret", "token")
 SWEEP_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"  # it becomes part of paths
 RESERVED = {  # what no sweep may be called, and why: its table could not be asked for
     **{f"cac{n}": "what `osr table` prints of the CAC paper" for n in range(1, 5)},
@@ -33,6 +31,8 @@ class Home:
                 "it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead "
                 "(for a database: its own file of passwords, such as ~/.pgpass)."
             )
+        if self.tracking is not None:
+            check_tracking("OSR_TRACKING_URI", self.tracking)
         if holds_password(self.bucket):
             raise ConfigError(
                 "OSR_STORE holds a secret key, and this URI is printed and kept in logs. Take it "
@@ -79,11 +79,13 @@ class Home:
         return self.root / "exports" / sweep
 
 
-def holds_password(uri: str | None) -> bool:
-    """Whether a URI has a secret in it."""
-    parts = urlsplit(uri or "")
-    values = parse_qs(parts.query)
-    inner = [word for value in values.get("odbc_connect", []) for word in value.split(";")]
-    names = [*values, *(word.partition("=")[0] for word in inner)]
-    named = any(secret in name.lower() for name in names for secret in SECRETS)
-    return parts.password is not None or named
+def expanded(path: Path) -> Path:
+    """A path whose "~" is a user's folder, which a shell leaves in variables and after "=".
+
+    Raises:
+        ConfigError: no user is called so.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ConfigError(f"'{path}' begins with '~', and no user is called so.") from None

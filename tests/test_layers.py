@@ -23,7 +23,9 @@ BELOW = {  # what each room may import of its own package, besides itself
     "analysis.figures": ("exports", "papers"),
     "analysis.report": ("exports", "papers", "tables", "figures"),
 }
-OPEN_TO_ALL = {"sweeps": ("home", "environment")}  # files beside the rooms that import none
+OPEN_TO_ALL = {
+    "sweeps": ("home", "environment", "signals", "addresses")
+}  # files beside the rooms that import none
 DOORS = {
     "ray": {
         "sweeps/running/cluster.py",
@@ -44,7 +46,7 @@ DOORS = {
     "obstore": {"sweeps/store/bucket.py"},
     "torchvision": {"osr_core/vision.py"},
     "pydantic": {"sweeps/planning/spec.py"},
-    "yaml": {"sweeps/planning/spec.py"},
+    "yaml": {"sweeps/planning/yaml_values.py"},
     "sklearn": {"analysis/figures/pmal.py"},
     "matplotlib": {
         f"analysis/figures/{name}.py" for name in ("style", "draw", "trial", "cac", "pmal")

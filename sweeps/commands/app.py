@@ -48,6 +48,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --he
     *(results.export, results.table, results.figure, results.report),
     *(ui.ui, doctor.doctor, catalogue.methods, catalogue.splits, catalogue.schema),
 )
+OF_SYSTEM = 3  # exit code
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(catalogue.datasets_app, name="datasets")
@@ -63,3 +64,16 @@ def main() -> None:
         for line in lines:
             typer.echo(f"error: {line}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # of a file beside the store, whose own say what to do
+        if error.filename is None:
+            raise
+        typer.echo(f"error: {of_system(error)}", err=True)
+        sys.exit(OF_SYSTEM)
+
+
+def of_system(error: OSError) -> str:
+    """What the system says of a file, with what to do."""
+    return (
+        f"{error.filename} cannot be read or written: {error.strerror}. Get permission or make "
+        "room there, name another place (--output), or copy the home to a folder of yours (--home)."
+    )

@@ -17,6 +17,7 @@ from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
+from sweeps.store.address import Address
 
 if TYPE_CHECKING:
     from osr_core.data.base import Reader, Subset
@@ -90,8 +91,11 @@ def _torchvision() -> str:
 def _devices() -> str:
     import torch
 
+    from sweeps.running.allotment import LocalMachine
+
     if not torch.cuda.is_available():
-        return f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU"
+        cores = f"{LocalMachine().cpus()} of {os.cpu_count()} CPU cores"
+        return f"{cores} ({platform.machine()}), no GPU"
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return ", ".join(names)
 
@@ -100,6 +104,8 @@ def _store(home: Home) -> str:
     """Where results go; looks, and makes nothing."""
     from sweeps.store.store import Store
 
+    if home.bucket is not None:
+        Address.parse(home.bucket).check_answers()
     store = Store.existing(home.store)
     folder = _existing(home.root)
     if home.bucket is None and not (folder.is_dir() and os.access(folder, os.W_OK)):

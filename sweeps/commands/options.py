@@ -7,16 +7,29 @@ from typing import Annotated
 import typer
 
 from osr_core.errors import ConfigError
-from sweeps.home import Home
+from sweeps.home import Home, expanded
 from sweeps.store.address import Address
 
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar="OSR_HOME", help="Folder of all results.")
 ]
+
+
+def expanded_option(given: Path | None) -> Path | None:
+    """What an option that names a file or folder gives."""
+    return given and expanded(given)
+
+
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data-root", envvar="OSR_DATA", help="Folder with the data sets' files."),
+    typer.Option(
+        "--data-root",
+        envvar="OSR_DATA",
+        callback=expanded_option,
+        help="Folder with the data sets' files.",
+    ),
 ]
+OutputOption = Annotated[Path | None, typer.Option(callback=expanded_option, help="File to write.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_HOME = Path("osr-home")
 
@@ -33,7 +46,19 @@ def at(home: Path) -> Home:
             f"the home '{home}' must be a folder. For results in a bucket set OSR_STORE to its URI."
         )
     bucket = os.environ.get("OSR_STORE") or None
-    user_home = Home(home, os.environ.get("OSR_TRACKING_URI") or None, bucket)
+    user_home = Home(expanded(home), os.environ.get("OSR_TRACKING_URI") or None, bucket)
     if bucket is not None:
         Address.parse(bucket)
+    return user_home
+
+
+def with_store(home: Path) -> Home:
+    """The same, for a command that asks the store.
+
+    Raises:
+        ConfigError: as for `at`, or nobody answers where the store's bucket is said to be.
+    """
+    user_home = at(home)
+    if user_home.bucket is not None:
+        Address.parse(user_home.bucket).check_answers()
     return user_home

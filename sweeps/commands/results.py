@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
+from sweeps.addresses import check_server
 from sweeps.commands.listing import show
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.commands.options import (
+    DEFAULT_HOME,
+    DataOption,
+    HomeOption,
+    JsonOption,
+    OutputOption,
+    at,
+    with_store,
+)
 
 if TYPE_CHECKING:
     from analysis.figures.source import ImageLoader
@@ -34,11 +43,13 @@ def export(
     """Freeze a sweep's results as Parquet; an interrupted export goes on where it stopped."""
     from analysis.exports.write import export as write_export
     from sweeps.store.store import Store
+    from sweeps.tracking.database import make_ready
 
-    user_home = at(home)
+    user_home = with_store(home)
     store = Store.existing(user_home.store)
     store_id = None if store is None else store.id or ""
     folder = user_home.export(sweep)
+    make_ready(user_home)
     exported = write_export(user_home.tracking_uri, sweep, folder, since, store_id)
     rows = [{"file": str(path), "bytes": path.stat().st_size} for path in exported.paths]
     show(rows, as_json)
@@ -107,7 +118,7 @@ def figure(
         typer.Option(min=1, max=100, help="cac4: count unknowns accepted where % of knowns are."),
     ] = None,
     format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
-    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    output: OutputOption = None,
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
 ) -> None:
@@ -135,7 +146,7 @@ def figure(
 
 def report(
     sweeps: Annotated[list[str] | None, typer.Argument(help="Sweeps; all, if left out.")] = None,
-    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    output: OutputOption = None,
     mlflow_url: Annotated[
         str, typer.Option(help="Where MLflow's pages are, for links.")
     ] = "http://127.0.0.1:5000",
@@ -144,6 +155,7 @@ def report(
     """Make one HTML page of exported sweeps, with tables, figures, trials and cost."""
     from analysis.report.page import report as make_report
 
+    check_server("--mlflow-url", mlflow_url)
     page = make_report(at(home).root / "exports", sweeps or (), mlflow_url)
     leave(output or at(home).root / "report.html", page.encode())
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from osr_core.errors import ConfigError
 from sweeps.commands import results
 from sweeps.commands.listing import show
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, with_store
+from sweeps.commands.terminal import lasting_output
 
 if TYPE_CHECKING:
     from sweeps.launch.changed import Decide
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
 
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a packaged spec.")
+]
+
+AddressOption = Annotated[
+    str | None, typer.Option(help="A running Ray cluster; default: start one here.")
+]
+CpusOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU cores for all stages; default: those allotted.")
+]
+GpusOption = Annotated[
+    int | None, typer.Option(min=0, help="GPUs for all stages; default: those that are seen.")
+]
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        metavar="MINUTES", min=0, help="How long to wait for a machine that has what is asked."
+    ),
 ]
 
 
@@ -39,7 +56,7 @@ def plan(
     loaded = load_spec(spec)
     if rehash:
         forget()
-    ahead = outlook(loaded, at(home), data_root)
+    ahead = outlook(loaded, with_store(home), data_root)
     if as_json:
         typer.echo(json.dumps(ahead.facts(), indent=2))
         return
@@ -66,15 +83,10 @@ def run(
     spec: SpecArgument,
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
-    address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster; default: start one here.")
-    ] = None,
-    wait: Annotated[
-        float,
-        typer.Option(
-            metavar="MINUTES", min=0, help="How long to wait for a machine that has what is asked."
-        ),
-    ] = 60.0,
+    address: AddressOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    wait: WaitOption = 60.0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Let this spec take over a name already given.")
     ] = False,
@@ -90,25 +102,30 @@ def run(
     """Run every stage that is not done yet, then print the table. Run it again to go on."""
     from sweeps.launch.launch import run_sweep
     from sweeps.planning.spec import load_spec
+    from sweeps.running.allotment import Allotment
     from sweeps.tracking.painter import Painter
 
+    if address is not None and (cpus, gpus) != (None, None):
+        raise ConfigError("--cpus and --gpus are of this machine; with --address, leave them out.")
     loaded = load_spec(spec)
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
-    with Painter(results.draw_pictures) as pictures:
-        launch = run_sweep(
-            loaded,
-            at(home),
-            data_root,
-            Console(),
-            address=address,
-            replace=replace,
-            take_over=take_over,
-            wait_s=60 * wait,
-            pictures=pictures,
-            decide=decision(remake, keep),
-        )
-    tell(launch)
+    with lasting_output():
+        with Painter(results.draw_pictures) as pictures:
+            launch = run_sweep(
+                loaded,
+                with_store(home),
+                data_root,
+                Console(),
+                address=address,
+                allotment=Allotment(cpus, gpus),
+                replace=replace,
+                take_over=take_over,
+                wait_s=60 * wait,
+                pictures=pictures,
+                decide=decision(remake, keep),
+            )
+        tell(launch)
     if launch.stopped or launch.missing or launch.unmade:
         raise typer.Exit(130 if launch.stopped else 1)
 
@@ -184,9 +201,11 @@ def print_table(launch: "Launch") -> None:
     from analysis.tables.render import render
     from analysis.tables.sweep_sheet import printable
     from analysis.tables.sweep_table import table
+    from sweeps.tracking.database import make_ready
 
     sweep = launch.plan.spec.name
     folder = launch.home.export(sweep)
     if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
+        make_ready(launch.home)
         export(launch.home.tracking_uri, sweep, folder, store=launch.store.id or "")
     typer.echo(render(printable(table(folder)), "markdown"))

@@ -9,7 +9,7 @@ import typer
 
 from osr_core.errors import ConfigError, unknown_name
 from sweeps.commands.listing import show
-from sweeps.commands.options import DEFAULT_HOME, HomeOption, JsonOption, at
+from sweeps.commands.options import DEFAULT_HOME, HomeOption, JsonOption, with_store
 from sweeps.commands.results import draw_pictures
 from sweeps.home import Home
 
@@ -45,7 +45,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say what of each sweep is done, who runs it, what is begun, what failed and why."""
-    store = open_store(at(home))
+    store = open_store(with_store(home))
     sweeps: Rows = []
     drivers: list[str] = []
     begun: Rows = []
@@ -109,7 +109,7 @@ def log(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Print what a stage has told: its attempts with their epochs, warnings and errors."""
-    store = open_store(at(home))
+    store = open_store(with_store(home))
     found = stage_of_record(sweep_record(store, sweep), stage)
     text = store.attempts.log(found["stage_id"])
     if text is None:
@@ -131,7 +131,7 @@ def stop(
     """Stop a sweep that runs, as Ctrl-C there would, or only one stage and what needs it."""
     from sweeps.store.leases import Fence, lives
 
-    store = open_store(at(home))
+    store = open_store(with_store(home))
     record = sweep_record(store, sweep)
     number, holder = store.leases.latest(sweep)
     if holder is None or not lives(store.leases, sweep, number, holder):
@@ -193,7 +193,7 @@ def sync(
     from sweeps.store.leases import Fence, Lease
     from sweeps.tracking.synchronise import synchronise
 
-    user_home = at(home)
+    user_home = with_store(home)
     store = open_store(user_home)
     record = sweep_record(store, sweep)
     plan = plan_of(record)
@@ -219,7 +219,7 @@ def gc(
     from sweeps.store.layout import stage_of
     from sweeps.store.leases import Lease
 
-    store = open_store(at(home))
+    store = open_store(with_store(home))
     latest = check_idle(store)
     shown = unneeded_by(store, keep)
     labels = stage_labels(store)

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from osr_core.errors import ConfigError
+from sweeps.addresses import DATABASE, why_uri_silent
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
 from sweeps.launch.reaper import Reaper
+from sweeps.tracking.database_file import take_along
 
 
 def ui(
@@ -27,6 +29,8 @@ def ui(
 ) -> None:
     """Open MLflow's pages on this machine until Ctrl-C, or serve a team's database."""
     user_home = at(home)
+    if server is not None:
+        check_database(server)
     if server is None and user_home.tracking is not None:
         typer.echo(f"MLflow: {user_home.tracking} (OSR_TRACKING_URI)")
         return
@@ -34,15 +38,9 @@ def ui(
         raise ConfigError(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
         )
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-            probe.bind((host, port))
-    except OSError as error:
-        raise ConfigError(
-            f"nobody can listen on {host}:{port} now ({error.strerror}). Choose another --port or "
-            "--host."
-        ) from error
+    if server is None:
+        take_along(user_home)
+    check_free(host, port)
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += [] if server else ["--workers", "1"]  # one user; four take long to start
@@ -63,3 +61,30 @@ def ui(
     except KeyboardInterrupt:
         return
     raise typer.Exit(done.returncode)
+
+
+def check_database(uri: str) -> None:
+    """ConfigError where no team's database can be at a URI, or none answers there.
+
+    The URI itself is not repeated: it may hold a password.
+    """
+    if not DATABASE.fullmatch(uri):
+        raise ConfigError(
+            "--server (OSR_TRACKING_DATABASE) must be a database, such as "
+            "postgresql+psycopg://USER@HOST/NAME."
+        )
+    if why := why_uri_silent(uri):
+        raise ConfigError(f"the database of --server cannot be reached: {why}.")
+
+
+def check_free(host: str, port: int) -> None:
+    """ConfigError where nobody can listen on a port of an address."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"nobody can listen on {host}:{port} now ({error.strerror}). Choose another --port or "
+            "--host."
+        ) from error

@@ -1,19 +1,46 @@
 """The version of the code that runs."""
 
+import os
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+HERE = Path(__file__).parent
+ANSWER_S = 60.0  # a big checkout on a slow disk
+# Git refuses to look at what belongs to another user, since it might run programs that are named
+# there. These are programs that run already, and the one that git would start for itself is off.
+TRUSTED = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false")
 
-def code_version() -> str:
-    """The commit of this code, marked where files differ from it; else the package's version."""
+
+def code_version(folder: Path = HERE) -> str:
+    """The commit of the code in a folder, marked where files differ from it; else the package's
+    version. Where there is a commit that cannot be told, the version says why.
+    """
+    package = f"osr-sweeps {version('osr-sweeps')}"
+    if not any((above / ".git").exists() for above in (folder, *folder.parents)):
+        return package
     try:
-        _git("ls-files", "--error-unmatch", Path(__file__).name)  # else another project's commit
-        return _git("describe", "--always", "--dirty", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return f"osr-sweeps {version('osr-sweeps')}"
+        if not _git(folder, "ls-files", "--", "."):  # else another project's commit
+            return package
+        return _git(folder, "describe", "--always", "--dirty", "--exclude=*")
+    except FileNotFoundError:
+        why = "git is not installed"
+    except subprocess.TimeoutExpired:
+        why = f"git did not answer within {ANSWER_S:.0f} s"
+    except OSError as error:
+        why = f"git cannot be run: {error.strerror}"
+    except subprocess.CalledProcessError as error:
+        told = (str(error.stderr).strip() or f"it ended with {error.returncode}").splitlines()[0]
+        why = f"git: {told.removeprefix('fatal: ')}"
+    return f"{package} (commit unknown: {why})"
 
 
-def _git(*words: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def _git(folder: Path, *words: str) -> str:
+    """What git answers about a folder, whatever repository the user's own variables name."""
+    command = ["git", "-C", str(folder), *TRUSTED, *words]
+    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    own |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=own, timeout=ANSWER_S
+    )
+    return done.stdout.strip()

@@ -38,6 +38,7 @@ class Conduct:
     tracking: BackgroundTracking
     growth: Growth | None = None
     searcher: "StageSearcher | None" = None  # once Ray is there
+    take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
 
     def begin(self, searcher: "StageSearcher") -> None:
@@ -47,10 +48,13 @@ class Conduct:
             searcher.stop()
 
     def stop(self) -> None:
-        """Hand out no more; workers save at the end of their epoch."""
-        if not self.launch.stopped:
-            self.launch.console.print("stopping: running epochs end and are saved; Ctrl-C: at once")
+        """Hand out no more; workers save at the end of their epoch. It is told afterwards: whoever
+        reads may be gone.
+        """
+        was_stopped = self.launch.stopped
         self.hand_out_no_more()
+        if not was_stopped:
+            self.launch.console.print("stopping: running epochs end and are saved; Ctrl-C: at once")
 
     def hand_out_no_more(self) -> None:
         """What runs may end."""
@@ -167,6 +171,7 @@ class Conduct:
 
     def look(self) -> None:
         """Stop where somebody has ordered it; workers see orders to stop a stage by themselves."""
+        self.take_signals()
         if self.launch.stopped:
             return
         with suppress(StoreError):  # a store that does not answer now will the next time

@@ -21,11 +21,12 @@ from sweeps.planning.data import check_data, plan_with_data
 from sweeps.planning.plan import remaining
 from sweeps.planning.record import grown_trials, plan_record
 from sweeps.planning.spec import SweepSpec
+from sweeps.running.allotment import ALL_OF_IT, Allotment
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import claim_name
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import plan_held, state_of
+from sweeps.tracking.completeness import is_held
 
 if TYPE_CHECKING:
     from sweeps.tracking.tracker import Pictures, Tracker
@@ -42,6 +43,7 @@ def run_sweep(
     address: str | None = None,
     replace: bool = False,
     take_over: bool = False,
+    allotment: Allotment = ALL_OF_IT,
     wait_s: float = WAIT_S,
     growth: Growth | None = None,
     pictures: "Pictures | None" = None,
@@ -49,8 +51,8 @@ def run_sweep(
 ) -> Launch:
     """Run every stage of a sweep that is not done yet.
 
-    `growth` may add trials while it runs; `pictures` go to the runs in MLflow; `decide` is asked
-    about results of other code.
+    `allotment` says what of this machine is used; `growth` may add trials while it runs; `pictures`
+    go to the runs in MLflow; `decide` is asked about results of other code.
     """
     home = dataclasses.replace(home, root=home.root.resolve())  # Ray starts in another folder
     plan = plan_with_data(spec, data_root)
@@ -58,19 +60,18 @@ def run_sweep(
         from sweeps.running.cluster import check_answers  # Ray takes seconds to import
 
         check_answers(address)
-    store = Store(home.store)
-    code = code_version()
+    store, code = Store(home.store), code_version()
     with Lease(store.leases, spec.name, take_over=take_over) as lease:
         fence = Fence(spec.name, lease.number)
         plan = plan.extended(grown_trials(store.sweep(spec.name), plan))
         if growth is not None:
             plan = plan.extended(growth(plan, None))
-        launch = Launch(plan, store, home, data_root, console, fence, address, wait_s, code)
+        here = (home, data_root, console, fence, address, allotment)
+        launch = Launch(plan, store, *here, wait_s, code)
         record = plan_record(plan, code)
         settle(plan, store, decide)
         claim_name(store, record, replace)
-        held = state_of(record, store.aside(plan.stages))
-        if is_complete(launch) and plan_held(home, store, spec.name) == held:
+        if is_complete(launch) and is_held(home, store, record, store.aside(plan.stages)):
             launch.up_to_date = True
             return launch
         make_tracker = partial(tracker_of, launch, pictures)
@@ -129,8 +130,9 @@ def run_stages(
     conduct = Conduct(launch, progress, tracking, growth)
     with Reaper(), Shutdown(conduct.stop) as shutdown, progress:
         try:
-            cluster.connect(launch.address)
+            cluster.connect(launch.address, launch.allotment)
             shutdown.take_signals()  # Ray has put its own handlers there
+            conduct.take_signals = shutdown.take_signals
             conduct.execute(todo)
         except (KeyboardInterrupt, SystemExit):  # the latter is Ray's answer to a SIGTERM
             launch.stopped = True

@@ -15,6 +15,8 @@ from typing import Self
 
 import psutil
 
+from sweeps.signals import ignore_notices
+
 LOOK_EVERY_S = 0.5
 ROUNDS, PAUSE_S = 20, 0.25  # a dying process may start one more before it is gone
 
@@ -78,4 +80,5 @@ def reap(left: set[psutil.Process]) -> None:
 
 
 if __name__ == "__main__":
+    ignore_notices()
     reap(watch(psutil.Process(int(sys.argv[1]))))

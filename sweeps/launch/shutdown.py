@@ -1,11 +1,14 @@
-"""Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends at once."""
+"""What asks a launch to stop: the first signal for an orderly end, the second to end at once."""
 
 import signal
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+from sweeps.signals import NOTICES
+
+REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+AHEAD = (signal.SIGUSR1, signal.SIGUSR2)  # sent a time before the end: a SIGTERM will follow
 GRACE_S = 7.0  # for running epochs to end and be saved; with Ray's own end it stays under ten
 
 
@@ -14,7 +17,9 @@ class AtOnce(KeyboardInterrupt):
 
 
 class Shutdown:
-    """While entered, the first SIGINT or SIGTERM calls `ask`; the second, or time, ends at once."""
+    """While entered, the first signal calls `ask`; a second SIGINT or SIGTERM, or time, ends at
+    once. A notice that comes again, as a closing terminal sends it, asks for nothing more.
+    """
 
     def __init__(self, ask: Callable[[], None]) -> None:
         self._ask = ask
@@ -22,14 +27,17 @@ class Shutdown:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self._before = {number: signal.getsignal(number) for number in (*REQUESTS, *NOTICES)}
+        if self._before[signal.SIGHUP] == signal.SIG_IGN:
+            del self._before[signal.SIGHUP]  # `nohup` wants it so
         self.take_signals()
         return self
 
     def take_signals(self) -> None:
         """Handle the signals from now on, whoever did before."""
-        for number in SIGNALS:
-            signal.signal(number, self._handle)
+        for number in self._before:
+            if signal.getsignal(number) != self._handle:
+                signal.signal(number, self._handle)
 
     def disarm(self) -> None:
         """There is nothing more to wait for."""
@@ -43,11 +51,15 @@ class Shutdown:
     ) -> None:
         self.disarm()
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            is_heeded = self.requested and number in NOTICES
+            signal.signal(number, signal.SIG_IGN if is_heeded else handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number in NOTICES:
+            return
         if self.requested:
             raise AtOnce
         self.requested = True
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        if number not in AHEAD:
+            signal.setitimer(signal.ITIMER_REAL, GRACE_S)
         self._ask()

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from sweeps.home import Home
 from sweeps.planning.plan import Plan, PlannedTrial
+from sweeps.running.allotment import ALL_OF_IT, Allotment
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 
@@ -25,6 +26,7 @@ class Launch:
     console: Console
     fence: Fence
     address: str | None  # of a running Ray cluster; None: one is started on this machine
+    allotment: Allotment = ALL_OF_IT  # of this machine, for a cluster that is started here
     wait_s: float = WAIT_S
     code: str = ""  # the version of the code
     started: set[str] = field(default_factory=set)  # ids of stages handed to the cluster

@@ -8,14 +8,16 @@ import typing
 from typing import Any
 
 from osr_core.backbones import BACKBONES
-from osr_core.config import BOUNDS
+from osr_core.config import BOUNDS, LARGEST
 from osr_core.data import BENCHMARKS
 from osr_core.data.own import NAMED
 from osr_core.methods import METHODS
 from osr_core.recipes import Training
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.not_implemented import PLANNED
-from sweeps.planning.spec import Resources, SweepSpec
+from sweeps.planning.spec import LARGEST_SEED, SHARED, Resources, SweepSpec
+
+TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
 
 
 def json_schema() -> dict[str, Any]:
@@ -33,28 +35,35 @@ def json_schema() -> dict[str, Any]:
         "pattern": f"^(?:{NAMED.pattern})$",
     }
     plain["datasets"] |= {"items": {"anyOf": [listed, own]}}
-    for name in ("splits", "seeds"):
-        plain[name] |= {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+    for name, largest in (("splits", LARGEST), ("seeds", LARGEST_SEED)):
+        numbers = {"type": "integer", "minimum": 0, "maximum": largest}
+        plain[name] |= {"type": "array", "items": numbers, "minItems": 1, "uniqueItems": True}
     plain["recipe"] |= {"enum": ["common", "published"]}
     plain["training"] |= _settings_schema(Training)
     plain["backbone"] |= _backbone_schema()
-    plain["resources"] |= Resources.model_json_schema()
+    resources = Resources.model_json_schema()
+    shared = resources.pop("$defs")  # references to it begin at the root
+    plain["resources"] |= resources
     plain["methods"] |= _methods_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "osr-sweeps spec",
         "type": "object",
         "properties": plain,
+        "$defs": shared,
         "required": ["name", "datasets", "splits", "methods"],
+        "patternProperties": {f"^{SHARED}": {"description": "blocks that several places share"}},
         "additionalProperties": False,
     }
 
 
-def _backbone_schema() -> dict[str, Any]:
+def _backbone_schema(grids: bool = False) -> dict[str, Any]:
     """The name of a network, and the settings of any."""
-    properties: dict[str, Any] = {"name": {"enum": sorted(BACKBONES)}}
+    names = {"enum": sorted(BACKBONES)}
+    either = {"anyOf": [names, {"type": "array", "items": names, "minItems": 1}]}
+    properties: dict[str, Any] = {"name": either if grids else names}
     for backbone in BACKBONES.values():
-        properties |= _settings_schema(backbone.Config)["properties"]
+        properties |= _settings_schema(backbone.Config, grids)["properties"]
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
@@ -63,7 +72,7 @@ def _methods_schema() -> dict[str, Any]:
     methods: dict[str, Any] = {
         name: {"description": f"left out: {why}"} for name, why in PLANNED["methods"].items()
     }
-    of_all = {"training": _settings_schema(Training), "backbone": _backbone_schema()}
+    of_all = {"training": _settings_schema(Training, True), "backbone": _backbone_schema(True)}
     of_all["protocol"] = {"description": "instead of the spec's", "type": "string"}
     for name, method in METHODS.items():
         settings = _settings_schema(method.Config, grids=True)
@@ -79,15 +88,18 @@ def _methods_schema() -> dict[str, Any]:
 
 
 def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:
+    """A config's settings; with `grids`, each may be a list of values."""
     properties: dict[str, Any] = {}
     for field in dataclasses.fields(config):
-        if dataclasses.is_dataclass(typing.get_type_hints(config)[field.name]):
-            nested = typing.get_type_hints(config)[field.name]
-            properties[field.name] = _settings_schema(nested)
+        hint = typing.get_type_hints(config)[field.name]
+        if dataclasses.is_dataclass(hint):
+            properties[field.name] = _settings_schema(typing.cast(type[Any], hint), grids)
             continue
-        value: dict[str, Any] = (
-            {"enum": list(field.metadata["choices"])} if (field.metadata["choices"]) else {}
-        )
+        types = [each for each in (hint, *typing.get_args(hint)) if each in TYPES]
+        value: dict[str, Any] = {"type": [TYPES[each] for each in types]}
+        value |= {"maximum": LARGEST} if int in types else {}
+        if choices := field.metadata["choices"]:
+            value |= {"enum": [*choices, None] if type(None) in types else [*choices]}
         bounds = {"above": "exclusiveMinimum", "below": "exclusiveMaximum"}
         bounds |= {"at_least": "minimum", "at_most": "maximum"}
         value |= {
@@ -95,12 +107,12 @@ def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:
             for bound, keyword in bounds.items()
             if field.metadata[bound] is not None
         }
-        either = {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
-        properties[field.name] = {
-            "description": field.metadata["meaning"],
-            "default": field.default,
-            **(either if grids or typing.get_origin(field.type) is tuple else value),
-        }
+        if typing.get_origin(hint) is tuple:  # a list by its nature stands for itself in a grid
+            value = {"type": "array", "items": value}
+        elif grids:
+            value = {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
+        about = {"description": field.metadata["meaning"], "default": field.default}
+        properties[field.name] = about | value
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 

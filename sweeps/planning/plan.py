@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from osr_core.data.splits import ClassSplit, class_split
+from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.kinds import Kind
 from osr_core.methods import METHODS
@@ -187,7 +187,7 @@ def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator
         ]
         for index in spec.splits:
             for entry in entries:
-                split = class_split(dataset, entry.protocol, index)
+                split = spec.split(dataset, entry.protocol, index)
                 for seed in spec.seeds:
                     yield plan_trial(entry, split, seed, fingerprints)
 

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from osr_core.config import build
-from osr_core.data.splits import class_split
+from osr_core.data import benchmark
+from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError
 from osr_core.methods import method_named
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan, PlannedTrial, plan_trial, plan_with
 from sweeps.planning.settings import Resolved
-from sweeps.planning.spec import SweepSpec, parse_spec
+from sweeps.planning.spec import Splits, SweepSpec, parse_spec
 
 
 def plan_record(plan: Plan, code: str) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
         "code": code,
         "spec": spec.plain(),
         "fingerprints": dict(plan.fingerprints),
+        "splits": [split_facts(split) for split in {trial.split: 0 for trial in plan.trials}],
         "trials": [trial_facts(spec, trial) for trial in plan.trials],
         "stages": [stage_facts(plan, stage) for stage in plan.stages.values()],
         "leaves": {kind.name: list(kind.leaves) for kind in plan.kinds()},
@@ -58,6 +60,34 @@ def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
     }
 
 
+def split_facts(split: ClassSplit) -> dict[str, Any]:
+    """The classes of a split, which a file of one's own may say otherwise later, or no more."""
+    known, unknown = list(split.known), list(split.unknown)
+    return {"id": split.id, "protocol": split.protocol, "known": known, "unknown": unknown}
+
+
+def splits_in(record: Mapping[str, Any]) -> Splits:
+    """The splits that a record was made of; any other as it is found now."""
+    kept = {(facts["id"], facts["protocol"]): facts for facts in record.get("splits", ())}
+
+    def split(dataset: str, protocol: str, index: int) -> ClassSplit:
+        facts = kept.get((f"{dataset}/{index}", protocol))
+        if facts is None:
+            return class_split(dataset, protocol, index)
+        pair = benchmark(dataset)
+        return ClassSplit(
+            benchmark=dataset,
+            protocol=protocol,
+            index=index,
+            known_from=pair.known.name,
+            known=tuple(facts["known"]),
+            unknown_from=pair.unknown.name,
+            unknown=tuple(facts["unknown"]),
+        )
+
+    return split
+
+
 def stage_facts(plan: Plan, stage: Stage) -> dict[str, Any]:
     """What a stage is and what it waits for; of the task, what its rows in an export say."""
     config = stage.config
@@ -80,8 +110,9 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
         ConfigError: this version of the code makes other stages of its trials.
     """
     try:
-        spec = parse_spec(record["spec"], record["sweep"])
-        trials = [trial_of(facts, record["fingerprints"]) for facts in record["trials"]]
+        splits = splits_in(record)
+        spec = parse_spec(record["spec"], record["sweep"], splits)
+        trials = [trial_of(facts, record["fingerprints"], splits) for facts in record["trials"]]
         plan = plan_with(spec, record["fingerprints"], trials)
     except (LookupError, TypeError, AttributeError) as error:
         raise ConfigError(
@@ -97,7 +128,9 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def trial_of(facts: Mapping[str, Any], fingerprints: Mapping[str, str]) -> PlannedTrial:
+def trial_of(
+    facts: Mapping[str, Any], fingerprints: Mapping[str, str], splits: Splits
+) -> PlannedTrial:
     """The trial of which a record says `facts`."""
     method = method_named(facts["method"])
     own = {field.name for field in dataclasses.fields(method.Config)}
@@ -111,7 +144,7 @@ def trial_of(facts: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Plann
         protocol=facts["protocol"],
         hyperparameters=facts["hyperparameters"],
     )
-    split = class_split(facts["dataset"], facts["protocol"], facts["split"])
+    split = splits(facts["dataset"], facts["protocol"], facts["split"])
     trial = plan_trial(entry, split, facts["seed"], fingerprints)
     return dataclasses.replace(trial, purpose=facts["purpose"], grown=facts["grown"])
 
@@ -120,7 +153,8 @@ def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTr
     """Trials that were added while an earlier launch of the same spec ran."""
     if record is None or same_science(record["spec"]) != same_science(plan.spec.plain()):
         return []
-    return [trial_of(facts, plan.fingerprints) for facts in record["trials"] if facts["grown"]]
+    grown = [facts for facts in record["trials"] if facts["grown"]]
+    return [trial_of(facts, plan.fingerprints, splits_in(record)) for facts in grown]
 
 
 def same_science(spec: Mapping[str, Any]) -> dict[str, Any]:

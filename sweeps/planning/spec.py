@@ -4,12 +4,12 @@ A list in a method's settings is a grid; a list of mappings is one after the oth
 a file is reported at once, with the place and what is allowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -19,13 +19,18 @@ from pydantic import (
     ValidationError,
 )
 
+from osr_core.config import LARGEST
 from osr_core.data import BENCHMARKS
-from osr_core.data.splits import class_split
+from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS, method_named
-from sweeps.home import RESERVED, SWEEP_NAME
+from sweeps.home import RESERVED, SWEEP_NAME, expanded
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
+from sweeps.planning.yaml_values import read_yaml
+
+Splits = Callable[[str, str, int], ClassSplit]
+"""A dataset, a protocol and the number of a split -> its classes."""
 
 FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "dict_type": "a mapping",
@@ -34,6 +39,8 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "string_type": "a name",
     "int_type": "a whole number",
 }
+LARGEST_SEED = 2**63 - 1  # exports keep seeds in 64 bits
+SHARED = "x-"  # how keys begin under which a file keeps blocks that several places share
 EXAMPLES = {"datasets": "[digits]", "splits": "[0, 1]", "seeds": "[0, 1]"}
 EXAMPLES |= {"methods": "{softmax: {}}", "resources": "{cpus: 2}"}
 
@@ -53,7 +60,7 @@ class Share(BaseModel):
     """What one stage takes of its machine, where it differs from the others'."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    cpus: int | None = Field(None, ge=1, description="CPU cores, and threads")
+    cpus: int | None = Field(None, ge=1, le=LARGEST, description="CPU cores, and threads")
     gpus: float | None = Field(None, ge=0, le=8, description="GPUs, or a fraction of one")
 
 
@@ -61,7 +68,7 @@ class Resources(BaseModel):
     """How stages are run; nothing here changes a result."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    cpus: int = Field(1, ge=1, description="CPU cores, and threads, of a stage")
+    cpus: int = Field(1, ge=1, le=LARGEST, description="CPU cores, and threads, of a stage")
     gpus: float | None = Field(
         None,
         ge=0,
@@ -117,12 +124,12 @@ class SweepSpec(BaseModel):
     datasets: Annotated[
         list[Annotated[str, BeforeValidator(_dataset)]], BeforeValidator(_unique)
     ] = Field(min_length=1, description="what is classified")
-    splits: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], BeforeValidator(_unique)] = (
+    splits: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST)]], BeforeValidator(_unique)] = (
         Field(min_length=1, description="numbers of the protocol's splits")
     )
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], BeforeValidator(_unique)] = Field(
-        [0], min_length=1, description="repetitions of every trial"
-    )
+    seeds: Annotated[
+        list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], BeforeValidator(_unique)
+    ] = Field([0], min_length=1, description="repetitions of every trial")
     recipe: Literal["common", "published"] = Field(
         "common", description="one network and schedule for all methods, or each paper's own"
     )
@@ -140,11 +147,16 @@ class SweepSpec(BaseModel):
     resources: Resources = Field(Resources(), description="what one stage occupies")
 
     _missing: tuple[Missing, ...] = PrivateAttr(())
+    _splits: Splits | None = PrivateAttr(None)
 
     @property
     def missing(self) -> tuple[Missing, ...]:
         """What the file names and nothing implements yet; no other field has it."""
         return self._missing
+
+    def split(self, dataset: str, protocol: str, index: int) -> ClassSplit:
+        """One of a protocol's splits of a dataset."""
+        return (self._splits or class_split)(dataset, protocol, index)
 
     def plain(self) -> dict[str, Any]:
         """This spec as values that `parse_spec` takes: every grid point written out."""
@@ -191,27 +203,32 @@ def load_spec(given: str) -> SweepSpec:
         ConfigError: every problem of the file, each with its place.
     """
     path = find_spec(given)
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except OSError as error:
-        raise ConfigError(f"spec file {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError) as error:  # the latter of dates and numbers, too
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path} is nested too deeply.") from None
-    return parse_spec(values, str(path))
+    return parse_spec(read_yaml(path), str(path), splits_beside(path))
 
 
-def parse_spec(values: Any, source: str) -> SweepSpec:
-    """A spec from plain values; `source` opens every message."""
+def splits_beside(path: Path) -> Splits:
+    """Splits as the spec at `path` names them: a file of one's own is looked for from there."""
+
+    def split(dataset: str, protocol: str, index: int) -> ClassSplit:
+        if not protocol.endswith(".json"):
+            return class_split(dataset, protocol, index)
+        file = path.absolute().parent / expanded(Path(protocol))
+        return replace(class_split(dataset, str(file), index), protocol=protocol)
+
+    return split
+
+
+def parse_spec(values: Any, source: str, splits: Splits = class_split) -> SweepSpec:
+    """A spec from plain values; `source` opens every message, `splits` finds the classes."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: a spec is a mapping with name, datasets, splits and methods.")
+    values = {key: value for key, value in values.items() if not is_shared(key)}
     problems: list[str] = []
     spec = None
     try:
         kept, missing = leave_out(values)
         spec = SweepSpec.model_validate(kept)
-        spec._missing = missing
+        spec._missing, spec._splits = missing, splits
     except ValidationError as error:
         for detail in error.errors():
             problems += _sentences(detail)
@@ -221,10 +238,15 @@ def parse_spec(values: Any, source: str) -> SweepSpec:
         problems.append("a value contains itself, or is nested too deeply.")
     own = {point.protocol for points in spec.methods.values() for point in points} if spec else ()
     for protocol in (values.get("protocol", "cac"), *sorted(filter(None, own))):
-        problems += _split_problems(values, protocol)
+        problems += _split_problems(values, protocol, splits)
     if spec is None or problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
     return spec
+
+
+def is_shared(key: Any) -> bool:
+    """Whether a key only keeps what other places refer to."""
+    return isinstance(key, str) and key.startswith(SHARED)
 
 
 def _sentences(detail: Any) -> list[str]:
@@ -246,7 +268,7 @@ def _sentences(detail: Any) -> list[str]:
     return [f"{where}: {message}"]
 
 
-def _split_problems(values: Mapping[str, Any], protocol: Any) -> list[str]:
+def _split_problems(values: Mapping[str, Any], protocol: Any, splits_of: Splits) -> list[str]:
     """Splits that a protocol does not have, for those datasets that exist."""
     datasets, splits = values.get("datasets", []), values.get("splits", [])
     if not (isinstance(protocol, str) and isinstance(datasets, list) and isinstance(splits, list)):
@@ -259,19 +281,7 @@ def _split_problems(values: Mapping[str, Any], protocol: Any) -> list[str]:
             if type(index) is not int or index < 0:
                 continue
             try:
-                class_split(dataset, protocol, index)
+                splits_of(dataset, protocol, index)
             except ConfigError as error:
                 problems += [p for p in error.problems if p not in problems]
     return problems
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice instead of taking the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise yaml.YAMLError(f"key '{key}' stands twice in the mapping at line {line}")
-        return super().construct_mapping(node, deep)

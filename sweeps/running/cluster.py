@@ -2,8 +2,6 @@
 
 import gc
 import logging
-import os
-import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -14,15 +12,17 @@ from ray import tune
 
 from osr_core.errors import ConfigError, OsrError
 from osr_core.stage import Stage
+from sweeps.addresses import why_silent
 from sweeps.planning.spec import Resources
+from sweeps.running.allotment import ALL_OF_IT, Allotment, LocalMachine, allow_many_files
 from sweeps.running.events import Events, NothingLeft
 from sweeps.running.placement import Machines, ask_of
 from sweeps.running.searcher import StageSearcher
+from sweeps.running.session_folder import session_folder
 from sweeps.running.trainable import BundleTrainable
 from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities, Workplace
-
-ANSWER_S = 5.0
+from sweeps.signals import unheard_below
 
 
 class ClusterError(OsrError):
@@ -42,25 +42,42 @@ def explained(what: str, then: str) -> Iterator[None]:
         raise ClusterError(f"{what}: {type(error).__name__}: {error}. {then}") from error
 
 
-def connect(address: str | None = None) -> None:
-    """Join the cluster at `address`, or start one on this machine with all its cores.
+def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> None:
+    """Join the cluster at `address`, or start one on this machine with the given `allotment`.
 
     Raises:
-        ClusterError: Ray cannot be joined or started.
+        ClusterError: Ray cannot be joined or started. ConfigError: it finds no folder here.
     """
-    what, then = "Ray did not start", "See that /tmp and memory have room, then try again."
+    settings = {} if address is not None else of_this_machine(allotment)
+    what = "Ray did not start"
+    then = f"See that {settings.get('_temp_dir')} and memory have room, then try again."
     if address is not None:
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
-    with explained(what, then), in_own_folder():
+    with explained(what, then), in_own_folder(), unheard_below():
         ray.init(
             address=address or "local",  # None would join whatever cluster this machine ran last
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
+            **settings,
         )
     # Deaths of workers reach users through the searcher, with their stage's name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def of_this_machine(allotment: Allotment) -> dict[str, Any]:
+    """What a cluster that is started here is told, so that Ray does not take the machine's own
+    figures for what its user is allotted.
+    """
+    machine = LocalMachine()
+    allow_many_files()
+    return {
+        "num_cpus": allotment.cpus or machine.cpus(),
+        "num_gpus": allotment.gpus,
+        "object_store_memory": machine.object_store(),
+        "_temp_dir": str(session_folder()),
+    }
 
 
 @contextmanager
@@ -70,9 +87,6 @@ def in_own_folder() -> Iterator[None]:
     Ray puts the driver's working folder before all others on which its workers look for modules:
     the user's `sweeps.py`, or `numpy.py`, would be imported there in place of ours.
     """
-    cache = os.environ.get("OSR_CACHE", "")
-    if cache and not cache.startswith("~"):
-        os.environ["OSR_CACHE"] = str(Path(cache).resolve())  # the workers have another folder
     with chdir(Path(__file__).parents[2]):
         yield
 
@@ -88,14 +102,12 @@ def check_answers(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not colon:
         return  # "auto", which Ray looks up on this machine
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
-    except (OSError, ValueError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
+    why = why_silent(host.strip("[]"), int(port)) if port.isdigit() else f"'{port}' is no port"
+    if why is not None:
         raise ConfigError(
             f"no Ray cluster answers at {address} ({why}). Give the address "
             "that `ray start --head` printed, or leave --address out to start one here."
-        ) from error
+        )
 
 
 def disconnect() -> None:

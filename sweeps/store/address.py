@@ -6,6 +6,7 @@ from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
 from osr_core.errors import ConfigError, unknown_name
+from sweeps.addresses import why_uri_silent
 
 URI = re.compile(
     r"(?P<scheme>s3|gs)://(?P<bucket>[a-z0-9][a-z0-9._-]+)(?P<folder>(/\w[\w.-]*)*)/?"
@@ -49,6 +50,14 @@ class Address:
                     f"OSR_STORE's option {name} must be such as {EXAMPLES[name]}, not '{value}'."
                 )
         return cls(found["scheme"], found["bucket"], found["folder"].removeprefix("/"), options)
+
+    def check_answers(self) -> None:
+        """ConfigError where nobody listens at the server that an option names.
+
+        Each request would be tried again for a minute, which is right for a server that was there.
+        """
+        if why := why_uri_silent(self.options.get("endpoint", "")):
+            raise ConfigError(f"the server of OSR_STORE cannot be reached: {why}.")
 
     @property
     def root(self) -> str:

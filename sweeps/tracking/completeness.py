@@ -1,33 +1,32 @@
 """Which plan of a sweep MLflow holds in full: what a launch asks when all of its stages are done.
 
 MLflow itself keeps the answer, in a tag of the experiment, so that a database which was lost,
-restored or exchanged answers for itself. One in a file of this home is asked without MLflow, whose
-import takes seconds.
+restored or exchanged answers for itself. The tag counts only while the runs are there of which it
+speaks: users delete runs in MLflow's pages. A database in a file of this home is asked without
+MLflow, whose import takes seconds.
 """
 
-import contextlib
-import sqlite3
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 from osr_core.identity import digest
 from sweeps.home import Home
 from sweeps.store.store import Store
-from sweeps.tracking.tags import HELD, STORE, experiment_names
-
-QUERY = """
-SELECT held.value FROM experiments
-JOIN experiment_tags AS held ON held.experiment_id = experiments.experiment_id
-JOIN experiment_tags AS owner ON owner.experiment_id = experiments.experiment_id
-WHERE lifecycle_stage = 'active' AND name IN (?, ?)
-AND held.key = ? AND owner.key = ? AND owner.value = ?
-"""
+from sweeps.tracking.database_file import Leaves, held_in_file, shown_in_file
+from sweeps.tracking.tags import HELD
 
 
 def state_of(record: Mapping[str, Any], aside: Collection[str]) -> str:
     """What stands for a plan's record and for its results that were set aside and made anew."""
     return digest([record, *sorted(aside)]) if aside else digest(record)
+
+
+def is_held(home: Home, store: Store, record: Mapping[str, Any], aside: Collection[str]) -> bool:
+    """Whether MLflow holds a plan of this record, by its own word and with all its runs."""
+    if plan_held(home, store, record["sweep"]) != state_of(record, aside):
+        return False
+    shown = _shown(home, store.id or "", record["sweep"], record["leaves"])
+    return {stage["stage_id"] for stage in record["stages"]} <= shown
 
 
 def plan_held(home: Home, store: Store, sweep: str) -> str | None:
@@ -36,10 +35,12 @@ def plan_held(home: Home, store: Store, sweep: str) -> str | None:
     if store_id is None:
         return None
     if home.tracking is None:
-        return _from_file(home.database, sweep, store_id)
+        return held_in_file(home, sweep, store_id)
+    from sweeps.tracking.database import check_answers
     from sweeps.tracking.experiment import experiment_of
 
     try:
+        check_answers(home.tracking)
         experiment = experiment_of(home.tracking, sweep, store_id)
     except Exception:  # whatever a server does; the launch will say that it does
         return None
@@ -49,13 +50,13 @@ def plan_held(home: Home, store: Store, sweep: str) -> str | None:
     return tag
 
 
-def _from_file(path: Path, sweep: str, store_id: str) -> str | None:
-    if not path.exists():
-        return None
-    asked = (*experiment_names(sweep, store_id), HELD, STORE, store_id)
+def _shown(home: Home, store_id: str, sweep: str, leaves: Leaves) -> set[str]:
+    """Ids of stages whose runs are whole; none where the sweep's own run is not there."""
+    if home.tracking is None:
+        return shown_in_file(home, sweep, store_id, leaves)
+    from sweeps.tracking.found_runs import shown_stages
+
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            row = database.execute(QUERY, asked).fetchone()
-    except sqlite3.Error:
-        return None
-    return None if row is None else str(row[0])
+        return shown_stages(home.tracking, sweep, store_id, leaves)
+    except Exception:  # as above
+        return set()

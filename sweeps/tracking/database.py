@@ -6,6 +6,13 @@ import tempfile
 from pathlib import Path
 
 from mlflow import MlflowClient
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from sweeps.addresses import DATABASE, why_uri_silent
+from sweeps.home import Home
+from sweeps.tracking.database_file import take_along
+from sweeps.tracking.errors import TrackingError, reason_of
 
 
 def make_database(uri: str) -> None:
@@ -19,6 +26,45 @@ def make_database(uri: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
+        made.touch()  # by the user's mask, where SQLite would let none but the owner write
         MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
         with contextlib.suppress(FileExistsError):  # another sweep of this home was faster
             os.link(made, path)
+
+
+def make_ready(home: Home) -> None:
+    """See to it that what MLflow holds of a home can be read and written.
+
+    Raises:
+        TrackingError: nobody answers; the home was moved and its database cannot be told.
+    """
+    check_answers(home.tracking_uri)
+    take_along(home)
+
+
+def check_answers(uri: str) -> None:
+    """TrackingError unless MLflow's server or database answers, within seconds.
+
+    MLflow itself asks a database for two minutes, and then leaves SQLAlchemy's words to users.
+    """
+    why = why_uri_silent(uri)
+    if why is None and DATABASE.fullmatch(uri) and not uri.startswith("sqlite:"):
+        why = _why_closed(uri)
+    if why is not None:
+        raise TrackingError(
+            f"MLflow cannot be reached: {why}. Results are safe on the store; try again when it is "
+            "back, or correct OSR_TRACKING_URI."
+        )
+
+
+def _why_closed(uri: str) -> str | None:
+    """Why a database lets nobody in, such as a wrong user; None: it does."""
+    try:
+        engine = create_engine(uri)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:  # the latter of its driver
+        return f"{uri} cannot be opened: {reason_of(error)}"
+    return None

@@ -4,6 +4,8 @@ import re
 
 from osr_core.errors import OsrError
 
+REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # MLflow's; asking again would not help
+
 
 class TrackingError(OsrError):
     """MLflow cannot be reached or refuses what it is sent."""

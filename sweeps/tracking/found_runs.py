@@ -8,6 +8,8 @@ from mlflow.entities import Run, ViewType
 
 from sweeps.store.files import StoreError
 from sweeps.store.store import Store
+from sweeps.tracking.database_file import Leaves, has_files
+from sweeps.tracking.experiment import experiment_of
 from sweeps.tracking.points import milliseconds
 from sweeps.tracking.tags import ARRIVED, FACTS
 
@@ -20,6 +22,7 @@ class FoundRuns:
     experiment_id: str
     facts: Mapping[str, str]  # by id of the plan's stages, what the tag FACTS must say; "" nothing
     check: Callable[[], None]  # raises where this driver may delete nothing any more
+    leaves: Leaves  # by the name of a kind of stage, the tables that its runs have
     parent_id: str = ""  # the sweep's own run
     run_ids: dict[str, str] = field(default_factory=dict)  # by stage id
     began: dict[str, int] = field(default_factory=dict)  # by stage id, the shown attempt's, in ms
@@ -38,7 +41,7 @@ class FoundRuns:
         known = {self.parent_id, *self.run_ids.values()}
         runs = self.all_runs(stage_id)
         self._forget(stage_id)
-        runs.sort(key=lambda run: (run.info.run_id not in known, not is_whole(run)))
+        runs.sort(key=lambda run: (run.info.run_id not in known, not is_whole(run, self.leaves)))
         for run in runs:
             run_id, tags = run.info.run_id, run.data.tags
             found_id = tags.get("stage_id", "")
@@ -61,7 +64,7 @@ class FoundRuns:
         self.began[stage_id] = run.info.start_time
         if run.info.status == "RUNNING":
             self.unended.add(run.info.run_id)
-        if is_whole(run):
+        if is_whole(run, self.leaves):
             self.finished.add(stage_id)
         if "reason" in run.data.tags:
             self.failed[stage_id] = run.info.end_time or 0
@@ -126,6 +129,20 @@ class FoundRuns:
                 return runs
 
 
-def is_whole(run: Run) -> bool:
+def is_whole(run: Run, leaves: Leaves) -> bool:
     """Whether MLflow holds all of a stage's run."""
-    return run.info.status == "FINISHED" and ARRIVED in run.data.metrics
+    if run.info.status != "FINISHED" or ARRIVED not in run.data.metrics:
+        return False
+    return has_files(run.info.artifact_uri, leaves.get(run.data.tags.get("kind", ""), ()))
+
+
+def shown_stages(uri: str, sweep: str, store_id: str, leaves: Leaves) -> set[str]:
+    """Ids of stages whose runs are whole; none where the sweep's own run is not there."""
+    experiment = experiment_of(uri, sweep, store_id)
+    if experiment is None:
+        return set()
+    found = FoundRuns(MlflowClient(uri), experiment.experiment_id, {}, lambda: None, leaves)
+    runs = found.all_runs()
+    if not any(run.data.tags.get("kind") == "sweep" for run in runs):
+        return set()
+    return {run.data.tags.get("stage_id", "") for run in runs if is_whole(run, leaves)}

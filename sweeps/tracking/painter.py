@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from sweeps.signals import ignore_notices
 from sweeps.tracking.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def paint() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     os.nice(NICENESS)
+    ignore_notices()
     with contextlib.suppress(EOFError, BrokenPipeError):
         draw: Pictures = pickle.load(sys.stdin.buffer)
         while True:

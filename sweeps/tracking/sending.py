@@ -14,11 +14,12 @@ def send_points(
     client: MlflowClient,
     run_id: str,
     points: Sequence[Metric],
-    params: Sequence[Param],
+    params: Mapping[str, str],
     tags: Sequence[RunTag] = (),
 ) -> None:
     """All of a run's points, whatever their number."""
-    client.log_batch(run_id, points[:METRICS_PER_CALL], params, tags)
+    of_run = [Param(*each) for each in params.items()]
+    client.log_batch(run_id, points[:METRICS_PER_CALL], of_run, tags)
     for start in range(METRICS_PER_CALL, len(points), METRICS_PER_CALL):
         client.log_batch(run_id, points[start : start + METRICS_PER_CALL])
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Param, RunTag
+from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from osr_core.identity import digest
@@ -31,7 +31,8 @@ from sweeps.store.leases import Fence
 from sweeps.store.store import DamagedError, Store
 from sweeps.tracking import descriptions
 from sweeps.tracking.completeness import state_of
-from sweeps.tracking.database import make_database
+from sweeps.tracking.database import make_database, make_ready
+from sweeps.tracking.errors import REFUSALS
 from sweeps.tracking.experiment import create_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
 from sweeps.tracking.points import milliseconds, points_of, points_so_far
@@ -41,8 +42,6 @@ from sweeps.tracking.tags import ARRIVED, FACTS, HELD, NOTE, PARENT
 log = logging.getLogger(__name__)
 Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
 """A trial's facts and metrics and its scores.parquet -> PNG by file name."""
-
-REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # asking again would not help
 
 
 @dataclass
@@ -66,7 +65,8 @@ class Tracker:
         make_database(self.uri)
         self.client = MlflowClient(self.uri)
         self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
-        self.found = FoundRuns(self.client, self.experiment_id, self._shown(), self._check)
+        facts, leaves = self._shown(), self.record["leaves"]
+        self.found = FoundRuns(self.client, self.experiment_id, facts, self._check, leaves)
         self.look()
         self.found.forget_outdated(self.store)
 
@@ -75,7 +75,7 @@ class Tracker:
         self._check()
         self.plan = plan
         open_experiment(self.client, plan, self.store, self.artifacts)
-        self.found.facts = self._shown()
+        self.found.facts, self.found.leaves = self._shown(), self.record["leaves"]
         self._send_record()
 
     def look(self) -> None:
@@ -95,8 +95,8 @@ class Tracker:
         return shown | {trial_id: digest(facts) for trial_id, facts in self.trials.items()}
 
     def _send_record(self) -> None:
-        plan = {"plan.json": json.dumps(self.record).encode()}
-        send_files(self.client, self.found.parent_id, plan)
+        record = {"plan.json": json.dumps(self.record).encode()}
+        send_files(self.client, self.found.parent_id, record)
 
     def write(self, stage: Stage) -> None:
         """Bring the run of a stage that has ended up to date with the store; does nothing the
@@ -120,8 +120,7 @@ class Tracker:
 
     def behind(self) -> list[Stage]:
         """Stages of which MLflow lacks what the store has."""
-        stages = self.plan.stages
-        done = self.store.committed(stages)
+        done = self.store.committed(stages := self.plan.stages)
         behind = done - self.found.finished
         for stage_id, failure in self.store.attempts.failures(stages.keys() - done).items():
             if self.found.failed.get(stage_id) != milliseconds(failure["failed_at"]):
@@ -247,8 +246,8 @@ class Tracker:
         numbers = {name.removeprefix("test/"): value for name, value in result.metrics.items()}
         spec, trial = self.plan.spec, self.trials[stage.id]
         about: dict[str, Any] = {"sweep": spec.name, "commit": result.code or self.code}
-        about |= {"label": trial["title"] + self.plan.differing(stage)}
-        about |= {"changes": {"backbone": spec.backbone, "training": spec.training}}
+        changes = {"backbone": spec.backbone, "training": spec.training}
+        about |= {"label": trial["title"] + self.plan.differing(stage), "changes": changes}
         try:
             return self.pictures({**about, **trial, **numbers}, scores)
         except Exception as error:
@@ -265,8 +264,7 @@ class Tracker:
         if attempts := self.store.attempts.retries(stage.id):
             news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
         if run_id := self.found.run_of(stage.id, began):  # shown while it ran, or cut off
-            tags = [RunTag(key, text) for key, text in news.items()]
-            self.client.log_batch(run_id, tags=tags)
+            self.client.log_batch(run_id, tags=[RunTag(*each) for each in news.items()])
             return run_id
         run = self.client.create_run(
             self.experiment_id,
@@ -282,8 +280,8 @@ class Tracker:
         run_id = self.found.run_ids.get(stage.id)
         return run_id and f"#/experiments/{self.experiment_id}/runs/{run_id}"
 
-    def _params(self, stage: Stage) -> list[Param]:
-        return [Param(*each) for each in descriptions.params_of(self.plan, stage).items()]
+    def _params(self, stage: Stage) -> dict[str, str]:
+        return descriptions.params_of(self.plan, stage)
 
 
 def make_tracker(
@@ -296,5 +294,6 @@ def make_tracker(
 ) -> Tracker:
     """A tracker that knows what MLflow holds of the sweep."""
     tracker = Tracker(plan, store, home.tracking_uri, home.artifact_uri, code, pictures, fence)
+    make_ready(home)
     tracker.open()
     return tracker

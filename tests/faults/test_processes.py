@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sweeps.signals import NOTICES
 from tests.faults.harness import (
     ROOT,
     SPEC,
@@ -190,6 +191,8 @@ def test_of_two_drivers_that_go_on_at_once_one_is_refused(sweep: Sweep, referenc
     [
         pytest.param(signal.SIGINT, id="ctrl-c"),
         pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.faults),
+        pytest.param(signal.SIGUSR1, id="slurm", marks=pytest.mark.faults),
+        pytest.param(signal.SIGUSR2, id="slurm, the other", marks=pytest.mark.faults),
     ],
 )
 def test_the_first_signal_saves_what_runs_and_ends(sweep: Sweep, reference: Sweep, number: int):
@@ -201,6 +204,8 @@ def test_the_first_signal_saves_what_runs_and_ends(sweep: Sweep, reference: Swee
     processes = family(driver.pid)
     if number == signal.SIGINT:
         os.killpg(driver.pid, number)  # a terminal tells the whole group
+    elif number in NOTICES:
+        kill_all(processes, number)  # Slurm tells every process of a job's step
     else:
         driver.send_signal(number)
     assert driver.wait(WAIT_S) == 130, sweep.log

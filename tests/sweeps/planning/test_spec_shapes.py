@@ -145,7 +145,7 @@ def test_wrong_shape_is_said_in_words():
         ({"splits": [[0]]}, "sweep.yaml: splits.0: must be a whole number, not [0]."),
         ({"name": None}, "sweep.yaml: name: must be a name, not None."),
         ({"methods": ["cac"]}, "sweep.yaml: methods: must be a mapping, such as"),
-        ({"seeds": [2**63]}, "sweep.yaml: seeds.0: Input should be less than 9223372036854775808"),
+        ({"seeds": [2**63]}, "sweep.yaml: seeds.0: Input should be less than or equal to 9223372"),
     ):
         with pytest.raises(ConfigError) as caught:
             parse_spec(GOOD | changes, "sweep.yaml")
@@ -160,11 +160,9 @@ def test_value_that_contains_itself_is_refused():
         parse_spec(GOOD | {"methods": {"cac": loop}}, "sweep.yaml")
 
 
-@pytest.mark.parametrize(
-    "text", ["name: 2026-13-45", "seeds: [" + 5000 * "9" + "]", 3000 * "[", "? [a]\n: b", "\0"]
-)
+@pytest.mark.parametrize("text", ["seeds: [" + 5000 * "9" + "]", 3000 * "[", "? [a]\n: b", "\0"])
 def test_text_that_yaml_cannot_make_values_of_is_refused(text: str, tmp_path: Path):
-    """A date that does not exist, a number of 5,000 digits, brackets without end."""
+    """A number of 5,000 digits, brackets without end."""
     path = tmp_path / "sweep.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"is not valid YAML|nested too deeply"):

@@ -10,7 +10,7 @@ from sweeps.home import Home
 from sweeps.planning.record import plan_record
 from sweeps.store.store import Store
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import plan_held
+from sweeps.tracking.completeness import is_held, plan_held
 from sweeps.tracking.database import make_database
 from sweeps.tracking.synchronise import synchronise
 from sweeps.tracking.tags import HELD
@@ -51,6 +51,23 @@ def test_a_deleted_experiment_is_not_held(homes: tuple[Home, Home]):
     assert plan_held(seen, store, "late") is None
     client.restore_experiment(experiment.experiment_id)
     assert plan_held(seen, store, "late") == experiment.tags[HELD]
+
+
+@pytest.mark.parametrize("kind", ["score", "fit", "sweep"])
+def test_a_sweep_is_not_held_once_a_run_of_it_was_deleted(homes: tuple[Home, Home], kind: str):
+    """Users delete runs in MLflow's pages, and the next `osr run` must bring them back."""
+    home, seen = homes
+    plan, store = finished(home)
+    record = plan_record(plan, "abc")
+    synchronise(plan, store, home, "abc")
+    assert is_held(seen, store, record, [])
+    client = mlflow.MlflowClient(home.tracking_uri)
+    experiment = client.get_experiment_by_name("late")
+    run = client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'")[0]
+    client.delete_run(run.info.run_id)
+    assert not is_held(seen, store, record, [])
+    synchronise(plan, store, home, "abc")
+    assert is_held(seen, store, record, [])
 
 
 def test_a_lost_database_holds_nothing_though_another_took_its_place(home: Home):

@@ -1,0 +1,72 @@
+"""What a spec may say fits into what is made of it: no sweep is trained that cannot be exported."""
+
+from typing import Any
+
+import jsonschema
+import pyarrow as pa
+import pytest
+
+from analysis.exports.schema import HISTORY_COLUMNS, RUN_COLUMNS
+from osr_core.errors import ConfigError
+from sweeps.planning.json_schema import json_schema
+from sweeps.planning.spec import parse_spec
+
+GOOD = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"softmax": {}}}
+COLUMNS = {column.name: column.type for column in (*RUN_COLUMNS, *HISTORY_COLUMNS)}
+
+SCHEMA = json_schema()
+
+
+def holds(column: str, number: int) -> bool:
+    """Whether an export can keep a number."""
+    try:
+        pa.array([number], COLUMNS[column])
+    except (pa.ArrowInvalid, OverflowError):
+        return False
+    return True
+
+
+def is_taken(changed: dict[str, Any]) -> bool:
+    """Whether a spec may say so; what checks it here and what editors check by agree."""
+    by_schema = jsonschema.Draft202012Validator(SCHEMA).is_valid(GOOD | changed)
+    try:
+        parse_spec(GOOD | {"protocol": "random"} | changed, "spec")
+    except ConfigError:
+        assert not by_schema
+        return False
+    assert by_schema
+    return True
+
+
+@pytest.mark.parametrize("bits", [31, 32, 62, 63, 64, 200])
+@pytest.mark.parametrize(
+    ("column", "place"),
+    [
+        ("seed", lambda number: {"seeds": [number]}),
+        ("split", lambda number: {"splits": [number]}),
+        ("epoch", lambda number: {"training": {"epochs": number}}),
+        ("member", lambda number: {"methods": {"pmal": {"members": number}}}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_number_is_taken_if_its_column_holds_it(column: str, place: Any, bits: int):
+    """To the last one: 2**63 - 1 is a seed, and 2**63 none."""
+    for number in (2**bits - 1, 2**bits):
+        assert is_taken(place(number)) == holds(column, number)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"training": {"batch_size": 2**40}},
+        {"methods": {"knn": {"neighbours": [5, 2**40]}}},
+        {"backbone": {"name": "wrn", "depth": 2**40}},
+        {"resources": {"cpus": 2**40}},
+        {"resources": {"kinds": {"score": {"cpus": 2**40}}}},
+        {"seeds": [1, 1]},
+    ],
+    ids=str,
+)
+def test_no_whole_number_is_without_bound(changed: dict[str, Any]):
+    """Torch would refuse it in the first stage that reads it, hours after the plan."""
+    assert not is_taken(changed)

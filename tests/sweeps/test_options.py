@@ -1,0 +1,59 @@
+"""Folders are those that users mean by "~" and by a name in their own folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from osr_core.errors import ConfigError
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, OutputOption, at
+from sweeps.environment import prepare_environment
+
+app = typer.Typer()
+
+
+@app.command()
+def show(
+    home: HomeOption = DEFAULT_HOME, data_root: DataOption = None, output: OutputOption = None
+) -> None:
+    """Print what a command is given."""
+    typer.echo(f"{at(home).root} {data_root} {output}")
+
+
+@pytest.fixture(autouse=True)
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with a folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def test_a_tilde_in_a_variable_is_the_users_folder(tmp_path: Path):
+    """A shell leaves it there as it is, and a service's file of variables always does."""
+    variables = {"OSR_HOME": "~/results", "OSR_DATA": "~/data"}
+    printed = CliRunner().invoke(app, [], env=variables).stdout
+    assert printed.split() == [f"{tmp_path}/results", f"{tmp_path}/data", "None"]
+
+
+def test_a_tilde_behind_an_equals_sign_is_the_users_folder(tmp_path: Path):
+    """Bash leaves that one, too."""
+    given = ["--home=~/results", "--data-root=~/data", "--output=~/page.html"]
+    printed = CliRunner().invoke(app, given).stdout
+    assert printed.split() == [f"{tmp_path}/{name}" for name in ("results", "data", "page.html")]
+
+
+def test_a_tilde_of_nobody_is_refused():
+    """A folder called "~nobody" is in nobody's mind."""
+    refused = CliRunner().invoke(app, ["--home=~nobody-of-this-name/results"])
+    assert isinstance(refused.exception, ConfigError)
+
+
+@pytest.mark.parametrize("named", ["~/cache", "cache"])
+def test_the_cache_is_one_folder_for_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+):
+    """Workers have another working folder than the command."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OSR_CACHE", named)
+    prepare_environment()
+    assert os.environ["OSR_CACHE"] == f"{tmp_path}/cache"
