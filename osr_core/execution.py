@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from osr_core.backbones import BACKBONES
 from osr_core.config import build
@@ -26,7 +27,7 @@ from osr_core.context import (
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
-from osr_core.errors import VersionError
+from osr_core.errors import TrainingError, VersionError
 from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
 from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, Kind
@@ -77,7 +78,9 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     method.backbone.normalize.fit(train.images)
     method.prepare(train, {role: context.tensors(role) for role in context.inputs})
     history = Fit(method, train, validation, training, seed).run(context.checkpoint, context.report)
+    refuse_lost(method.state_dict(), f"after {training.epochs} epochs", training.lr)
     calibrate_method(method, train)
+    refuse_lost_logits(method, train, training)
     last = {key: value for key, value in history[-1].items() if key != "wall_s"}
     artifacts = {
         WEIGHTS: to_bytes(method.state_dict()),
@@ -133,6 +136,33 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
 def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Method:
     """The method that the config names, with fresh weights on the device."""
     return method_named(config["method"]["name"]).fresh(config, num_known, context.device)
+
+
+def refuse_lost(tensors: Mapping[str, Tensor], when: str, lr: float) -> None:
+    """Insist on numbers in a trained network: the last step may lose what each loss before it had.
+
+    Raises:
+        TrainingError: a tensor holds an infinity or something that is no number.
+    """
+    lost = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if lost:
+        raise TrainingError(
+            f"{len(lost)} of the network's {len(tensors)} tensors are no longer finite numbers "
+            f"{when}, such as {lost[0]}. Lower the learning rate (lr={lr:g})."
+        )
+
+
+@torch.no_grad()
+def refuse_lost_logits(method: Method, train: Batches, training: Training) -> None:
+    """Insist on numbers for training images, as scoring will see them.
+
+    Raises:
+        TrainingError: as `refuse_lost`, of the logits of a batch.
+    """
+    method.eval()
+    prediction = method(next(iter(train.ordered())).images)
+    told = {"logits": prediction.logits, "unknown_score": prediction.unknown_score}
+    refuse_lost(told, "for training images", training.lr)
 
 
 @torch.no_grad()

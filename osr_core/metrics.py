@@ -170,6 +170,12 @@ def _scores(unknown_score: ArrayLike, labels: Ints) -> Floats:
 
 def _labels(label: ArrayLike) -> Ints:
     labels = np.asarray(label)
+    if labels.dtype.kind not in "iu":
+        numbers = labels.astype(np.float64).ravel()
+        if wrong := [number for number in numbers.tolist() if not number.is_integer()]:
+            raise ValueError(
+                f"a label must be a whole number, {UNKNOWN} for unknown; there is {wrong[0]}."
+            )
     if labels.ndim != 1 or (labels < UNKNOWN).any():
         raise ValueError(
             f"label must be one-dimensional with classes from 0 and {UNKNOWN} for unknown, "

@@ -47,6 +47,16 @@ class Prediction(NamedTuple):
     embedding: Tensor  # (B, D), the backbone's output
 
 
+def log_odds_of_unknown(logits: Tensor) -> Tensor:
+    """(B,) log((1 - p) / p) of the largest softmax probability p, from logits (B, K), K >= 2.
+
+    It ranks like -p and never ties where p rounds to 1, which it does in float32 from 1 - 6e-8 on.
+    """
+    best = logits.argmax(1, keepdim=True)
+    others = logits.scatter(1, best, -torch.inf).logsumexp(1)
+    return others - logits.gather(1, best).squeeze(1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig:
     """Base of every method's hyperparameters; each field is a `setting`."""

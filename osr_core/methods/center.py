@@ -7,7 +7,8 @@ z in R^D is the embedding, l the logits of a linear layer on it, c_k the centre 
     centres        after each step, with the batch's n_k images of class k,
                    c_k <- c_k - alpha sum_{i: y_i = k} (c_k - z_i) / (1 + n_k)    (Eq. 4)
     logits         l
-    unknown_score  min_k ||z - c_k|| ("distance"), or -max_k softmax(l)_k ("probability")
+    unknown_score  min_k ||z - c_k|| ("distance"), or log odds of 1 - max_k softmax(l)_k
+                   ("probability")
 
 Source: Wen et al., "A discriminative feature learning approach for deep face recognition", ECCV
 2016; beside CAC, the appendix of Miller et al., arXiv 2020.
@@ -43,7 +44,7 @@ from osr_core.backbones import Backbone
 from osr_core.config import setting
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch
-from osr_core.methods.base import Method, MethodConfig, Prediction
+from osr_core.methods.base import Method, MethodConfig, Prediction, log_odds_of_unknown
 from osr_core.recipes import Recipe, cac_published
 
 # Epochs of each run, from the configuration file of the CAC authors.
@@ -131,7 +132,7 @@ class Center(Method):
     def predict(self, embedding: Tensor) -> Prediction:
         logits = self.head(embedding)
         if self.config.rejection == "probability":
-            return Prediction(logits, -logits.softmax(1).amax(1), embedding)
+            return Prediction(logits, log_odds_of_unknown(logits), embedding)
         distances = torch.cdist(self.placed(embedding, logits), self.centers)
         return Prediction(logits, distances.amin(1), embedding)
 

@@ -6,7 +6,8 @@ d_kj = ||z - m_kj||^2 / D:
     prototype      lambda d_y* / 2,  d_y* = min_j d_yj
     loss           the sum of both, batch means
     logits         log sum_j exp(-gamma d_kj), whose softmax is p
-    unknown_score  -max_k p(k|z) ("probability", PR), or min_{k,j} d_kj ("distance", the paper's DR)
+    unknown_score  log odds of 1 - max_k p(k|z) ("probability", PR), or min_{k,j} d_kj ("distance",
+                   the paper's DR)
 
 Sources: Yang et al., "Robust classification with convolutional prototype learning", CVPR 2018, and
 "Convolutional prototype network for open set recognition", TPAMI 2022. Authors' code: a TensorFlow
@@ -40,7 +41,7 @@ from osr_core.backbones import Backbone
 from osr_core.config import setting
 from osr_core.data.base import Benchmark
 from osr_core.methods.arpl import ARPL
-from osr_core.methods.base import Method, MethodConfig, Prediction
+from osr_core.methods.base import Method, MethodConfig, Prediction, log_odds_of_unknown
 from osr_core.recipes import Recipe
 
 
@@ -99,7 +100,7 @@ class CPN(Method):
         distances = scaled_distances(embedding, self.prototypes)
         logits = prototype_logits(distances, self.config.gamma)
         if self.config.rejection == "probability":
-            return Prediction(logits, -logits.softmax(1).amax(1), embedding)
+            return Prediction(logits, log_odds_of_unknown(logits), embedding)
         return Prediction(logits, distances.amin((1, 2)), embedding)
 
     def num_additional_parameters(self) -> int:

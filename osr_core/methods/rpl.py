@@ -7,7 +7,7 @@ d_kj = ||z - P_kj||^2 / D,  d_k = (1/M) sum_j d_kj:
     open_space     lambda (1/M) sum_j (d_yj - R_y)^2
     loss           the sum of both, batch means
     logits         gamma d
-    unknown_score  -max_k d_k ("distance"), or -max_k p(k|z) ("probability")
+    unknown_score  -max_k d_k ("distance"), or log odds of 1 - max_k p(k|z) ("probability")
 
 Source: Chen et al., "Learning open set network with discriminative reciprocal points", ECCV 2020.
 
@@ -35,7 +35,7 @@ from osr_core.backbones import Backbone
 from osr_core.config import setting
 from osr_core.data.base import Benchmark
 from osr_core.methods.arpl import ARPL
-from osr_core.methods.base import Method, MethodConfig, Prediction
+from osr_core.methods.base import Method, MethodConfig, Prediction, log_odds_of_unknown
 from osr_core.methods.cpn import scaled_distances
 from osr_core.recipes import Recipe
 
@@ -86,7 +86,7 @@ class RPL(Method):
         farness = self.farness(embedding)
         logits = self.config.gamma * farness
         if self.config.rejection == "probability":
-            return Prediction(logits, -logits.softmax(1).amax(1), embedding)
+            return Prediction(logits, log_odds_of_unknown(logits), embedding)
         return Prediction(logits, -farness.amax(1), embedding)
 
     def num_additional_parameters(self) -> int:

@@ -7,7 +7,8 @@ prototype of class k; all squared distances are divided by D:
     prototype      lambda_m d(z, m_y) / 2, CPN's
     loss           the sum of the three, batch means
     logits         gamma l
-    unknown_score  -max_k l_k ("distance"), or -max_k softmax(gamma l)_k ("probability")
+    unknown_score  -max_k l_k ("distance"), or log odds of 1 - max_k softmax(gamma l)_k
+                   ("probability")
 
 Source: a row of Table 2 in Lu et al., "PMAL: open set recognition via robust prototype mining",
 AAAI 2022, which gives neither a formula nor a reference beyond RPL's.

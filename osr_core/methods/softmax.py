@@ -3,7 +3,7 @@
     cross_entropy  CE(l, y), optionally with label smoothing e: the true class gets 1 - e, each
                    other class e / (K - 1)
                    or, one against the rest, mean_k log(1 + exp(-t_k l_k)), t_y = 1, else -1
-    unknown_score  -max_k p_k,  p = softmax(l)
+    unknown_score  log((1 - p) / p),  p = max_k softmax(l)_k, which ranks like -p
 
 Source: Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution
 examples in neural networks", ICLR 2017.
@@ -26,7 +26,7 @@ from osr_core.backbones import Backbone
 from osr_core.config import setting
 from osr_core.data.base import Benchmark
 from osr_core.errors import ConfigError
-from osr_core.methods.base import Method, MethodConfig, Prediction
+from osr_core.methods.base import Method, MethodConfig, Prediction, log_odds_of_unknown
 from osr_core.recipes import Recipe, cac_published
 
 
@@ -92,4 +92,4 @@ class Softmax(Method):
 
     def unknown_score(self, logits: Tensor) -> Tensor:
         """(B,) larger = more unknown, from logits (B, K)."""
-        return -logits.softmax(1).amax(1)
+        return log_odds_of_unknown(logits)

@@ -25,6 +25,18 @@ from sweeps.store.files import StoreError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
 from sweeps.store.store import DamagedError, Store
 
+# What the values that a stage computes with make it raise: it would raise it again.
+BY_VALUES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    torch.linalg.LinAlgError,  # type: ignore[attr-defined]
+)
+
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
 
 
@@ -145,7 +157,7 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             return outcome(Cause.OUT_OF_MEMORY, error)
         if isinstance(error, torch.AcceleratorError):
             raise  # CUDA is broken for this whole process: it must not get another stage
-        return outcome(Cause.ERROR, error)
+        return outcome(Cause.REFUSED if isinstance(error, BY_VALUES) else Cause.ERROR, error)
     return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
 
 

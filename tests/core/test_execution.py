@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from osr_core.backbones import OSRCI, resolve_backbone
 from osr_core.context import Result
@@ -17,6 +18,7 @@ from osr_core.errors import TrainingError, VersionError
 from osr_core.execution import FUNCTIONS, Context, ScoreContext, check_code, run_stage
 from osr_core.kinds import CALIBRATE, GENERAL, Kind
 from osr_core.methods import METHODS, Softmax
+from osr_core.methods.base import Prediction
 from osr_core.recipes import Augmentation, Training
 from osr_core.stage import Stage
 from osr_core.tensors import from_bytes, to_bytes
@@ -181,3 +183,32 @@ def test_code_that_is_not_here_is_refused(part: str):
     changed["kind" if part == "kind" else "name"] = "newer"
     with pytest.raises(VersionError, match="newer has version none here"):
         check_code(identity)
+
+
+def test_a_network_that_its_last_steps_lost_is_not_committed() -> None:
+    """Each loss was finite before its step; nobody has looked at the last one."""
+    broken = trial(training=Training(epochs=2, lr=1e3, warmup_epochs=0)).score.inputs["model"]
+    with pytest.raises(TrainingError, match=r"finite.* Lower the learning rate \(lr=1000\)"):
+        run_stage("fit", broken.config, context({}))
+
+
+def test_logits_of_a_finite_network_are_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large weights are numbers, and their products may be none."""
+
+    def predict(method: Softmax, embedding: torch.Tensor) -> Prediction:
+        logits = method.head(embedding) * float("inf")
+        return Prediction(logits, logits.amax(1), embedding)
+
+    monkeypatch.setattr(Softmax, "predict", predict)
+    stage = trial().score.inputs["model"]
+    with pytest.raises(TrainingError, match=r"2 of the network's 2 tensors .* for training images"):
+        run_stage("fit", stage.config, context({}))
+
+
+def test_what_rests_on_a_lost_network_names_it(fitted: tuple[Stage, dict[str, bytes]]) -> None:
+    """Else its score speaks of NaN, or a library of eigenvalues."""
+    weights = from_bytes(fitted[1]["weights.safetensors"])[0]
+    weights["head.weight"][0, 0] = float("nan")
+    left = {"model": {"weights.safetensors": to_bytes(weights)}}
+    with pytest.raises(TrainingError, match=r"that 'model' left is lost: 1 of .*head\.weight"):
+        run_stage("score", trial().score.config, context(left))

@@ -1,11 +1,14 @@
 """What methods inherit: labels, one pass for validation, weights of another method."""
 
+import math
+
 import pytest
 import torch
 from pixels import images_of, method_on_pixels
 
 from osr_core.errors import ConfigError, TrainingError
 from osr_core.methods import METHODS, method_named
+from osr_core.methods.base import log_odds_of_unknown
 from osr_core.methods.cac import CAC
 from osr_core.methods.mls import MLS
 from osr_core.methods.openmax import OpenMax
@@ -67,3 +70,25 @@ def test_a_trained_method_needs_its_buffers_too() -> None:
     """Weibulls at their start would score without a word."""
     with pytest.raises(TrainingError, match="means is missing"):
         method_on_pixels(OpenMax, 3).load_trained(method_on_pixels(MLS, 3).state_dict())
+
+
+def test_log_odds_tell_apart_what_rounds_to_probability_one() -> None:
+    """Float32 has one number for all of these; as probabilities they would tie."""
+    logits = torch.tensor(
+        [[20.0, 0.0, -5.0], [30.0, 0.0, 1.0], [90.0, 0.0, 0.0], [200.0, 1.0, 0.0]]
+    )
+    assert len(set(logits.softmax(1).amax(1)[1:].tolist())) == 1
+    odds = log_odds_of_unknown(logits)
+    assert odds.tolist() == sorted(odds.tolist(), reverse=True)
+    for row, found in zip(logits.tolist(), odds.tolist(), strict=True):
+        best, *others = sorted(row, reverse=True)
+        expected = math.log(sum(math.exp(value) for value in others)) - best
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_log_odds_rank_like_the_largest_probability_and_count_a_tie_once() -> None:
+    """Two equal largest logits: one of them is the best, the other is among the rest."""
+    logits = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
+    by_odds = log_odds_of_unknown(logits).argsort()
+    assert torch.equal(by_odds, (-logits.double().softmax(1).amax(1)).argsort())
+    assert log_odds_of_unknown(torch.zeros(1, 2)).item() == 0

@@ -101,7 +101,8 @@ def test_probability_score_is_softmaxs() -> None:
     z = torch.randn(1, method.backbone.dim, generator=GENERATOR).double()
     prediction = method.predict(z)
     weights = [math.exp(value) for value in method.head(z)[0].tolist()]
-    assert prediction.unknown_score.item() == pytest.approx(-max(weights) / sum(weights))
+    p = max(weights) / sum(weights)
+    assert prediction.unknown_score.item() == pytest.approx(math.log((1 - p) / p))
 
 
 @pytest.mark.parametrize(("placement", "dim"), [("embedding", 128), ("logits", 6)])

@@ -92,7 +92,8 @@ def test_probability_score_equals_the_formula() -> None:
         distances = naive_distances(z, PROTOTYPES.tolist())
         p = naive_probabilities(distances, 0.3)
         assert prediction.logits[b].softmax(0).tolist() == pytest.approx(p)
-        assert prediction.unknown_score[b].item() == pytest.approx(-max(p))
+        odds = (1 - max(p)) / max(p)
+        assert prediction.unknown_score[b].item() == pytest.approx(math.log(odds))
 
 
 def test_defaults_are_the_published_ones() -> None:

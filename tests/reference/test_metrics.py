@@ -1,5 +1,7 @@
 """Metrics against scikit-learn, slow loops, hand-worked examples and what theory promises."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -215,3 +217,17 @@ def test_class_metrics_refuse_what_has_no_answer():
         macro_f1([0.1, 0.2], [0, 1], [2, UNKNOWN], 2)
     with pytest.raises(ValueError, match=r"predictions from -1"):
         macro_f1([0.1, 0.2], [-1, 1], [0, UNKNOWN], 2)
+
+
+@pytest.mark.parametrize("label", [[0.0, math.nan, -1.0], [0.0, 0.5, -1.0], [0.0, math.inf, -1.0]])
+def test_labels_that_are_no_whole_numbers_are_refused(label):
+    """NaN would count as known, and a half as the class below it."""
+    for metric in (auroc, aupr_known, fpr95):
+        with pytest.raises(ValueError, match="a label must be a whole number, -1 for unknown"):
+            metric([0.1, 0.2, 0.3], label)
+
+
+def test_whole_numbers_of_any_type_are_labels():
+    """Read from a file, they may be floats."""
+    scores = [0.1, 0.2, 0.3]
+    assert auroc(scores, [0.0, 1.0, -1.0]) == auroc(scores, [0, 1, -1]) == 1

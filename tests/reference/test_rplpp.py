@@ -64,11 +64,12 @@ def test_scores_equal_the_reading(rejection: str) -> None:
     prediction = placed(gamma=0.3, rejection=rejection).predict(EMBEDDING)
     for b, z in enumerate(EMBEDDING.tolist()):
         logits = naive_logits(z)
-        largest = max(logits)
+        score = -max(logits)
         if rejection == "probability":
-            largest = math.exp(0.3 * largest) / sum(math.exp(0.3 * value) for value in logits)
+            p = math.exp(0.3 * max(logits)) / sum(math.exp(0.3 * value) for value in logits)
+            score = math.log((1 - p) / p)
         assert prediction.logits[b].tolist() == pytest.approx([0.3 * value for value in logits])
-        assert prediction.unknown_score[b].item() == pytest.approx(-largest)
+        assert prediction.unknown_score[b].item() == pytest.approx(score)
 
 
 def test_logits_are_linear_in_the_embedding() -> None:

@@ -4,7 +4,7 @@
                    mining.py); then, from the first classifier's weights,
     loss           L = CE(l, y) + lambda_p L_p,  L_p a margin on the point-to-set distances
                    d(z, P_k) (distance.py), z the embedding and P_k the prototypes' embeddings
-    unknown_score  min_k d(z, P_k) ("distance"), or -max_k p_k ("probability")
+    unknown_score  min_k d(z, P_k) ("distance"), or log odds of 1 - max_k p_k ("probability")
     logits         those of the classifier
 
 Source: Lu et al., "PMAL: open set recognition via robust prototype mining", AAAI 2022.

@@ -41,7 +41,7 @@ def test_each_stage_of_a_bundle_has_an_outcome_of_its_own(
 
     def run(kind: str, config: Any, context: Any) -> Any:
         if config["number"] == 0:
-            raise ValueError("bad luck")
+            raise RuntimeError("bad luck")
         return run_stage(kind, config, context)
 
     monkeypatch.setattr(worker, "run_stage", run)

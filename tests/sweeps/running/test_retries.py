@@ -211,3 +211,26 @@ def test_a_claim_that_cannot_be_read_holds_no_fit_up(tmp_path: Path):
         (tmp_path / "claims").mkdir()
         (tmp_path / "claims" / f"{stage_id}.json").write_text("{")
         assert not worker.is_claimed(stage_id, workplace, store)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (ValueError("unknown scores are NaN"), 1),
+        (torch.linalg.LinAlgError("linalg.eigh failed to converge"), 1),
+        (ZeroDivisionError("division by zero"), 1),
+        (RuntimeError("something of the machine"), 1 + RETRIES[Cause.ERROR]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_the_values_themselves_raise_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, attempts: int
+):
+    """The same numbers would raise it again; a machine may do better the next time."""
+    failing(monkeypatch, error, times=10)
+    sweep = Sweep(tmp_path)
+    sweep.run()
+    assert len(sweep.configs) == attempts
+    ((outcome, _),) = sweep.ended
+    assert str(error) in str(outcome.reason)
+    assert outcome.traceback is not None
