@@ -6,7 +6,6 @@ a `ScoreContext`, through which the test images can be reached.
 
 import socket
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -166,11 +165,11 @@ def refuse_lost_logits(method: Method, train: Batches, training: Training) -> No
 
 
 @torch.no_grad()
+@whole_float32()
 def calibrate_method(method: Method, train: Batches) -> None:
     """`method.calibrate` as its contract promises: eval mode, no gradients, whole float32."""
     method.eval()
-    with whole_float32():
-        method.calibrate(train)
+    method.calibrate(train)
 
 
 def noop(context: Context, config: Mapping[str, Any]) -> Result:
@@ -222,8 +221,6 @@ def check_code(identity: Mapping[str, Any]) -> None:
 def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
     """Run one stage by the name of its kind; only `score` is given the way to test images.
 
-    A stage that does not train computes in whole float32.
-
     Raises:
         VersionError: neither general nor brought by the method that is installed here.
     """
@@ -232,5 +229,4 @@ def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
         raise VersionError(f"method '{config['method']['name']}' brings no stages of kind '{kind}'")
     if known[0] == SCORE:
         context = ScoreContext(**vars(context))
-    with nullcontext() if known[0].trains else whole_float32():
-        return known[1](context, config)
+    return known[1](context, config)

@@ -8,6 +8,7 @@ from torch import Tensor
 from osr_core.data.base import UNKNOWN
 from osr_core.data.batches import Batches
 from osr_core.methods.base import Method
+from osr_core.precision import whole_float32
 
 
 class Scored(NamedTuple):
@@ -32,8 +33,11 @@ def balanced_sample(labels: Tensor, num: int, generator: torch.Generator) -> Ten
 
 
 @torch.no_grad()
+@whole_float32()
 def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
     """Score every image once, in order, in eval mode; keep the embeddings at positions `sample`.
+
+    Networks compute in whole float32.
 
     Args:
         method: on the device of `batches`.

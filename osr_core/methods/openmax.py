@@ -20,7 +20,7 @@ Defaults: those of the paper and its authors' code, all four of them (rule, tail
 "eucos", Euclidean / 200 + cosine). None is chosen by AUROC, which needs unknown test images. What
 is known of their effect, on the five closed-set classifiers for CIFAR-10 that the authors of CAC
 published (mean AUROC): eucos .803, Euclidean .794, rule osrci .803; of the same networks MSP .794,
-MLS .806. docs/results.md has networks trained here.
+MLS .806. Networks trained here (docs/results.md) agree.
 
 Deviations, and why:
 - A negative v_k is recalibrated as printed, though a large omega raises it and lowers v'_0. To

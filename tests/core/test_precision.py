@@ -4,16 +4,14 @@ import pytest
 import torch
 
 from osr_core.backbones import build_backbone, resolve_backbone
-from osr_core.context import Result
-from osr_core.data.batches import Batch
-from osr_core.execution import FUNCTIONS, run_stage
-from osr_core.kinds import CALIBRATE, FIT, SCORE
+from osr_core.data.base import ImageSet
+from osr_core.data.batches import Batch, Batches
+from osr_core.execution import calibrate_method
 from osr_core.methods import Method
 from osr_core.methods.cac import CAC
-from osr_core.methods.pmal.stage import MINE
 from osr_core.methods.proser import PROSER
 from osr_core.precision import TRAINED_IN, whole_float32
-from tests.plain import context
+from osr_core.scoring import score_images
 
 
 @pytest.fixture
@@ -61,20 +59,21 @@ def test_a_network_that_learns_computes_in_bfloat16() -> None:
     assert torch.equal(embedding, embedding.bfloat16().float())
 
 
-def test_stages_that_do_not_train_are_not_rounded_to_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calibration_and_scores_are_not_rounded_to_tf32() -> None:
     """PyTorch's default for convolutions on CUDA keeps ten of float32's 23 bits."""
-    seen: dict[str, bool] = {}
-
-    def note(where: object, config: object) -> Result:
-        seen[kind.name] = torch.backends.cudnn.allow_tf32
-        return Result({})
-
-    monkeypatch.setattr("osr_core.execution.FUNCTIONS", dict.fromkeys(FUNCTIONS, note))
-    for kind in (FIT, CALIBRATE, SCORE):
-        run_stage(kind.name, {"method": {"name": "softmax"}}, context({}))
-    assert seen == {"fit": True, "calibrate": False, "score": False}
-    assert not MINE.trains
-    assert torch.backends.cudnn.allow_tf32
+    method, batch = small(CAC)
+    images = (batch.images * 255).to(torch.uint8)
+    batches = Batches(ImageSet(images, batch.label), batch_size=4)
+    seen: list[bool] = []
+    allowed = lambda *_: seen.append(torch.backends.cudnn.allow_tf32)  # noqa: E731
+    method.backbone.register_forward_hook(allowed)
+    calibrate_method(method, batches)
+    score_images(method, batches, torch.tensor([0]))
+    assert seen
+    assert not any(seen)
+    seen.clear()
+    method.embed(batch.images)
+    assert seen == [True]
 
 
 def test_tf32_is_put_back_after_a_failure() -> None:

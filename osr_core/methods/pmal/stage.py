@@ -18,6 +18,7 @@ from osr_core.methods.pmal.mining import candidates, prototypes_of_class
 from osr_core.methods.pmal.quality import dropout_probabilities, log_probability, log_steadiness
 from osr_core.methods.pmal.topology import centred, log_robustness
 from osr_core.methods.softmax import Softmax
+from osr_core.precision import whole_float32
 from osr_core.tables import table_of, table_to_bytes
 from osr_core.tensors import to_bytes
 
@@ -34,6 +35,7 @@ MINE = Kind(name="pmal.mine", version=3, draws=True, leaves=(MINED,))
 
 
 @torch.no_grad()
+@whole_float32()
 def mine(context: Context, config: Mapping[str, Any]) -> Result:
     """Choose each class's prototypes among all known training images.
 
