@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("training_loop", "mining", "decode_cache", "orchestration", "export")
+NAMES = ("training_loop", "mining", "robustness", "decode_cache", "orchestration", "export")
 
 NEED_RAY = ("orchestration", "export")
 
