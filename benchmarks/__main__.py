@@ -14,7 +14,15 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("training_loop", "mining", "robustness", "decode_cache", "orchestration", "export")
+NAMES = (
+    "training_loop",
+    "mining",
+    "robustness",
+    "rejection",
+    "decode_cache",
+    "orchestration",
+    "export",
+)
 
 NEED_RAY = ("orchestration", "export")
 
