@@ -14,7 +14,16 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("training_loop", "mining", "decode_cache", "orchestration", "scoring", "export")
+NAMES = (
+    "training_loop",
+    "mining",
+    "robustness",
+    "rejection",
+    "decode_cache",
+    "orchestration",
+    "scoring",
+    "export",
+)
 
 NEED_RAY = ("orchestration", "scoring", "export")
 

@@ -73,6 +73,7 @@ class Method(nn.Module, ABC):
     source: ClassVar[str]  # paper and section
     version: ClassVar[int] = 1  # raised by the commit that moves this method's numbers
     terms: ClassVar[tuple[str, ...]]  # the keys of `losses`
+    passes: ClassVar[int] = 1  # of an image, or a fake for it, through the network in an epoch
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {}  # of stages that only this method has
     Config: ClassVar[type[MethodConfig]] = MethodConfig
 

@@ -44,7 +44,7 @@ def osr(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --help` lists them
-    *(run.plan, run.run, store.status, store.log, store.stop, store.sync, store.gc),
+    *(run.plan, run.cost, run.run, store.status, store.log, store.stop, store.sync, store.gc),
     *(results.export, results.table, results.figure, results.report),
     *(ui.ui, doctor.doctor, catalogue.methods, catalogue.splits, catalogue.schema),
 )

@@ -60,8 +60,9 @@ def plan(
     if as_json:
         typer.echo(json.dumps(ahead.facts(), indent=2))
         return
+    counts = ahead.counts
     rows = [
-        {"": name.replace("_", " "), "count": ahead.counts[name], "meaning": meaning}
+        {"": name.replace("_", " "), "count": counts[name], "meaning": meaning}
         for name, meaning in MEANINGS.items()
     ]
     show(rows, False, title=f"sweep {loaded.name}")
@@ -77,6 +78,27 @@ def plan(
         typer.echo(f"note: {told} `osr run` asks whether to make them anew.", err=True)
     if ahead.name_taken:
         typer.echo(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
+
+
+def cost(
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SPEC...", help="Default: the specs of both papers."),
+    ] = None,
+    tflops: Annotated[
+        float, typer.Option(min=0.001, help="A GPU's rate in training, 10^12 FLOPs a second.")
+    ] = 50.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what sweeps would cost from nothing, by arithmetic; needs no data, starts nothing.
+
+    50 TFLOP/s is a twentieth of what an H100 can do in bfloat16: assumed, not measured.
+    """
+    from sweeps.launch.outlook import from_nothing
+    from sweeps.planning.spec import load_spec, papers_specs
+
+    rows = [from_nothing(load_spec(name), 1e12 * tflops) for name in specs or papers_specs()]
+    show(rows, as_json, title=f"GPU hours at {tflops:g} TFLOP/s")
 
 
 def run(

@@ -12,6 +12,7 @@ from osr_core.errors import MissingDataError
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.changed import changed_stages
+from sweeps.planning import cost
 from sweeps.planning.data import placeholders, plan_with_data
 from sweeps.planning.plan import Plan, make_plan, remaining
 from sweeps.planning.spec import SweepSpec
@@ -25,9 +26,11 @@ MEANINGS = {
     "shared": "stages that more than one trial uses",
     "fits_saved": "fits that running trial by trial would repeat",
     "epochs": "of all fits together",
+    **cost.MEANINGS,
     "done": "stages found in the store",
     "to_run": "stages that `osr run` would start",
 }
+COMPARED = ("trials", "fits", "epochs")  # of a plan's counts, where sweeps are compared
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,11 @@ class Outlook:
     remarks: Sequence[str] = ()  # on the data and the splits
 
     @property
-    def counts(self) -> dict[str, int]:
-        """A number for each of MEANINGS."""
-        return {**self.plan.counts(), "done": len(self.done), "to_run": len(self.todo)}
+    def counts(self) -> dict[str, float | None]:
+        """A number for each of MEANINGS; None where it is not known beforehand."""
+        of_fits = cost.cost(self.plan.stages.values())
+        here = {"done": len(self.done), "to_run": len(self.todo)}
+        return {**self.plan.counts(), **of_fits, **here}
 
     def facts(self) -> dict[str, Any]:
         """Everything, as plain JSON."""
@@ -59,6 +64,16 @@ class Outlook:
             "changed": [self.plan.describe(stage) for stage in self.changed],
             "missing": [vars(left_out) for left_out in self.plan.spec.missing],
         }
+
+
+def from_nothing(spec: SweepSpec, flops_a_second: float) -> dict[str, Any]:
+    """A row for a sweep of which nothing is done: what its fits cost, and hours at this rate."""
+    plan = make_plan(spec, placeholders(spec.datasets))
+    of_fits = cost.cost(plan.stages.values())
+    flops = of_fits["flops"]
+    hours = None if flops is None else flops / flops_a_second / 3600
+    counted = {name: count for name, count in plan.counts().items() if name in COMPARED}
+    return {"sweep": spec.name, **counted, **of_fits, "GPU hours": hours}
 
 
 def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:

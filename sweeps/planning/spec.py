@@ -181,6 +181,11 @@ def packaged_specs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def papers_specs() -> list[str]:
+    """The names of those that make the papers' tables and figures."""
+    return [name for name in packaged_specs() if name.startswith(("cac_", "pmal_"))]
+
+
 def find_spec(given: str) -> Path:
     """The file of a spec given by path or by the name of a packaged one."""
     path = Path(given)

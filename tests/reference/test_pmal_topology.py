@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from statistics import correlation, fmean, pstdev
 
 import pytest
 import torch
@@ -31,6 +32,12 @@ def naive_distances(points: Tensor) -> list[list[float]]:
     return [[math.dist(first, second) for second in rows] for first in rows]
 
 
+def zscores(row: list[float]) -> list[float]:
+    """Numbers less their mean, over their standard deviation."""
+    mean, deviation = fmean(row), pstdev(row)
+    return [(value - mean) / deviation for value in row]
+
+
 def naive_log_robustness(members: list[Tensor], mode: str) -> list[float]:
     """Of r_i = exp(-e_i), the mean over pairs of members, and its logarithm."""
     seen = [naive_distances(points) for points in members]
@@ -39,13 +46,17 @@ def naive_log_robustness(members: list[Tensor], mode: str) -> list[float]:
         for u, d in enumerate(seen):
             mean = sum(map(sum, d)) / num**2
             seen[u] = [[value / mean for value in row] for row in d]
+    elif mode == "relative":
+        seen = [[[value / fmean(row) for value in row] for row in d] for d in seen]
+    elif mode == "row_correlation":
+        seen = [[zscores(row) for row in d] for d in seen]
     robustness = [0.0] * num
     pairs = list(combinations(seen, 2))
     for first, second in pairs:
         e = [math.dist(first[i], second[i]) for i in range(num)]
         if mode != "literal":
             e = [value / math.sqrt(num) for value in e]
-        if mode == "median":
+        if mode not in ("literal", "sqrt_n"):
             least, middle = min(e), sorted(e)[num // 2]
             h = (middle - least) / math.log(2)
             e = [(value - least) / h for value in e]
@@ -84,6 +95,27 @@ def test_distance_equals_the_printed_one() -> None:
     torch.testing.assert_close(cross_distances(points, points), printed, rtol=1e-9, atol=1e-12)
 
 
+def test_an_error_of_standardised_rows_is_their_correlation() -> None:
+    """E = sqrt(2 - 2 rho): the closer the correlation of both rows is to 1, the more robust."""
+    first, second = (naive_distances(points) for points in MEMBERS[:2])
+    rho = [correlation(one, other) for one, other in zip(first, second, strict=True)]
+    everyone = torch.arange(len(MEMBERS[0]))
+    errors = pair_errors(MEMBERS[0], MEMBERS[1], everyone, topology.standardised)
+    assert errors.tolist() == pytest.approx([math.sqrt(2 - 2 * each) for each in rho], abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["relative", "row_correlation"])
+def test_an_image_of_longer_logits_is_as_robust(mode: str) -> None:
+    """A far image whose logits one member makes 1.2 times longer sees all others as before but for
+    a factor. `median` calls it the least robust, though its place among the others is the same.
+    """
+    near = draw(9, 40, 4)
+    far = torch.tensor([[1000.0, 0, 0, 0]], dtype=torch.float64)
+    members = [torch.cat([near, far]), torch.cat([near + 0.1 * draw(10, 40, 4), 1.2 * far])]
+    assert int(log_robustness(members, "median").argmin()) == 40
+    assert float(log_robustness(members, mode)[40]) > float(log_robustness(members, mode).median())
+
+
 def test_members_that_agree_are_perfectly_robust() -> None:
     """A turned copy has the same topology: e = 0; and no division by zero in any mode."""
     turn, _ = torch.linalg.qr(draw(6, 4, 4))
@@ -94,10 +126,11 @@ def test_members_that_agree_are_perfectly_robust() -> None:
         assert torch.equal(log_r, torch.zeros_like(log_r))
 
 
-def test_median_mode_is_free_of_scale_and_spans_one_half() -> None:
+@pytest.mark.parametrize("mode", ["median", "relative", "row_correlation"])
+def test_scaled_modes_are_free_of_scale_and_span_one_half(mode: str) -> None:
     """A member whose logits are ten times larger is as robust; the median image has r = 1/2."""
-    log_r = log_robustness(MEMBERS[:2], "median")
-    scaled = log_robustness([MEMBERS[0], 10 * MEMBERS[1]], "median")
+    log_r = log_robustness(MEMBERS[:2], mode)
+    scaled = log_robustness([MEMBERS[0], 10 * MEMBERS[1]], mode)
     torch.testing.assert_close(log_r, scaled)
     assert float(log_r.max()) == 0
     assert float(log_r.exp().median()) == pytest.approx(0.5)

@@ -12,17 +12,22 @@ z A are the logits less their mean over the classes (a bias cancels in differenc
 Euclidean distance of class-centred logits, and nothing of size D x D or N x N is ever made.
 
 The printed r_i cannot be meant literally: e grows with sqrt(N), so that with 6,000 images r is at
-most 1e-20 and a threshold of 0.7 leaves one or two candidates in a class. Hence three modes, all in
+most 1e-20 and a threshold of 0.7 leaves one or two candidates in a class. Hence five modes, all in
 log space:
-    literal   as printed
-    sqrt_n    e_i / sqrt(N), which does not depend on N
-    median    distances divided by their mean, e_i / sqrt(N), then r_i = exp(-(e_i - min e) / h),
-              h = (median e - min e) / log 2: the best image has r = 1, the median one 1/2, as in
-              the paper's Fig. 4a. A shift is harmless: candidates are chosen by ratios of r.
+    literal           as printed
+    sqrt_n            e_i / sqrt(N), which does not depend on N
+    median            t_u divided by the mean of all of u's distances
+    relative          each t_u(i) divided by its own mean
+    row_correlation   each t_u(i) less its own mean, divided by its own standard deviation, so that
+                      e_i = sqrt(2 - 2 rho_i), rho_i the correlation of t_1(i) and t_2(i)
+The last three then have r_i = exp(-(e_i - min e) / h), e_i / sqrt(N) for e_i,
+h = (median e - min e) / log 2: the best image has r = 1, the median one 1/2, as in the paper's
+Fig. 4a. A shift is harmless: candidates are chosen by ratios of r.
+docs/pmal.md measures them and argues the default.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import torch
@@ -30,7 +35,6 @@ from torch import Tensor
 
 from osr_core.generators import generator_for
 
-MODES = ("literal", "sqrt_n", "median")
 MAX_REFERENCES = 10_000  # images j that e_i is summed over; of more, a random subset stands for all
 BLOCK = 512  # images i that are looked at together
 
@@ -59,17 +63,45 @@ def reference_images(num_images: int) -> Tensor:
     return order[:MAX_REFERENCES].sort().values
 
 
+def whole(rows: Tensor) -> Tensor:
+    """Distances as they are."""
+    return rows
+
+
+def relative(rows: Tensor) -> Tensor:
+    """Each row of distances (n, m) divided by its mean; a row of zeros stays."""
+    mean = rows.mean(1, keepdim=True)
+    return rows / mean.where(mean > 0, 1.0)
+
+
+def standardised(rows: Tensor) -> Tensor:
+    """Each row of distances (n, m) with mean 0 and variance 1; a constant row becomes zeros."""
+    differences = rows - rows.mean(1, keepdim=True)
+    deviation = differences.square().mean(1, keepdim=True).sqrt()
+    return differences / deviation.where(deviation > 0, 1.0)
+
+
+MODES: Mapping[str, Callable[[Tensor], Tensor]] = {  # how an image's own distances are scaled
+    "literal": whole,
+    "sqrt_n": whole,
+    "median": whole,
+    "relative": relative,
+    "row_correlation": standardised,
+}
+PRINTED = ("literal", "sqrt_n")  # those that keep the unit of r = exp(-e)
+
+
 def log_robustness(members: Sequence[Tensor], mode: str) -> Tensor:
     """(N,) log of the mean r over all pairs of U >= 2 members' class-centred logits (N, K)."""
     references = reference_images(len(members[0])).to(members[0].device)
     if mode == "median":
         members = [points / mean_distance(points, references) for points in members]
     errors = torch.stack(
-        [pair_errors(first, second, references) for first, second in combinations(members, 2)]
+        [pair_errors(*pair, references, MODES[mode]) for pair in combinations(members, 2)]
     )
     if mode == "literal":
         errors = errors * math.sqrt(len(members[0]))
-    log_r = -median_scaled(errors) if mode == "median" else -errors
+    log_r = -errors if mode in PRINTED else -median_scaled(errors)
     return log_r.logsumexp(0) - math.log(len(errors))
 
 
@@ -82,15 +114,20 @@ def mean_distance(points: Tensor, references: Tensor) -> Tensor:
     return total / (len(points) * len(references))
 
 
-def pair_errors(first: Tensor, second: Tensor, references: Tensor) -> Tensor:
-    """(N,) root mean square difference of the distances that two members see: e / sqrt(N)."""
+def pair_errors(
+    first: Tensor,
+    second: Tensor,
+    references: Tensor,
+    scaled: Callable[[Tensor], Tensor] = whole,
+) -> Tensor:
+    """(N,) root mean square difference of the scaled distances of two members: e / sqrt(N)."""
     errors = first.new_empty(len(first))  # at once: bits kept between blocks would split the heap
     of_first, of_second = first[references], second[references]
     for start in range(0, len(first), BLOCK):
         rows = slice(start, start + BLOCK)
-        seen_by_first = cross_distances(first[rows], of_first, fast=True)
-        seen_by_first -= cross_distances(second[rows], of_second, fast=True)
-        errors[rows] = seen_by_first.square_().mean(1).sqrt()
+        seen_by_first = scaled(cross_distances(first[rows], of_first, fast=True))
+        seen_by_second = scaled(cross_distances(second[rows], of_second, fast=True))
+        errors[rows] = (seen_by_first - seen_by_second).square_().mean(1).sqrt()
     return errors
 
 

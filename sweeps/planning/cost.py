@@ -1,0 +1,49 @@
+"""What a plan's fits cost, by arithmetic: image passes and floating point operations.
+
+    image passes   epochs x training images x how often the method sends them through the network;
+                   training images are those of the published data set, less what is held out
+    FLOPs          image passes x 3 x those of the network's forward pass, since going back costs
+                   twice as much; a multiplication with its addition is two
+
+Of the rest nothing is counted: held-out and test images, what PMAL embeds of its prototypes, the
+heads, generator and discriminator of ARPL+CS, augmentation, mining and scoring.
+"""
+
+from collections.abc import Iterable
+
+from osr_core.backbones.flops import forward_flops
+from osr_core.data.sizes import num_train_images
+from osr_core.methods import method_named
+from osr_core.stage import Stage
+
+FORWARD_AND_BACK = 3  # in forward passes
+MEANINGS = {
+    "image_passes": "of all fits together, through the network and back",
+    "flops": "of all image passes",
+}
+
+
+def cost(stages: Iterable[Stage]) -> dict[str, float | None]:
+    """A number for each of MEANINGS; None where a data set's size is not known beforehand."""
+    total = {"image_passes": 0.0, "flops": 0.0}
+    for stage in stages:
+        if not stage.kind.trains:
+            continue
+        passes = image_passes(stage)
+        if passes is None:
+            return dict.fromkeys(total)
+        total["image_passes"] += passes
+        total["flops"] += passes * FORWARD_AND_BACK * forward_flops(stage.config["backbone"])
+    return {**total}
+
+
+def image_passes(fit: Stage) -> float | None:
+    """How many images, fakes included, a fit sends through its network and back."""
+    config = fit.config
+    training, task = config["training"], config["task"]
+    images = num_train_images(task["dataset"], task["known"])
+    if images is None:
+        return None
+    trained_on: float = images * (1 - training["validation"])
+    passes: float = trained_on * training["epochs"] * method_named(config["method"]["name"]).passes
+    return passes
