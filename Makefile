@@ -1,6 +1,6 @@
 # make demo   install, run the embedded default sweep, print its table, write a report
 # make test   lint, types, tests
-# make faults the tests that kill, pause, fill and forget, beyond those in make test
+# make faults the tests that kill, pause, fill, forget and guess, beyond those in make test
 # make chaos  kill something every few seconds until a sweep has ended; compare the tables
 #             (CHAOS_STORE=bucket: with its store on an S3 server)
 # make bench  measurements side by side; results go to benchmarks/results/
@@ -29,7 +29,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 faults: $(INSTALLED)
-	$(BIN)/pytest $(TWO_FILES) tests/faults -m faults
+	$(BIN)/pytest $(TWO_FILES) -m faults
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.faults.chaos

@@ -5,6 +5,7 @@ disk, a server, a lease that another driver has now); 4 no machine came that has
 for; 130 stopped by the user.
 """
 
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import typer
 
 from osr_core.errors import ConfigError, OsrError
 from sweeps.commands import catalogue, doctor, results, run, store, ui
+from sweeps.commands.terminal import drop
 
 app = typer.Typer(
     help="Sweep open set recognition experiments and get a paper's tables out.",
@@ -49,6 +51,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --he
     *(ui.ui, doctor.doctor, catalogue.methods, catalogue.splits, catalogue.schema),
 )
 OF_SYSTEM = 3  # exit code
+OF_OUTPUT = (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(catalogue.datasets_app, name="datasets")
@@ -58,21 +61,30 @@ def main() -> None:
     """Run the command; what is wrong with a request is said without a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # now, while a full disk can be said
     except OsrError as error:
         lines = error.problems if isinstance(error, ConfigError) else [str(error)]
         for line in lines:
             typer.echo(f"error: {line}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # of a file beside the store, whose own say what to do
-        if error.filename is None:
+        if error.filename is None and error.errno not in OF_OUTPUT:
             raise
-        typer.echo(f"error: {of_system(error)}", err=True)
+        if error.filename is None:
+            drop(sys.stdout)
+        if error.errno != errno.EPIPE:  # whoever reads has had enough
+            typer.echo(f"error: {of_system(error)}", err=True)
         sys.exit(OF_SYSTEM)
 
 
 def of_system(error: OSError) -> str:
-    """What the system says of a file, with what to do."""
+    """What the system says of a file, or of the output, with what to do."""
+    if error.filename is None:
+        return f"the output cannot be written: {error.strerror}. Make room, then try again."
     return (
         f"{error.filename} cannot be read or written: {error.strerror}. Get permission or make "
         "room there, name another place (--output), or copy the home to a folder of yours (--home)."

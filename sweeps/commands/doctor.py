@@ -1,4 +1,4 @@
-"""`osr doctor`: is everything that a sweep needs in place?"""
+"""`osr doctor`: does everything that a sweep needs work here? See `rehearsal` for what it does."""
 
 import os
 import platform
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from osr_core.errors import ConfigError, DataError, OsrError
+from sweeps.commands import rehearsal
 from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
 from sweeps.home import Home
@@ -29,7 +30,7 @@ SUBSETS: "tuple[Subset, ...]" = ("train", "test")
 def doctor(
     home: HomeOption = DEFAULT_HOME, data_root: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Check that everything a sweep needs is in place."""
+    """Do once what a sweep needs, from a file to a start of Ray, and say what does not work."""
     findings = [vars(finding) for finding in examine(at(home), data_root)]
     show(findings, as_json)
     if not as_json and any(
@@ -60,6 +61,10 @@ def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
     yield _attempt("torchvision import", _torchvision)
     yield _attempt("devices", _devices)
     yield _attempt("store", lambda: _store(home))
+    if home.bucket is None:
+        yield _attempt("home", lambda: rehearsal.folder_works(_existing(home.root)))
+    yield _attempt("tracking", lambda: rehearsal.mlflow_works(home))
+    yield _attempt("ray start", rehearsal.ray_starts)
     free = shutil.disk_usage(_existing(home.root)).free / 1e9
     yield Finding("disk", "ok" if free > LOW_DISK_GB else "note", f"{free:.1f} GB free")
     yield _ray_token()
@@ -101,7 +106,9 @@ def _devices() -> str:
 
 
 def _store(home: Home) -> str:
-    """Where results go; looks, and makes nothing."""
+    """Where results go; whether a run's files can be there. No store is made."""
+    from sweeps.store.bucket import files_at
+    from sweeps.store.folder import LocalFiles
     from sweeps.store.store import Store
 
     if home.bucket is not None:
@@ -110,6 +117,7 @@ def _store(home: Home) -> str:
     folder = _existing(home.root)
     if home.bucket is None and not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise ConfigError(f"{folder} cannot be written. Choose another --home.")
+    rehearsal.files_work(files_at(home.store) if home.bucket else LocalFiles(folder))
     return home.store if store else f"{home.store} (`osr run` makes it)"
 
 

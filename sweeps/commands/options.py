@@ -46,10 +46,22 @@ def at(home: Path) -> Home:
             f"the home '{home}' must be a folder. For results in a bucket set OSR_STORE to its URI."
         )
     bucket = os.environ.get("OSR_STORE") or None
-    user_home = Home(expanded(home), os.environ.get("OSR_TRACKING_URI") or None, bucket)
+    tracking = whole(os.environ.get("OSR_TRACKING_URI") or None)
+    user_home = Home(expanded(home), tracking, bucket)
     if bucket is not None:
         Address.parse(bucket)
     return user_home
+
+
+def whole(uri: str | None) -> str | None:
+    """An address of a database in a file, with the file's whole path; any other as it is.
+
+    A launch and Ray work in different folders.
+    """
+    scheme, file = "sqlite:///", (uri or "").removeprefix("sqlite:///")
+    if uri is None or not uri.startswith(scheme) or not file:
+        return uri
+    return f"{scheme}{expanded(Path(file)).absolute()}"
 
 
 def with_store(home: Path) -> Home:

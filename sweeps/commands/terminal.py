@@ -18,7 +18,7 @@ class Lasting:
         try:
             self._stream.write(text)
         except OSError:
-            self._drop()
+            drop(self._stream)
         return len(text)
 
     def flush(self) -> None:
@@ -26,18 +26,19 @@ class Lasting:
         try:
             self._stream.flush()
         except OSError:
-            self._drop()
-
-    def _drop(self) -> None:
-        """Everything from now on, and what the stream still holds."""
-        with suppress(OSError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
-            self._stream.flush()
+            drop(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def drop(stream: TextIO) -> None:
+    """Let nobody read what a stream still holds, and all that is written to it from now on."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
 
 
 @contextmanager

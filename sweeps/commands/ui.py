@@ -12,7 +12,8 @@ from osr_core.errors import ConfigError
 from sweeps.addresses import DATABASE, why_uri_silent
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
 from sweeps.launch.reaper import Reaper
-from sweeps.tracking.database_file import take_along
+
+OF_TOOL = 3  # exit code
 
 
 def ui(
@@ -39,13 +40,16 @@ def ui(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
         )
     if server is None:
-        take_along(user_home)
+        from sweeps.tracking.database import make_ready  # MLflow takes seconds to import
+
+        make_ready(user_home)
     check_free(host, port)
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += [] if server else ["--workers", "1"]  # one user; four take long to start
     artifacts = (user_home.root.resolve() / "mlflow" / "artifacts").as_uri()
     environment = {  # not on the command line, where every user of the machine could read it
+        "MLFLOW_LOGGING_LEVEL": "ERROR",  # why it ends, if it does
         "MLFLOW_BACKEND_STORE_URI": server or user_home.tracking_uri,
         "MLFLOW_ARTIFACTS_DESTINATION" if server else "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts,
     }
@@ -60,7 +64,8 @@ def ui(
             )
     except KeyboardInterrupt:
         return
-    raise typer.Exit(done.returncode)
+    typer.echo(f"MLflow's server has ended by itself, with {done.returncode}", err=True)
+    raise typer.Exit(OF_TOOL)
 
 
 def check_database(uri: str) -> None:

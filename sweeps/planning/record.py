@@ -29,7 +29,7 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
         "code": code,
         "spec": spec.plain(),
         "fingerprints": dict(plan.fingerprints),
-        "splits": [split_facts(split) for split in {trial.split: 0 for trial in plan.trials}],
+        "splits": [split_facts(each) for each in dict.fromkeys(t.split for t in plan.trials)],
         "trials": [trial_facts(spec, trial) for trial in plan.trials],
         "stages": [stage_facts(plan, stage) for stage in plan.stages.values()],
         "leaves": {kind.name: list(kind.leaves) for kind in plan.kinds()},

@@ -188,7 +188,7 @@ def papers_specs() -> list[str]:
 
 def find_spec(given: str) -> Path:
     """The file of a spec given by path or by the name of a packaged one."""
-    path = Path(given)
+    path = expanded(Path(given))
     if path.suffix not in (".yaml", ".yml") and "/" not in given:
         specs = packaged_specs()
         if given not in specs:

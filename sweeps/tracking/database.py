@@ -5,7 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, __version__
+from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,6 +14,8 @@ from sweeps.addresses import DATABASE, why_uri_silent
 from sweeps.home import Home
 from sweeps.tracking.database_file import take_along
 from sweeps.tracking.errors import TrackingError, reason_of
+
+OTHER_VERSION = "out-of-date database schema"  # MLflow's words, for older and newer ones
 
 
 def make_database(uri: str) -> None:
@@ -36,10 +39,29 @@ def make_ready(home: Home) -> None:
     """See to it that what MLflow holds of a home can be read and written.
 
     Raises:
-        TrackingError: nobody answers; the home was moved and its database cannot be told.
+        TrackingError: nobody answers; the home was moved and its database cannot be told; it was
+            made by another version of MLflow.
     """
     check_answers(home.tracking_uri)
     take_along(home)
+    if home.tracking is None and home.database.exists():
+        check_version(home.database)
+
+
+def check_version(path: Path) -> None:
+    """TrackingError where another version of MLflow has made a home's own database.
+
+    MLflow's advice is to migrate it, which is not needed: all of it is in the store.
+    """
+    try:
+        MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError) as error:
+        if OTHER_VERSION in str(error):
+            raise TrackingError(
+                f"{path} was made by another version of MLflow than {__version__}. Delete it: "
+                "`osr sync SWEEP` makes it anew from the store, for each sweep that `osr status` "
+                "names. What was written in MLflow's own pages goes with it."
+            ) from error
 
 
 def check_answers(uri: str) -> None:
@@ -55,6 +77,17 @@ def check_answers(uri: str) -> None:
             f"MLflow cannot be reached: {why}. Results are safe on the store; try again when it is "
             "back, or correct OSR_TRACKING_URI."
         )
+
+
+def check_opens(home: Home) -> None:
+    """TrackingError unless MLflow can read what it has of a home."""
+    make_ready(home)
+    try:
+        MlflowClient(home.tracking_uri).search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise TrackingError(
+            f"MLflow cannot read {home.tracking_uri}: {reason_of(error)}"
+        ) from error
 
 
 def _why_closed(uri: str) -> str | None:

@@ -28,7 +28,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 def in_terminal(sweep: Sweep) -> tuple[subprocess.Popen[bytes], int]:
     """A driver in a session whose terminal is ours, and our end of it."""
     ours, its = pty.openpty()
-    code = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    code = "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    code += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # whatever the tests run under
     code += "os.execv(sys.argv[1], sys.argv[1:])"
     driver = subprocess.Popen(
         [sys.executable, "-c", code, *sweep.command()],

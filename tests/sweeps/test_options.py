@@ -57,3 +57,13 @@ def test_the_cache_is_one_folder_for_all_processes(
     monkeypatch.setenv("OSR_CACHE", named)
     prepare_environment()
     assert os.environ["OSR_CACHE"] == f"{tmp_path}/cache"
+
+
+@pytest.mark.parametrize("file", ["mlflow.db", "~/mlflow.db", "./mlflow.db", "{}/mlflow.db"])
+def test_a_database_in_a_file_is_one_for_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+):
+    """Ray starts in another folder, where another database of the name would be made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OSR_TRACKING_URI", f"sqlite:///{file.format(tmp_path)}")
+    assert at(Path("home")).tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"

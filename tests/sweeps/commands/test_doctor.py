@@ -9,9 +9,16 @@ from typer.testing import CliRunner
 
 from osr_core.data import READERS
 from osr_core.errors import ConfigError
+from sweeps.commands import rehearsal
 from sweeps.commands.app import app
 from sweeps.store.files import StoreError
 from sweeps.store.store import Store
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start of Ray takes seconds."""
+    monkeypatch.setattr(rehearsal, "ray_starts", lambda: "starts")
 
 
 def osr(*words: str | Path, code: int = 0) -> str:

@@ -1,5 +1,9 @@
 """What a command ends with tells a script who has to do something."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from analysis.exports.mlflow_runs import ExportError
@@ -38,3 +42,23 @@ def test_a_wrong_request_and_broken_infrastructure_have_codes_of_their_own(
         app.main()
     assert ended.value.code == code
     assert capsys.readouterr().err == "error: it is so\n"
+
+
+@pytest.mark.parametrize("command", ["schema", "--version"], ids=["at once", "at the end"])
+def test_output_that_does_not_fit_on_a_disk_is_said(command: str):
+    """Half a table must not look like a whole one."""
+    with Path("/dev/full").open("w") as full:
+        osr = [sys.executable, "-m", "sweeps", command]
+        done = subprocess.run(osr, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "error: the output cannot be written: No space left on device"
+    assert (done.returncode, done.stderr.partition(". ")[0]) == (3, said)
+
+
+def test_a_reader_that_has_had_enough_hears_nothing_more():
+    """`osr schema | head -1`."""
+    osr = [sys.executable, "-m", "sweeps", "schema"]
+    with subprocess.Popen(osr, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
