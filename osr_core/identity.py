@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _ENCODER = json.JSONEncoder(
@@ -16,6 +17,15 @@ def canonical_json(value: Any) -> str:
         ValueError: a NaN or infinity, which JSON cannot hold.
     """
     return _ENCODER.encode(value)
+
+
+def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings by their places: {"training": {"lr": 0.1}} gives ("training.lr", 0.1)."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def digest(value: Any) -> str:

@@ -27,8 +27,8 @@ def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
 
 
 def recipe_label(plan: Plan) -> str:
-    """A recipe and what the spec changes of it for all methods: "common (training.epochs=2)"."""
-    return f"{plan.recipe} ({in_words(plan.changes)})" if plan.changes else plan.recipe
+    """A recipe and what the spec changes of it: "common, changed (training.epochs=2)"."""
+    return f"{plan.recipe}, changed ({in_words(plan.changes)})" if plan.changes else plan.recipe
 
 
 def in_words(settings: Mapping[str, Any]) -> str:

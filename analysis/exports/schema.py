@@ -17,7 +17,7 @@ depend on who ran what and when, and only the report reads it.
 """
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from osr_core.identity import canonical_json
+from osr_core.identity import canonical_json, dotted
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
 LINKS = "links.parquet"
@@ -161,6 +161,7 @@ class Plan:
     protocol: str  # of the methods that the spec gives no other
     recipe: str
     changes: Mapping[str, Any]  # of the recipe, for all methods: {"backbone.width": 0.25}
+    altered: Mapping[str, Any]  # where that is not as in the packaged spec of the sweep's name
     commit: str  # the version of the code, as `git describe` says it
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
 
@@ -185,28 +186,24 @@ class Plan:
             record["protocol"],
             record["recipe"],
             changes_in(record["spec"]),
+            record.get("altered", {}),
             record["code"],
             trials,
         )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Plan":
-        """The plan as the metadata of runs.parquet have it; what a later version adds is left."""
+        """The plan as the metadata of runs.parquet have it.
+
+        What a later version adds is left, and what an earlier one did not say is empty.
+        """
         trials = tuple(_known(PlannedTrial, trial) for trial in values["trials"])
-        return _known(cls, {**values, "trials": trials})
+        return _known(cls, {"altered": {}, **values, "trials": trials})
 
 
 def changes_in(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What a spec changes of its recipe for all methods, by name: {"backbone.width": 0.25}."""
-    return dict(sorted(_dotted({part: spec[part] for part in ("backbone", "training")})))
-
-
-def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    return dict(sorted(dotted({part: spec[part] for part in ("backbone", "training")})))
 
 
 def _known(cls: type[T], values: Mapping[str, Any]) -> T:

@@ -70,7 +70,7 @@ def rests_on_trial(trial: FinishedTrial, label: str, changes: Mapping[str, Any])
 
     `changes` are those that the spec makes to the recipe for all methods.
     """
-    changed = f"recipe {trial['recipe']} ({in_words(changes)}), " if changes else ""
+    changed = f"recipe {trial['recipe']}, changed ({in_words(changes)}), " if changes else ""
     return (
         f"{label} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
         f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}commit {trial['commit']}"

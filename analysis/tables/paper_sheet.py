@@ -6,6 +6,7 @@ and second best are marked among ours and, separately, among the published value
 
 from collections.abc import Iterator
 
+from analysis.exports.labels import in_words
 from analysis.papers.published import PAPERS
 from analysis.tables import sheet
 from analysis.tables.paper_table import Filled, FilledGrid, PaperTable
@@ -15,6 +16,7 @@ CSV_COLUMNS = (
     *("table", "grid", "row", "column", "ours", "std", "published", "difference"),
     *("num_finished", "num_planned", "rank", "published_rank", "starred", "note"),
 )
+ALTERED = "‡"  # behind what is no reproduction
 NOTHING = "-"  # as both papers print a gap
 
 
@@ -96,6 +98,11 @@ def _panel(table: PaperTable, grid: FilledGrid, legend: tuple[str, ...]) -> shee
     columns = (place.label for place in grid.layout.places)
     headings = (grid.layout.rows, *grid.layout.features, *columns)
     remarks = [*missing(table, grid), *_remarks(grid)]
+    if table.altered:
+        remarks.append(
+            f"{ALTERED} not as the paper's spec has it ({in_words(table.altered)}): no difference "
+            "to a published value is given."
+        )
     return sheet.Panel(grid.layout.name, grid.layout.title, headings, rows, tuple(remarks), legend)
 
 
@@ -112,6 +119,8 @@ def _cell(filled: Filled, decimals: int) -> sheet.Cell:
     ours = _text(filled.ours, decimals)
     if filled.std is not None:
         ours += f" ± {filled.std:.{decimals}f}"
+    if filled.altered and filled.ours is not None:
+        ours += ALTERED
     if 0 < filled.num_finished < filled.num_planned:
         ours += f" ({filled.num_finished}/{filled.num_planned})"
     marks = "*" * filled.starred + "†" * bool(filled.note)

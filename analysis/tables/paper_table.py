@@ -5,8 +5,9 @@ come in several variants otherwise (a grid), the plan's first one is taken and t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from analysis.exports.labels import recipe_label
 from analysis.exports.read import by_id, joined, read_runs
@@ -39,6 +40,7 @@ class Filled:
     printed_rank: int = 0  # among the paper's
     starred: bool = False
     note: str = ""
+    altered: bool = False  # ours is made with settings that are not the paper's
 
     @property
     def num_finished(self) -> int:
@@ -52,7 +54,9 @@ class Filled:
 
     @property
     def difference(self) -> float | None:
-        """Ours less the paper's, where both are numbers."""
+        """Ours less the paper's, where both are numbers of one experiment."""
+        if self.altered:
+            return None
         if isinstance(self.ours, float) and isinstance(self.printed, float):
             return self.ours - self.printed
         return None
@@ -87,6 +91,7 @@ class PaperTable:
     num_splits: int
     num_seeds: int
     commit: str
+    altered: Mapping[str, Any]  # settings of all methods that are not those of the packaged spec
     exported: bool  # False: the sweep has no export, nothing of ours is there
     grids: tuple[FilledGrid, ...]
 
@@ -103,7 +108,7 @@ def paper_table(name: str, exports: Path) -> PaperTable:
     if exported:
         runs, plan = read_runs(folder)
     else:
-        plan = Plan(layout.sweep, "-", "-", {}, "-", ())
+        plan = Plan(layout.sweep, "-", "-", {}, {}, "-", ())
         runs = runs_schema(plan).empty_table()
     finished = by_id(runs)
     return PaperTable(
@@ -114,6 +119,7 @@ def paper_table(name: str, exports: Path) -> PaperTable:
         num_splits=len({trial.split for trial in plan.trials}),
         num_seeds=len({trial.seed for trial in plan.trials}),
         commit=joined(finished.values(), "commit") or plan.commit,
+        altered=plan.altered,
         exported=exported,
         grids=tuple(
             FilledGrid(grid, _lines(grid, layout, plan, finished)) for grid in layout.grids
@@ -135,7 +141,8 @@ def _lines(
             grid.printed.get((line.label, place.label), Printed(None)) for line in grid.lines
         ]
         if place.quantity in METRICS:
-            columns.append(_measured(place.quantity, layout, trials, printed, finished))
+            measured = _measured(place.quantity, layout, trials, printed, finished)
+            columns.append([replace(one, altered=bool(plan.altered)) for one in measured])
         else:
             columns.append(_stated(place.quantity, trials, printed, finished))
     return tuple(

@@ -11,12 +11,13 @@ from osr_core.config import build
 from osr_core.data import benchmark
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError
+from osr_core.identity import dotted
 from osr_core.methods import method_named
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan, PlannedTrial, plan_trial, plan_with
 from sweeps.planning.settings import Resolved
-from sweeps.planning.spec import Splits, SweepSpec, parse_spec
+from sweeps.planning.spec import Splits, SweepSpec, load_spec, packaged_specs, parse_spec
 
 
 def plan_record(plan: Plan, code: str) -> dict[str, Any]:
@@ -28,12 +29,35 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
         "recipe": spec.recipe,
         "code": code,
         "spec": spec.plain(),
+        "altered": altered(spec),
         "fingerprints": dict(plan.fingerprints),
         "splits": [split_facts(each) for each in dict.fromkeys(t.split for t in plan.trials)],
         "trials": [trial_facts(spec, trial) for trial in plan.trials],
         "stages": [stage_facts(plan, stage) for stage in plan.stages.values()],
         "leaves": {kind.name: list(kind.leaves) for kind in plan.kinds()},
     }
+
+
+def altered(spec: SweepSpec) -> dict[str, Any]:
+    """What a spec sets for all methods otherwise than the packaged one of its name, by name.
+
+    A paper's table is filled from the sweep of that name, whatever it was told to do.
+    """
+    file = packaged_specs().get(spec.name.replace("-", "_"))
+    if file is None:
+        return {}
+    packaged, here = (dict(dotted(for_all(each))) for each in (load_spec(str(file)), spec))
+    return {
+        name: here.get(name, "the recipe's")
+        for name in sorted(packaged | here)
+        if packaged.get(name) != here.get(name)
+    }
+
+
+def for_all(spec: SweepSpec) -> dict[str, Any]:
+    """What of a spec holds for all its methods and decides numbers."""
+    values = spec.plain()
+    return {name: values[name] for name in ("recipe", "protocol", "training", "backbone")}
 
 
 def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def plan_of(trials, protocol="cac", **changes):
         protocol=protocol,
         recipe="common",
         changes=changes,
+        altered={},
         commit="1a2b3c4",
         trials=tuple(trials),
     )

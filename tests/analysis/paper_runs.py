@@ -115,7 +115,7 @@ def export_of(folder, sweep, values, facts=lambda dataset, title: {}):
             run = run_of(trial, **moved) | {"backbone": canonical_json({"name": backbone})}
             trials.append(trial)
             runs.append(run | facts(dataset, title))
-    plan = Plan(sweep, "cac", "published", {}, "1a2b3c4", tuple(trials))
+    plan = Plan(sweep, "cac", "published", {}, {}, "1a2b3c4", tuple(trials))
     (folder / sweep).mkdir(parents=True)
     table = pa.Table.from_pylist(runs, schema=runs_schema(plan))
     pq.write_table(table, folder / sweep / RUNS)

@@ -154,7 +154,7 @@ def test_foot_says_what_the_spec_changes_of_its_recipe(name, tmp_path):
     pq.write_table(scores(trial, 1.5), tmp_path / SCORES)
     write_export(tmp_path, [trial], [run_of(trial)], **{"backbone.width": 0.25})
     made = FIGURES[name].make(Source.open(tmp_path))
-    assert ", recipe common (backbone.width=0.25), " in foot(made)
+    assert ", recipe common, changed (backbone.width=0.25), " in foot(made)
     write_export(tmp_path, [trial], [run_of(trial)])
     assert "backbone" not in foot(FIGURES[name].make(Source.open(tmp_path)))
 

@@ -114,7 +114,7 @@ def test_recipe_of_a_sweep_says_what_the_spec_changes(tmp_path):
     runs = runs_table(plan_of(TRIALS, **{"backbone.width": 0.25}), [])
     pq.write_table(runs, tmp_path / "a" / RUNS)
     pq.write_table(history([]), tmp_path / "a" / HISTORY)
-    assert "<dt>recipe</dt><dd>common (backbone.width=0.25)</dd>" in report(tmp_path)
+    assert "<dt>recipe</dt><dd>common, changed (backbone.width=0.25)</dd>" in report(tmp_path)
 
 
 def test_only_planned_trials_are_counted(tmp_path):

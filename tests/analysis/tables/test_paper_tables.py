@@ -1,6 +1,7 @@
 """What the papers' tables say of gaps, of variants and of what they rest on."""
 
 import csv
+import dataclasses
 import json
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from handmade import plan_of, runs_table
 from paper_cells import printed_cells, text_of
 from paper_runs import PMAL, cac_values, corrected_values, export_of
 
+from analysis.exports.read import read_runs
 from analysis.exports.schema import RUNS
 from analysis.papers.layouts import LAYOUTS
 from analysis.tables.paper_table import paper_table
@@ -61,7 +63,25 @@ def test_header_states_rule_n_protocol_and_commit(tmp_path):
     ) in text_of("cac2", tmp_path)
     changes = {"training.epochs": 2}
     pq.write_table(runs_table(plan_of([], **changes), []), tmp_path / "cac-table2" / RUNS)
-    assert "recipe common (training.epochs=2), selection" in text_of("cac2", tmp_path)
+    assert "recipe common, changed (training.epochs=2), selection" in text_of("cac2", tmp_path)
+
+
+def test_what_is_no_reproduction_is_marked_and_not_compared(tmp_path):
+    """Three epochs at a tenth of the width against a published number say nothing."""
+    export_of(tmp_path, "cac-table2", cac_values())
+    path = tmp_path / "cac-table2" / RUNS
+    runs, plan = read_runs(path.parent)
+    altered = {"backbone.width": 0.1, "training.epochs": 3}
+    plan = dataclasses.replace(plan, changes=altered, altered=altered)
+    pq.write_table(runs_table(plan, runs.to_pylist()), path)
+    text = text_of("cac2", tmp_path)
+    assert "recipe published, changed (backbone.width=0.1, training.epochs=3), selection" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| CAC")]
+    assert row.count("‡") == 6
+    assert "+" not in row
+    assert "‡ not as the paper's spec has it (backbone.width=0.1, training.epochs=3): no" in text
+    lines = list(csv.DictReader(text_of("cac2", tmp_path, "csv").splitlines()))
+    assert {line["difference"] for line in lines} == {""}
 
 
 def test_line_with_several_variants_shows_the_first_and_says_so(tmp_path):

@@ -80,7 +80,7 @@ def test_header_states_what_the_spec_changes_of_its_recipe(tmp_path):
     """A network of a quarter of the width is not the recipe's, though no row says so."""
     changes = {"backbone.width": 0.25, "training.optimizer": "adam"}
     folder = write_export(tmp_path, [planned_trial("A")], [], **changes)
-    expected = "protocol cac, recipe common (backbone.width=0.25, training.optimizer=adam), select"
+    expected = "protocol cac, recipe common, changed (backbone.width=0.25, training.optimizer=adam)"
     assert text_of(table(folder)).splitlines()[2].startswith(expected)
 
 

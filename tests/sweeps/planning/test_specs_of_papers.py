@@ -17,6 +17,7 @@ from sweeps.planning import not_implemented
 from sweeps.planning.json_schema import json_schema
 from sweeps.planning.not_implemented import IMPLEMENTED, PLANNED
 from sweeps.planning.plan import Plan, make_plan
+from sweeps.planning.record import altered
 from sweeps.planning.spec import load_spec, packaged_specs, parse_spec
 
 DATA = {f"{name}/{subset}": "-" for name in READERS for subset in ("train", "test")}
@@ -235,3 +236,22 @@ def test_osr_methods_shows_default_range_and_meaning() -> None:
     assert settings["warm_start"]["range"] == "true or false"
     assert settings["distance"]["range"] == "one of attention, nearest"
     assert all(row["meaning"] for row in settings.values())
+
+
+def test_what_a_paper_sweep_was_told_otherwise_is_on_record() -> None:
+    """Its table must not set three epochs beside a published number."""
+    values = load_spec("cac_table2").plain()
+    values["training"] = {"epochs": 3}
+    values["backbone"] = {"width": 0.1}
+    other = parse_spec(values | {"recipe": "common"}, "mine.yaml")
+    told = {"backbone.width": 0.1, "recipe": "common", "training.epochs": 3}
+    assert altered(other) == told
+    assert altered(load_spec("cac_table2")) == altered(load_spec("pmal_table2")) == {}
+    assert altered(parse_spec(values | {"name": "mine"}, "mine.yaml")) == {}
+
+
+def test_what_a_paper_sweep_was_not_told_is_on_record_too() -> None:
+    """The network of PMAL's Table 3 is not the recipe's."""
+    values = load_spec("pmal_table3").plain()
+    other = parse_spec(values | {"backbone": {}}, "mine.yaml")
+    assert altered(other) == {"backbone.name": "the recipe's"}
