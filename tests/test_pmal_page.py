@@ -1,4 +1,4 @@
-"""docs/pmal.md shows what the benchmark of robustness has stored, and no other numbers."""
+"""docs/pmal.md and docs/results.md show what the benchmarks of PMAL have stored."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,16 @@ from osr_core.methods.pmal.topology import MODES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "pmal.md").read_text(encoding="utf-8")
-STORED = json.loads((ROOT / "benchmarks" / "results" / "robustness-cpu.json").read_text())["result"]
+
+
+def stored(name: str) -> list[dict[str, Any]]:
+    """The rows that a benchmark has left."""
+    content = json.loads((ROOT / "benchmarks" / "results" / f"{name}-cpu.json").read_text())
+    rows: list[dict[str, Any]] = content["result"]
+    return rows
+
+
+STORED = stored("robustness")
 
 
 def line(row: dict[str, Any]) -> str:
@@ -29,6 +38,16 @@ def test_the_table_is_what_was_measured() -> None:
     """Every mode on five tasks; run the benchmark and paste its rows after a change."""
     assert len(STORED) == 5 * len(MODES)
     assert [each for each in map(line, STORED) if each not in PAGE] == []
+
+
+def test_the_rejections_over_epochs_are_what_was_measured() -> None:
+    """In docs/results.md, in percent."""
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for row in stored("rejection"):
+        names = ("accuracy", "DR", "PR", "largest_logit")
+        numbers = [f"{100 * row[name]:.1f}" for name in names]
+        cells = [str(row["epoch"]), "yes" if row["randaugment"] else "no", *numbers]
+        assert f"| {' | '.join(cells)} |" in page
 
 
 def test_the_default_leads_in_what_it_was_chosen_by() -> None:
