@@ -34,7 +34,7 @@ from osr_core.recipes import randaugmented
 from osr_core.stage import Stage
 from osr_core.tensors import from_bytes, to_bytes
 
-EPOCHS = (1, 2, 5, 10, 20, 30, 40)
+EPOCHS = (1, 2, 5, 10, 20, 30)
 (TASK,) = (task for task in TASKS if task.dataset == "cifar10")
 
 

@@ -1,4 +1,4 @@
-"""Which reading of PMAL's robustness measures quality: all of them on four small tasks.
+"""Which reading of PMAL's robustness measures quality: all of them on five small tasks.
 
 Of each task four classifiers are trained that differ only by their seeds. Two of them give each
 training image its robustness r; the other two have no part in it. For each mode of
@@ -107,6 +107,7 @@ TASKS = (
     ),
     Task(dataset="mnist", width=0.125, side=32, epochs=3, final_epochs=1, padding=2),
     Task(dataset="cifar10", width=0.125, side=32, epochs=15, final_epochs=3),
+    Task(dataset="cifar+10", width=0.25, side=32, epochs=25, final_epochs=3),
     Task(dataset="tinyimagenet", width=0.125, side=32, epochs=8, final_epochs=2),
 )
 

@@ -30,7 +30,7 @@ MEANINGS = {
     "done": "stages found in the store",
     "to_run": "stages that `osr run` would start",
 }
-COMPARED = ("trials", "fits", "epochs")  # of a plan's counts, where sweeps are compared
+COMPARED = ("fits", "epochs")  # of a plan's counts, where sweeps are compared
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def prepared(runs: Runs, **settings: object) -> tuple[PMAL, Fit]:
 
 def test_mined_images_are_those_at_the_index(runs: Runs) -> None:
     """T images of each class, all different where the class has enough of them."""
-    asked = trial("pmal", SHORT, {"prototypes": 5})
+    asked = trial("pmal", SHORT, {"prototypes": 5, "epsilon": 0.95})
     mined = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
     result = runs.result(mined)
     tensors, _ = from_bytes(result.artifacts[PROTOTYPES])

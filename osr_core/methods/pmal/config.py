@@ -37,7 +37,10 @@ class PMALConfig(Softmax.Config):
         read_by="mine",
     )
     robustness: str = setting(
-        "median", "how robustness is scaled, see topology.py", choices=tuple(MODES), read_by="mine"
+        "relative",
+        "what of two classifiers' distances is compared, see topology.py",
+        choices=tuple(MODES),
+        read_by="mine",
     )
     diversity: str = setting(
         "nearest_better",

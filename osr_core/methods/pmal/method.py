@@ -20,7 +20,7 @@ Choices that the paper leaves open:
 - The fit starts from the first classifier's weights and takes the full schedule; `warm_start` off
   starts afresh.
 - z is the backbone's output, not normalised in the attention.
-How robustness is scaled (`robustness`) is argued in topology.py.
+How robustness is scaled (`robustness`) is argued in docs/pmal.md.
 """
 
 from collections.abc import Mapping

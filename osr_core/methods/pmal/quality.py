@@ -9,7 +9,7 @@ p_i is the probability that a classifier gives image i's own class; r takes robu
 What comes after, epsilon and Algorithm 1, stays as it is.
 
 Choices that the paper leaves open: S = 20, and how a variance becomes a robustness: by the rule
-that `median` robustness has (topology.py), so that epsilon means the same.
+of the median that robustness has (topology.py), so that epsilon means the same.
 """
 
 import torch

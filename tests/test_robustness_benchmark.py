@@ -1,0 +1,42 @@
+"""The measurement that chose PMAL's reading of robustness, on classifiers made by hand."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.robustness import by_correlation, quality
+from osr_core.methods.pmal.topology import centred
+
+LABEL = torch.arange(3).repeat_interleave(40)
+
+
+def classifiers(noise: Tensor, lengths: float = 0.0) -> list[Tensor]:
+    """Logits (120, 3) of four, who disagree about an image by `noise` (120,) and its length."""
+    generator = torch.Generator().manual_seed(0)
+    own = (4 - 3 * noise[:, None]) * torch.nn.functional.one_hot(LABEL, 3)
+    draws = torch.randn(4, 2, 120, 3, generator=generator, dtype=torch.float64)
+    return [(own + noise[:, None] * this) * (lengths * that[:, :1]).exp() for this, that in draws]
+
+
+def test_what_classifiers_agree_on_is_quality() -> None:
+    """Images that all place alike are those that a held-out one is sure of, whoever asks."""
+    found = quality(classifiers(torch.linspace(0.05, 1, 40).double().repeat(3)), LABEL, "sqrt_n")
+    assert found["confidence"] > 0.4
+    assert found["correct"] > 0.6
+    assert found["agreement"] > 0.2
+    assert found["top_quarter_shared"] > 0.25
+    shares = list(found["candidates"].values())
+    assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize(("mode", "follows"), [("median", True), ("relative", False)])
+def test_lengths_of_logits_are_told_from_quality(mode: str, follows: bool) -> None:
+    """Where classifiers differ in nothing but lengths, `median` measures these."""
+    logits = classifiers(torch.full((120,), 0.3).double(), lengths=0.3)
+    assert (quality(logits, LABEL, mode)["equal_norms"] > 0.5) == follows
+
+
+def test_equal_rows_correlate_fully() -> None:
+    """So every image is a candidate at every epsilon."""
+    points = [centred(each) for each in classifiers(torch.ones(120).double())]
+    assert set(by_correlation([points[0], points[0]], LABEL).values()) == {1.0}
