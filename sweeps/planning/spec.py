@@ -65,7 +65,9 @@ class Share(BaseModel):
 
 
 class Resources(BaseModel):
-    """How stages are run; nothing here changes a result."""
+    """How stages are run. No id holds it, but more threads on a CPU add up in another order, which
+    moves the last bits and, over many epochs, a result (docs/deviations.md); a commit names them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     cpus: int = Field(1, ge=1, le=LARGEST, description="CPU cores, and threads, of a stage")

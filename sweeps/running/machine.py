@@ -37,11 +37,14 @@ log = logging.getLogger(__name__)
 def machine_facts(device: torch.device, gpus: float, wall_s: float) -> dict[str, Any]:
     """What a stage ran on and what it took of that, as plain JSON.
 
-    device is "cpu" or "cuda", hardware the name of that, versions what its numbers may depend on.
+    device is "cpu" or "cuda", hardware the name of that; threads, instruction_set and versions are
+    what the last bits of its numbers may depend on.
     gpu_s are `wall_s` seconds times the `gpus` given, 0 on the CPU. Peaks are those of the process
     so far, stages that it ran before included; of a GPU's memory, those since `forget_peak`.
     """
     facts: dict[str, Any] = {"device": device.type, "hardware": _cpu_name(), "gpu_s": 0.0}
+    facts |= {"threads": torch.get_num_threads()}
+    facts |= {"instruction_set": torch.backends.cpu.get_cpu_capability()}
     facts["versions"] = {"torch": torch.__version__}
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     facts["peak_memory_megabytes"] = kilobytes * 1024 / MEGABYTE

@@ -42,7 +42,7 @@ Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of t
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """What a worker is told besides the stage; none of it changes a result."""
+    """What a worker is told besides the stage; none of it is in an id."""
 
     store: str
     data_root: str | None

@@ -76,14 +76,18 @@ def test_a_machine_that_cannot_be_watched_stops_no_stage(monkeypatch, caplog):
 
 def test_a_marker_says_what_the_stage_ran_on(tmp_path: Path):
     """The numbers of a stage may depend on it, and its cost does."""
-    place = Workplace(store=str(tmp_path), data_root=None)
+    before = torch.get_num_threads()
+    place = Workplace(store=str(tmp_path), data_root=None, cpus=2)
     stage = Stage(kind=NOOP, config={})
     assert work(stage.id, {stage.id: stage.identity}, place).cause is None
+    torch.set_num_threads(before)
     told = dict(Store(tmp_path).read_commit(stage.id).machine)
     peak = told.pop("peak_memory_megabytes")
     resident = psutil.Process().memory_info().rss / 1e6
     assert 0.5 * resident < peak < 100 * resident
     assert told.pop("hardware")
+    assert told.pop("instruction_set") == torch.backends.cpu.get_cpu_capability()
+    assert told.pop("threads") == 2
     assert told == {"device": "cpu", "gpu_s": 0.0, "versions": {"torch": torch.__version__}}
 
 
