@@ -79,9 +79,8 @@ def left_out(folder: Path) -> Iterator[tuple[str, str]]:
                 f"{folder.name}/{name}",
             )
             continue
-        for path in sorted(below.rglob("*")):
-            if path.name.lower().endswith(ENDINGS) and not path.name.startswith("."):
-                yield "in deeper folders", path.relative_to(folder.parent).as_posix()
+        for path in files_below(below):
+            yield "in deeper folders", path.relative_to(folder.parent).as_posix()
 
 
 def loose_files(folder: Path) -> list[str]:
@@ -92,6 +91,18 @@ def loose_files(folder: Path) -> list[str]:
     """
     images, others = _entries(folder)
     return [*images, *(name for name in others if not name.endswith("/"))]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file in `folder` or deeper, sorted, but for what is hidden or lies in hidden folders.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    return [
+        *(folder / name for name in loose_files(folder)),
+        *(path for name in subfolders(folder) for path in files_below(folder / name)),
+    ]
 
 
 def in_words(found: Iterable[tuple[str, str]]) -> str:
@@ -148,7 +159,8 @@ def _listed(folder: Path, mtime_ns: int) -> tuple[Sequence[str], Sequence[str]]:
                 continue
             if entry.is_dir():
                 others.append(f"{entry.name}/")
-            elif entry.name.lower().endswith(ENDINGS):
+            # A link to nowhere is kept, to be refused by name; a pipe would be waited for.
+            elif entry.name.lower().endswith(ENDINGS) and (entry.is_file() or entry.is_symlink()):
                 images.append(entry.name)
             else:
                 others.append(entry.name)

@@ -65,4 +65,6 @@ class MNIST(Reader):
                 f"'{images_path}' holds {len(images)} images and '{labels_path}' {len(labels)} "
                 "labels: they do not belong together."
             )
+        if len(images) == 0:
+            raise DataError(f"'{images_path}' holds no images.")
         return ImageSet(torch.from_numpy(images.copy())[:, None], labels)

@@ -22,6 +22,7 @@ from osr_core.data.base import EncodedReader, Reader, Subset
 from osr_core.data.encoded import Pixels, decode_square, file_blocks
 from osr_core.data.files import content_fingerprint
 from osr_core.data.folders import (
+    files_below,
     image_files,
     in_order,
     listing_fingerprint,
@@ -37,6 +38,7 @@ from osr_core.data.parquet import (
     has_names,
     image_blocks,
     image_labels,
+    left_out,
     pattern,
     row_hashes,
 )
@@ -99,10 +101,12 @@ class OwnFolder(OwnImages):
             raise DataError(f"'{part}' holds no folder of a class.")
         return folders
 
+    def _own(self, root: Path | None) -> Path:
+        return data_root(root, self) / self.own_name
+
     def _parts(self, root: Path | None, subset: Subset) -> list[Path]:
         """The folders that could be this subset's; the first one is."""
-        own = data_root(root, self) / self.own_name
-        looked = [own / name for name in PARTS[subset]]
+        looked = [self._own(root) / name for name in PARTS[subset]]
         if found := [part for part in looked if is_there(part)]:
             return found
         raise missing(self, subset, looked)
@@ -110,18 +114,32 @@ class OwnFolder(OwnImages):
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
         yield from super().remarks(root, subset)
         used, *unused = self._parts(root, subset)
-        if used.name != subset or unused:
-            others = "".join(f", and not of {part.name}" for part in unused)
+        held = {part.name: files for part in unused if (files := files_below(part))}
+        if used.name != subset or held:
+            others = "".join(f", and not of {n} ({_num_files(f)})" for n, f in held.items())
             yield f"{self.name}/{subset} is made of the folder {used.name}{others}."
-        if beside := loose_files(used):
+        if loose := loose_files(used):
             yield (
-                f"{self.name}/{subset} leaves out {len(beside)} file{'s' * (len(beside) > 1)} "
-                f"beside the folders of its classes ({beside[0]})."
+                f"{self.name}/{subset} leaves out {_num_files(loose)} beside the folders of its "
+                f"classes ({loose[0]})."
+            )
+        if subset == "train" and (beside := self._beside(root)):
+            yield (
+                f"{self.name} leaves out {_num_files(beside)} beside its folders train and test "
+                f"({beside[0]})."
             )
         names = self.class_names(root)
         if subset == "train" and list(names) != sorted(names):
             first = ", ".join(f"class {k} is folder {name}" for k, name in enumerate(names[:3]))
             yield f"{self.name} has folders with numbers, taken in their order: {first} ..."
+
+    def _beside(self, root: Path | None) -> list[str]:
+        """What lies beside the folders that could be a subset's."""
+        own = self._own(root)
+        places = {name for names in PARTS.values() for name in names}
+        others = [own / name for name in subfolders(own) if name not in places]
+        deeper = [path.relative_to(own).as_posix() for each in others for path in files_below(each)]
+        return [*loose_files(own), *deeper]
 
     def content(self, root: Path | None, subset: Subset) -> str:
         return listing_fingerprint(self.files(root, subset), self.class_names(root))
@@ -163,7 +181,7 @@ class OwnParquet(OwnImages):
         paths = self.files(root, subset)
         found = content_fingerprint(paths)
         # Where labels are names, their numbers depend on the names of the other subset too.
-        return digest([found, *self.class_names(root)]) if has_names(paths[0]) else found
+        return digest([found, *self.class_names(root)]) if any(map(has_names, paths)) else found
 
     def labels(self, root: Path | None, subset: Subset) -> Tensor:
         return image_labels(self.files(root, subset), self.class_names(root))
@@ -173,6 +191,12 @@ class OwnParquet(OwnImages):
         yield from image_blocks(
             paths, self.class_names(root), partial(decode_square, side=side, upright=True)
         )
+
+    def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
+        if subset == "train":
+            found = left_out(data_root(root, self), self.own_name, ("train", "test"))
+            if others := ", ".join(found):
+                yield f"{self.name} leaves out {others}."
 
     def image_hashes(self, root: Path | None, subset: Subset) -> Iterator[tuple[str, str]]:
         for path in self.files(root, subset):
@@ -184,6 +208,10 @@ class OwnParquet(OwnImages):
         root = data_root(root, self)
         subsets: tuple[Subset, ...] = ("train", "test")
         return class_names([p for each in subsets for p in find_parts(root, self.own_name, each)])
+
+
+def _num_files(files: Sequence[object]) -> str:
+    return f"{len(files)} file{'s' * (len(files) != 1)}"
 
 
 @cache

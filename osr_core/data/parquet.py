@@ -19,12 +19,11 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from osr_core.data.columns import find_columns, is_text, plain
 from osr_core.data.encoded import Pixels
 from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.errors import DataError
 
-IMAGE_COLUMNS = ("image", "img")
-LABEL_COLUMNS = ("fine_label", "label")  # CIFAR-100 has a coarse_label too
 ROWS_AT_ONCE = 1000
 MOST_CLASSES = 1 << 31  # where the classes are not known beforehand
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
@@ -79,7 +78,7 @@ def image_blocks(
     """
     for path in paths:
         with _opened(path) as file:
-            image, label = _columns(path, file.schema_arrow)
+            image, label = find_columns(path, file.schema_arrow)
             _check_names(path, file.schema_arrow, label, classes, aliases)
             row = 0
             for rows in file.iter_batches(ROWS_AT_ONCE, columns=[image, label]):
@@ -99,7 +98,7 @@ def image_labels(
     found = []
     for path in paths:
         with _opened(path) as file:
-            _, label = _columns(path, file.schema_arrow)
+            _, label = find_columns(path, file.schema_arrow)
             _check_names(path, file.schema_arrow, label, classes, aliases)
             row = 0
             for rows in file.iter_batches(ROWS_AT_ONCE, columns=[label]):
@@ -114,13 +113,15 @@ def class_names(paths: Sequence[Path]) -> Sequence[str]:
     They are those of the metadata; without any, the names that the label columns hold, sorted.
 
     Raises:
-        DataError: two parts that name other classes; as `image_blocks`, of all but the images.
+        DataError: two parts that name other classes, or of which one has numbers and one names,
+            and nothing says what the numbers mean; as `image_blocks`, of all but the images.
     """
     listed: dict[Path, list[str]] = {}
     held: set[str] = set()
+    numbered = [path for path in paths if not has_names(path)]
     for path in paths:
         with _opened(path) as file:
-            _, label = _columns(path, file.schema_arrow)
+            _, label = find_columns(path, file.schema_arrow)
             if names := _listed_names(file.schema_arrow, label):
                 listed[path] = names
             if is_text(file.schema_arrow.field(label).type):
@@ -134,7 +135,34 @@ def class_names(paths: Sequence[Path]) -> Sequence[str]:
                 f"'{path}' lists the classes {here}, and '{first}' {there}: a label would mean one "
                 "class here and another one there. Write both with the same list."
             )
-    return next(iter(listed.values()), sorted(held))
+    if held and numbered and not listed:
+        other = next(path for path in paths if path not in numbered)
+        raise DataError(
+            f"'{numbered[0]}' has numbers for labels, '{other}' names, and neither lists the "
+            "classes: which number is which name is not known. Write both in the same way."
+        )
+    names = next(iter(listed.values()), sorted(held))
+    if held and (twice := [name for name in names if names.count(name) > 1]):
+        raise DataError(f"'{next(iter(listed))}' lists the class {twice[0]} more than once.")
+    return names
+
+
+def left_out(root: Path, name: str, subsets: Sequence[str]) -> Iterator[str]:
+    """Which files and columns of a dataset are of no use, each in words.
+
+    Raises:
+        DataError: as `find_parts`, and as `image_labels`.
+    """
+    used = [path for subset in subsets for path in find_parts(root, name, subset)]
+    for path in sorted(root.glob(f"{name}-*.parquet")):
+        if path not in used:
+            yield f"the file {path.name}"
+    for path in used:
+        with _opened(path) as file:
+            columns = find_columns(path, file.schema_arrow)
+            for column in file.schema_arrow.names:
+                if column not in columns:
+                    yield f"the column {column} of {path.name}"
 
 
 def row_hashes(path: Path) -> list[str]:
@@ -145,7 +173,7 @@ def row_hashes(path: Path) -> list[str]:
     """
     found = []
     with _opened(path) as file:
-        image, _ = _columns(path, file.schema_arrow)
+        image, _ = find_columns(path, file.schema_arrow)
         for rows in file.iter_batches(ROWS_AT_ONCE, columns=[image]):
             for content in _files(rows[image]):
                 same = hashlib.blake2b(content or b"", digest_size=16).hexdigest()
@@ -160,7 +188,7 @@ def has_names(path: Path) -> bool:
         DataError: as `image_labels`.
     """
     with _opened(path) as file:
-        return is_text(file.schema_arrow.field(_columns(path, file.schema_arrow)[1]).type)
+        return is_text(file.schema_arrow.field(find_columns(path, file.schema_arrow)[1]).type)
 
 
 @contextmanager
@@ -171,7 +199,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             if file.metadata.num_rows == 0:
                 raise DataError(f"'{path}' holds no images.")
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' cannot be read as Parquet: {error} Fetch it again.") from error
 
 
@@ -213,58 +241,6 @@ def _labels(
                 raise DataError(f"'{path}' row {row}: there is no class '{name}'.")
         values = [number[name] for name in values]
     return label_tensor(values, len(classes) or MOST_CLASSES, path, first_row)
-
-
-def plain(column: pa.Array) -> pa.Array:
-    """A column without its dictionary, if it has one."""
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def value_type(kind: pa.DataType) -> pa.DataType:
-    """What a column's values are, in a dictionary or not."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds names."""
-    types, kind = pa.types, value_type(kind)
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """Whether a column holds bytes."""
-    types, kind = pa.types, value_type(kind)
-    tests = (types.is_binary, types.is_large_binary, types.is_binary_view)
-    return any(test(kind) for test in tests)
-
-
-def is_image(kind: pa.DataType) -> bool:
-    """Whether a column holds encoded files."""
-    if pa.types.is_struct(kind) and (position := kind.get_field_index("bytes")) >= 0:
-        return is_bytes(kind.field(position).type)
-    return is_bytes(kind)
-
-
-def is_label(kind: pa.DataType) -> bool:
-    """Whether a column holds classes."""
-    return bool(pa.types.is_integer(value_type(kind))) or is_text(kind)
-
-
-def _columns(path: Path, schema: pa.Schema) -> tuple[str, str]:
-    """Names of the image and the label column."""
-    columns = {field.name: field.type for field in schema}
-    image = [name for name in IMAGE_COLUMNS if is_image(columns.get(name, pa.null()))]
-    label = [name for name in LABEL_COLUMNS if is_label(columns.get(name, pa.null()))]
-    if len(image) > 1:
-        raise DataError(f"'{path}' has the image columns {' and '.join(image)}; keep one of them.")
-    if image and label:
-        return image[0], label[0]
-    held = ", ".join(f"{name}: {kind}" for name, kind in columns.items())
-    raise DataError(
-        f"'{path}' must have an image column ({' or '.join(IMAGE_COLUMNS)}: encoded files as "
-        f"struct<bytes, path> or binary) and a label column ({' or '.join(LABEL_COLUMNS)}: whole "
-        f"numbers or names); it has {held or 'none'}."
-    )
 
 
 def _listed_names(schema: pa.Schema, label: str) -> list[str]:

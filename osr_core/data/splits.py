@@ -206,10 +206,10 @@ def _published() -> dict[str, dict[str, Any]]:
 def _own(path: Path) -> Lists:
     """The splits of a user's file, checked."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except OSError as error:
         raise ConfigError(f"protocol '{path}' cannot be read: {error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"protocol '{path}' is not JSON: {error}.") from None
     lists = content.get("splits") if isinstance(content, dict) else None
     if not isinstance(lists, dict) or not all(isinstance(item, list) for item in lists.values()):
@@ -230,6 +230,14 @@ def _own(path: Path) -> Lists:
     if problems:
         raise ConfigError(problems)
     return {_key(name): splits for name, splits in lists.items()}
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a key that is there twice, Python would keep the last."""
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"the key '{twice[0]}' is given twice")
+    return dict(pairs)
 
 
 def _key(name: str) -> str:

@@ -153,3 +153,53 @@ def test_a_thumbnail_beside_the_image_is_not_taken(tmp_path):
     table = pa.table({"thumbnail": small, "label": NUMBERS, "image": FILES})
     pq.write_table(table, tmp_path / "birds-train.parquet")
     assert READER.load(tmp_path, "train").images.float().std() > 1
+
+
+def test_numbers_in_one_file_and_names_in_the_other_are_refused(tmp_path):
+    """0 would be taken for the first name of the alphabet; a list of the classes settles it."""
+    write(tmp_path, LABELS["int64"])
+    write(tmp_path, LABELS["string"], subset="test")
+    with pytest.raises(DataError, match=r"train.* has numbers for labels, .*test.* names, and nei"):
+        READER.labels(tmp_path, "train")
+    write(tmp_path, LABELS["int64"], names=["c", "a", "b"])
+    assert READER.labels(tmp_path, "test").tolist() == [0, 1, 2, 0, 2, 1]
+
+
+def test_a_name_that_is_listed_twice_has_no_number(tmp_path):
+    """Only where labels are names: two classes with numbers may share one."""
+    write(tmp_path, LABELS["string"], names=["a", "b", "c", "a"])
+    with pytest.raises(DataError, match="lists the class a more than once"):
+        READER.labels(tmp_path, "train")
+    write(tmp_path, LABELS["int64"], names=["a", "b", "a"])
+    assert READER.labels(tmp_path, "train").tolist() == NUMBERS
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    """Parquet allows them."""
+    table = pa.Table.from_arrays(
+        [COLUMNS["binary"], LABELS["int64"], LABELS["uint8"]], ["image", "label", "label"]
+    )
+    pq.write_table(table, tmp_path / "birds-train.parquet")
+    with pytest.raises(DataError, match="has several columns label; keep one"):
+        READER.labels(tmp_path, "train")
+
+
+def test_text_that_is_no_utf8_is_refused(tmp_path):
+    """A damaged file, or one that another tool has written in Latin-1."""
+    write(tmp_path, pa.array(["caf\u00e9"] * 6), COLUMNS["binary"])
+    path = tmp_path / "birds-train.parquet"
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xe9 "))
+    with pytest.raises(DataError, match=r"cannot be read as Parquet: .* can't decode"):
+        READER.labels(tmp_path, "train")
+
+
+def test_files_and_columns_of_no_use_are_said(tmp_path):
+    """A third file's images are trained on nowhere."""
+    write(tmp_path, LABELS["int64"])
+    write(tmp_path, LABELS["int64"], subset="validation")
+    table = pa.table({"image": FILES, "label": NUMBERS, "fine_label": NUMBERS})
+    pq.write_table(table, tmp_path / "birds-test.parquet")
+    assert list(READER.remarks(tmp_path, "train")) == [
+        "parquet:birds@8 leaves out the file birds-validation.parquet, the column label of "
+        "birds-test.parquet."
+    ]

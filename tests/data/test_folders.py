@@ -158,7 +158,7 @@ def test_folders_that_other_tools_name_are_the_test_images(root, name):
 def test_of_test_and_validation_images_one_is_said_to_be_unused(root):
     """They would be trained on nowhere."""
     shutil.copytree(root / "birds" / "test", root / "birds" / "val")
-    assert said(root) == [f"{NAME}/test is made of the folder test, and not of val."]
+    assert said(root) == [f"{NAME}/test is made of the folder test, and not of val (2 files)."]
 
 
 def test_numbers_as_names_are_taken_in_their_order(tmp_path):
@@ -170,3 +170,35 @@ def test_numbers_as_names_are_taken_in_their_order(tmp_path):
     assert READER.labels(tmp_path, "train").tolist() == list(range(12))
     remark = said(tmp_path)[0]
     assert remark.startswith(f"{NAME} has folders with numbers, taken in their order: class 0 is f")
+
+
+def test_whatever_lies_beside_train_and_test_is_said(root):
+    """Images in a folder of another name would be trained on nowhere; so would those of deeper."""
+    write(root / "birds" / "extra" / "crow" / "9.png", 9)
+    (root / "birds" / "README.md").write_text("birds")
+    deeper = root / "birds" / "test" / "owl" / "raw" / "0.cr2"
+    deeper.parent.mkdir()
+    deeper.write_bytes(b"x")
+    write(root / "birds" / "test" / "owl" / "raw" / ".cache" / "1.png")
+    assert said(root) == [
+        f"{NAME} leaves out 2 files beside its folders train and test (README.md).",
+        f"{NAME}/test leaves out what is no image in its place: 1 in deeper folders "
+        "(owl/raw/0.cr2).",
+    ]
+
+
+def test_a_pipe_is_no_image(root):
+    """Reading it would wait for ever."""
+    os.mkfifo(root / "birds" / "train" / "owl" / "pipe.png")
+    assert len(READER.load(root, "train")) == 4
+    assert said(root) == [
+        f"{NAME}/train leaves out what is no image in its place: 1 of .png (owl/pipe.png)."
+    ]
+
+
+def test_a_link_to_nowhere_is_refused(root):
+    """An image is meant that is not there."""
+    link = root / "birds" / "train" / "owl" / "link.png"
+    link.symlink_to("nowhere")
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        READER.load(root, "train")

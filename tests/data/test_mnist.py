@@ -97,3 +97,10 @@ def test_the_real_files_are_mnist(data_root):
     assert (train.images.double().mean() / 255).item() == pytest.approx(0.1307, abs=5e-5)
     unpacked = gzip.decompress((data_root / f"{IMAGES}.gz").read_bytes())
     assert hashlib.md5(unpacked).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
+
+
+def test_files_without_images_are_refused(tmp_path):
+    """By name, before a split finds its classes missing."""
+    write_mnist(tmp_path, num=0)
+    with pytest.raises(DataError, match="holds no images"):
+        READERS["mnist"].load(tmp_path, "train")
