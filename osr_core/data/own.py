@@ -96,10 +96,14 @@ class OwnFolder(OwnImages):
 
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
         part = self._parts(root, subset)[0]
-        folders = [part / name for name in subfolders(part)]
-        if not folders:
+        names = subfolders(part)
+        if not names:
             raise DataError(f"'{part}' holds no folder of a class.")
-        return folders
+        if odd := [name for name in names if name.encode(errors="replace").decode() != name]:
+            raise DataError(
+                f"'{part}' holds a folder whose name is no UTF-8: {odd[0]!a}; rename it."
+            )
+        return [part / name for name in names]
 
     def _own(self, root: Path | None) -> Path:
         return data_root(root, self) / self.own_name

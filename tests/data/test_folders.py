@@ -202,3 +202,10 @@ def test_a_link_to_nowhere_is_refused(root):
     link.symlink_to("nowhere")
     with pytest.raises(DataError, match="cannot be read: No such file"):
         READER.load(root, "train")
+
+
+def test_a_class_must_have_a_name_that_can_be_exported(root):
+    """Parquet holds UTF-8; without this, the scores would be found not to fit after the fit."""
+    write(root / "birds" / "train" / os.fsdecode(b"caf\xe9") / "0.png")
+    with pytest.raises(DataError, match=r"name is no UTF-8: 'caf\\udce9'; rename it"):
+        READER.labels(root, "train")
