@@ -11,6 +11,7 @@ from osr_core.errors import ConfigError, DataError
 from sweeps.commands.app import app
 from sweeps.planning.data import placeholders, plan_with_data
 from sweeps.planning.plan import make_plan
+from sweeps.planning.record import plan_of, plan_record
 from sweeps.planning.spec import load_spec
 
 
@@ -89,6 +90,15 @@ def test_names_of_own_images_have_numbers_once_the_files_are_read(birds):
     plan = plan_with_data(load_spec(str(birds / "birds.yaml")), birds)
     (split,) = {trial.split for trial in plan.trials}
     assert (split.known, split.unknown) == ((0, 2), (1,))
+
+
+def test_a_sweep_keeps_the_numbers_and_needs_neither_file_nor_data(birds):
+    """As `osr sync` has it, on another machine."""
+    plan = plan_with_data(load_spec(str(birds / "birds.yaml")), birds)
+    record = json.loads(json.dumps(plan_record(plan, "code")))
+    for path in birds.iterdir():
+        path.unlink()
+    assert plan_of(record).stages.keys() == plan.stages.keys()
 
 
 def test_a_sweep_over_named_classes_is_counted_without_its_data(birds):
