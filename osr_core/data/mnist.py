@@ -1,12 +1,13 @@
 """MNIST: 28 x 28 grey handwritten digits, 60,000 for training and 10,000 for testing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from osr_core.data.base import Reader, Subset
+from osr_core.data.files import content_fingerprint
 from osr_core.data.idx import read_idx
 from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.data.locate import data_root, is_there, missing
@@ -37,6 +38,10 @@ class MNIST(Reader):
     folders = (".", "MNIST/raw")  # under the root, in the order of looking
 
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
+        return [places[0] for places in self._found(root, subset)]
+
+    def _found(self, root: Path | None, subset: Subset) -> list[list[Path]]:
+        """Of the images and of the labels, every file that could be read; the first one is."""
         root = data_root(root, self)
         prefix = {"train": "train", "test": "t10k"}[subset]
         found = []
@@ -44,11 +49,19 @@ class MNIST(Reader):
             places = [
                 root / folder / f"{name}{end}" for folder in self.folders for end in ("", ".gz")
             ]
-            path = next((place for place in places if is_there(place)), None)
-            if path is None:
+            found.append([place for place in places if is_there(place)])
+            if not found[-1]:
                 raise missing(self, subset, places)
-            found.append(path)
         return found
+
+    def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
+        for used, *others in self._found(root, subset):
+            content = content_fingerprint([used])
+            if other := [path for path in others if content_fingerprint([path]) != content]:
+                yield (
+                    f"{self.name}/{subset} is made of '{used}', and not of '{other[0]}', which "
+                    "holds something else."
+                )
 
     def labels(self, root: Path | None, subset: Subset) -> Tensor:
         _, path = self.files(root, subset)

@@ -2,8 +2,8 @@
 
 A protocol is a published family of splits (`cac`, `osrci`, `arpl`, `vaze`; `cac@original_2020` and
 the like for another version of the same lists), `random`, or the path of a .json file of one's own
-in the layout {"splits": {"mnist": [{"known": [0, 2], "unknown": [1]}, ...]}}. Such a file is how
-one's own images (`folder:NAME`, `parquet:NAME`) get their splits.
+in the layout {"splits": {"mnist": [{"known": [0, 2], "unknown": [1]}, ...]}}, see `split_files`.
+Such a file is how one's own images (`folder:NAME`, `parquet:NAME`) get their splits.
 
     digits   takes MNIST's lists of the published protocols: the same ten classes.
     random   60 % of a dataset's classes are known (6 of 10, 60 of 100), drawn from the benchmark's
@@ -22,13 +22,12 @@ from typing import Any
 
 from osr_core.data import BENCHMARKS, Benchmark
 from osr_core.data import benchmark as benchmark_named
-from osr_core.data.own import is_own
+from osr_core.data.split_files import Names, beforehand, class_numbers, read_splits
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.identity import seed_for
 
 RANDOM = "random"
 RANDOM_KNOWN = 0.6  # fraction of the classes
-Lists = Mapping[str, Sequence[Mapping[str, Any]]]  # splits by benchmark
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,11 @@ def splits_of(benchmark: str, protocol: str) -> int | None:
     return None if protocol == RANDOM else len(_splits(pair, protocol))
 
 
-def class_split(benchmark: str, protocol: str, index: int) -> ClassSplit:
+def class_split(benchmark: str, protocol: str, index: int, names: Names = beforehand) -> ClassSplit:
     """Split number `index` of `benchmark` in `protocol`.
+
+    `names` gives what a dataset's classes are called: a file of one's own may name them. As long as
+    it has none for one's own images, their classes have numbers that stand for those to come.
 
     Raises:
         ConfigError: no such benchmark, protocol or index, or a file of one's own with mistakes, all
@@ -122,7 +124,8 @@ def class_split(benchmark: str, protocol: str, index: int) -> ClassSplit:
                 f"split '{benchmark}/{index}' is not defined; protocol {protocol} has "
                 f"0 to {len(splits) - 1} of {benchmark} ({_file_name(protocol)})."
             )
-        known, unknown = splits[index]["known"], splits[index]["unknown"]
+        where = f"{protocol}: {benchmark}/{index}"
+        known, unknown = class_numbers(where, pair, splits[index], names)
     return ClassSplit(
         benchmark=benchmark,
         protocol=protocol,
@@ -158,7 +161,7 @@ def _draw(pair: Benchmark, index: int) -> tuple[list[int], list[int]]:
 def _splits(pair: Benchmark, protocol: str) -> Sequence[Mapping[str, Any]]:
     """The splits of one benchmark in a published protocol or a file."""
     if protocol.endswith(".json"):
-        lists = _own(Path(protocol))
+        lists = read_splits(Path(protocol))
     elif protocol in _published():
         lists = _published()[protocol]["splits"]
     else:
@@ -201,73 +204,3 @@ def _published() -> dict[str, dict[str, Any]]:
         if "mnist" in entry["splits"]:
             entry["splits"]["digits"] = entry["splits"]["mnist"]
     return found
-
-
-def _own(path: Path) -> Lists:
-    """The splits of a user's file, checked."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
-    except OSError as error:
-        raise ConfigError(f"protocol '{path}' cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"protocol '{path}' is not JSON: {error}.") from None
-    lists = content.get("splits") if isinstance(content, dict) else None
-    if not isinstance(lists, dict) or not all(isinstance(item, list) for item in lists.values()):
-        raise ConfigError(
-            f"protocol '{path}' must have the layout "
-            '{"splits": {"mnist": [{"known": [0, 2], "unknown": [1]}]}}.'
-        )
-    problems = []
-    for name, splits in lists.items():
-        if _key(name) not in BENCHMARKS:
-            problems.append(f"{path}: {unknown_name('dataset', name, BENCHMARKS)}")
-            continue
-        pair = BENCHMARKS[_key(name)]
-        for index, split in enumerate(splits):
-            problems += [f"{path}: {name}/{index}: {text}" for text in split_problems(pair, split)]
-    if len(set(map(_key, lists))) < len(lists):
-        problems.append(f"{path}: a dataset is given twice: {', '.join(lists)}.")
-    if problems:
-        raise ConfigError(problems)
-    return {_key(name): splits for name, splits in lists.items()}
-
-
-def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; of a key that is there twice, Python would keep the last."""
-    names = [name for name, _ in pairs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"the key '{twice[0]}' is given twice")
-    return dict(pairs)
-
-
-def _key(name: str) -> str:
-    """A benchmark's name in a file of one's own: any case, but for the name of one's own images."""
-    return name if is_own(name) else name.lower()
-
-
-def split_problems(pair: Benchmark, split: Any) -> list[str]:
-    """A sentence for everything that is wrong with {"known": [...], "unknown": [...]}."""
-    if not isinstance(split, dict) or not {"known", "unknown"} <= set(split):
-        return ['a split must be {"known": [...], "unknown": [...]}.']
-    problems = []
-    for side, source, fewest in (("known", pair.known, 2), ("unknown", pair.unknown, 1)):
-        labels = split[side]
-        last = len(source.classes) - 1 if source.classes else math.inf  # known once files are read
-        if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-            return [f"{side} must be a list of class numbers, not {labels!r}."]
-        if twice := sorted({label for label in labels if labels.count(label) > 1}):
-            problems.append(f"{side} lists {_join(twice)} more than once.")
-        if outside := sorted({label for label in labels if not 0 <= label <= last}):
-            problems.append(
-                f"{side} class {_join(outside)} does not exist; {source.name} has 0 to {last}."
-            )
-        if len(set(labels)) < fewest:
-            problems.append(f"at least {fewest} {side} must be given, not {len(set(labels))}.")
-    both = sorted(set(split["known"]) & set(split["unknown"]))
-    if both and pair.known is pair.unknown:
-        problems.append(f"{_join(both)} cannot be both known and unknown.")
-    return problems
-
-
-def _join(labels: Sequence[int]) -> str:
-    return ", ".join(map(str, labels))

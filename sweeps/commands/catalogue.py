@@ -10,6 +10,7 @@ import typer
 from osr_core.errors import ConfigError
 from sweeps.commands.listing import show
 from sweeps.commands.options import DataOption, JsonOption
+from sweeps.home import expanded
 
 if TYPE_CHECKING:
     from osr_core.data.splits import ClassSplit
@@ -88,16 +89,20 @@ def splits(
     as_json: JsonOption = False,
 ) -> None:
     """List the class splits with their openness; of one dataset, with the classes' names."""
-    from osr_core.data import BENCHMARKS
+    from osr_core.data import BENCHMARKS, reader
     from osr_core.data.splits import class_split, protocols, splits_of
 
+    if protocol.endswith(".json"):
+        protocol = str(expanded(Path(protocol)))
     listed = protocols()
     names = list(listed[protocol].counts if protocol in listed else BENCHMARKS)
     names = names if dataset is None else [dataset]
     rows = []
     for name in names:
         for index in range(splits_of(name, protocol) or 0):
-            split = class_split(name, protocol, index)
+            split = class_split(
+                name, protocol, index, lambda source: reader(source).class_names(data_root)
+            )
             row: dict[str, Any] = {"split": split.id, "protocol": protocol}
             if dataset is None and not as_json:
                 row |= {"known": list(split.known), "unknown": f"{len(split.unknown)} classes"}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from osr_core.data import BENCHMARKS
+from osr_core.data import BENCHMARKS, reader
 from osr_core.data.checks import task_problems
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import DataError
@@ -15,11 +15,13 @@ def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
 
     Raises:
         DataError: files that are missing; data that does not fit the spec, all problems at once.
+        ConfigError: a split file names a class that the data lack.
     """
     found: dict[str, str] = {}
     for name in spec.datasets:
         found |= fingerprints(data_root, BENCHMARKS[name])
-    plan = make_plan(spec, found)
+    named = spec.with_names(lambda name: reader(name).class_names(data_root))
+    plan = make_plan(named, found)
     check_tasks(plan, data_root)
     return plan
 
@@ -48,8 +50,8 @@ def check_data(spec: SweepSpec, data_root: Path | None) -> None:
     for name in spec.datasets:
         pair = BENCHMARKS[name]
         pair.known.at(data_root, "train", pair.known.image_size)
-        for reader in {pair.known, pair.unknown}:
-            reader.at(data_root, "test", pair.known.image_size)
+        for each in {pair.known, pair.unknown}:
+            each.at(data_root, "test", pair.known.image_size)
 
 
 def placeholders(datasets: list[str]) -> dict[str, str]:

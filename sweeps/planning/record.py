@@ -9,6 +9,7 @@ from typing import Any
 
 from osr_core.config import build
 from osr_core.data import benchmark
+from osr_core.data.split_files import Names, beforehand
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError
 from osr_core.identity import dotted
@@ -94,10 +95,10 @@ def splits_in(record: Mapping[str, Any]) -> Splits:
     """The splits that a record was made of; any other as it is found now."""
     kept = {(facts["id"], facts["protocol"]): facts for facts in record.get("splits", ())}
 
-    def split(dataset: str, protocol: str, index: int) -> ClassSplit:
+    def split(dataset: str, protocol: str, index: int, names: Names) -> ClassSplit:
         facts = kept.get((f"{dataset}/{index}", protocol))
         if facts is None:
-            return class_split(dataset, protocol, index)
+            return class_split(dataset, protocol, index, names)
         pair = benchmark(dataset)
         return ClassSplit(
             benchmark=dataset,
@@ -168,7 +169,7 @@ def trial_of(
         protocol=facts["protocol"],
         hyperparameters=facts["hyperparameters"],
     )
-    split = splits(facts["dataset"], facts["protocol"], facts["split"])
+    split = splits(facts["dataset"], facts["protocol"], facts["split"], beforehand)
     trial = plan_trial(entry, split, facts["seed"], fingerprints)
     return dataclasses.replace(trial, purpose=facts["purpose"], grown=facts["grown"])
 

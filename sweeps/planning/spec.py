@@ -21,6 +21,7 @@ from pydantic import (
 
 from osr_core.config import LARGEST
 from osr_core.data import BENCHMARKS
+from osr_core.data.split_files import Names, beforehand
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS, method_named
@@ -29,8 +30,8 @@ from sweeps.planning.grid import MethodSettings, check_backbone, check_training,
 from sweeps.planning.not_implemented import Missing, leave_out
 from sweeps.planning.yaml_values import read_yaml
 
-Splits = Callable[[str, str, int], ClassSplit]
-"""A dataset, a protocol and the number of a split -> its classes."""
+Splits = Callable[[str, str, int, Names], ClassSplit]
+"""A dataset, a protocol, the number of a split, what classes are called -> its classes."""
 
 FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "dict_type": "a mapping",
@@ -150,6 +151,7 @@ class SweepSpec(BaseModel):
 
     _missing: tuple[Missing, ...] = PrivateAttr(())
     _splits: Splits | None = PrivateAttr(None)
+    _names: Names | None = PrivateAttr(None)
 
     @property
     def missing(self) -> tuple[Missing, ...]:
@@ -158,7 +160,13 @@ class SweepSpec(BaseModel):
 
     def split(self, dataset: str, protocol: str, index: int) -> ClassSplit:
         """One of a protocol's splits of a dataset."""
-        return (self._splits or class_split)(dataset, protocol, index)
+        return (self._splits or class_split)(dataset, protocol, index, self._names or beforehand)
+
+    def with_names(self, names: Names) -> "SweepSpec":
+        """This spec once it is known what the classes are called, which split files may name."""
+        spec = self.model_copy()
+        spec._names = names
+        return spec
 
     def plain(self) -> dict[str, Any]:
         """This spec as values that `parse_spec` takes: every grid point written out."""
@@ -216,11 +224,11 @@ def load_spec(given: str) -> SweepSpec:
 def splits_beside(path: Path) -> Splits:
     """Splits as the spec at `path` names them: a file of one's own is looked for from there."""
 
-    def split(dataset: str, protocol: str, index: int) -> ClassSplit:
+    def split(dataset: str, protocol: str, index: int, names: Names) -> ClassSplit:
         if not protocol.endswith(".json"):
             return class_split(dataset, protocol, index)
         file = path.absolute().parent / expanded(Path(protocol))
-        return replace(class_split(dataset, str(file), index), protocol=protocol)
+        return replace(class_split(dataset, str(file), index, names), protocol=protocol)
 
     return split
 
@@ -288,7 +296,7 @@ def _split_problems(values: Mapping[str, Any], protocol: Any, splits_of: Splits)
             if type(index) is not int or index < 0:
                 continue
             try:
-                splits_of(dataset, protocol, index)
+                splits_of(dataset, protocol, index, beforehand)
             except ConfigError as error:
                 problems += [p for p in error.problems if p not in problems]
     return problems

@@ -254,7 +254,8 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=6,
 )
-CLASS_LISTS = st.lists(st.integers(0, 11), max_size=4) | VALUES
+CLASS_NAMES = st.sampled_from(["0", "1", "2", "cat", "dog", "apple", "rose", ""])
+CLASS_LISTS = st.lists(st.integers(0, 11), max_size=4) | st.lists(CLASS_NAMES, max_size=4) | VALUES
 SIDES = {"known": CLASS_LISTS, "unknown": CLASS_LISTS, "x": VALUES}
 SPLITS = st.fixed_dictionaries({}, optional=SIDES)
 DATASETS = st.sampled_from(["digits", "Digits", "cifar+10", "folder:birds", "folder:", "cifra10"])

@@ -144,7 +144,7 @@ def test_nor_do_thousands(name):
         "splits": (SPLIT_FILES, lambda content, _: check_splits(content)),
     }[name]
 
-    @settings(FEW, max_examples=6_000)
+    @settings(FEW, max_examples=3_000)
     @given(strategy, ANY)
     def every(example, number):
         look(example, number)

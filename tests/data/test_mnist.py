@@ -104,3 +104,15 @@ def test_files_without_images_are_refused(tmp_path):
     write_mnist(tmp_path, num=0)
     with pytest.raises(DataError, match="holds no images"):
         READERS["mnist"].load(tmp_path, "train")
+
+
+def test_another_file_of_the_same_name_is_said_to_be_unused(tmp_path):
+    """Unpacked beside its .gz it holds the same, which is no news."""
+    write_mnist(tmp_path, packed=False)
+    write_mnist(tmp_path, packed=True)
+    assert list(READERS["mnist"].remarks(tmp_path, "train")) == []
+    images, _ = write_mnist(tmp_path / "MNIST" / "raw")
+    write_mnist(tmp_path / "MNIST" / "raw", images=255 - images)
+    (remark,) = READERS["mnist"].remarks(tmp_path, "train")
+    assert remark.startswith(f"mnist/train is made of '{tmp_path / 'train-images-idx3-ubyte'}', ")
+    assert "MNIST/raw/train-images-idx3-ubyte.gz', which holds something else." in remark

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from osr_core.data import BENCHMARKS
+from osr_core.data.split_files import split_problems
 from osr_core.data.splits import (
     ClassSplit,
     _published,
     class_split,
     protocols,
-    split_problems,
     splits_of,
 )
 from osr_core.errors import ConfigError
@@ -231,7 +231,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
         "mnist/2: known class 10 does not exist; mnist has 0 to 9.",
         "mnist/2: unknown class -1 does not exist; mnist has 0 to 9.",
         'mnist/3: a split must be {"known": [...], "unknown": [...]}.',
-        "mnist/4: known must be a list of class numbers, not [0, '1'].",
+        "mnist/4: known must be a list of class numbers or of names, not [0, '1'].",
         "dataset 'minst' does not exist. Did you mean 'mnist'? There is: "
         f"{', '.join(sorted(BENCHMARKS))}.",
     ]
