@@ -18,7 +18,8 @@ from osr_core.recipes import Training
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan, PlannedTrial, plan_trial, plan_with
 from sweeps.planning.settings import Resolved
-from sweeps.planning.spec import Splits, SweepSpec, load_spec, packaged_specs, parse_spec
+from sweeps.planning.spec import SweepSpec, load_spec, packaged_specs, parse_spec
+from sweeps.planning.spec_splits import Splits
 
 
 def plan_record(plan: Plan, code: str) -> dict[str, Any]:

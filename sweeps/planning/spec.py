@@ -4,8 +4,7 @@ A list in a method's settings is a grid; a list of mappings is one after the oth
 a file is reported at once, with the place and what is allowed.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,10 +27,8 @@ from osr_core.methods import METHODS, method_named
 from sweeps.home import RESERVED, SWEEP_NAME, expanded
 from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
+from sweeps.planning.spec_splits import Splits, split_problems, splits_beside
 from sweeps.planning.yaml_values import read_yaml
-
-Splits = Callable[[str, str, int, Names], ClassSplit]
-"""A dataset, a protocol, the number of a split, what classes are called -> its classes."""
 
 FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "dict_type": "a mapping",
@@ -221,18 +218,6 @@ def load_spec(given: str) -> SweepSpec:
     return parse_spec(read_yaml(path), str(path), splits_beside(path))
 
 
-def splits_beside(path: Path) -> Splits:
-    """Splits as the spec at `path` names them: a file of one's own is looked for from there."""
-
-    def split(dataset: str, protocol: str, index: int, names: Names) -> ClassSplit:
-        if not protocol.endswith(".json"):
-            return class_split(dataset, protocol, index)
-        file = path.absolute().parent / expanded(Path(protocol))
-        return replace(class_split(dataset, str(file), index, names), protocol=protocol)
-
-    return split
-
-
 def parse_spec(values: Any, source: str, splits: Splits = class_split) -> SweepSpec:
     """A spec from plain values; `source` opens every message, `splits` finds the classes."""
     if not isinstance(values, Mapping):
@@ -253,7 +238,7 @@ def parse_spec(values: Any, source: str, splits: Splits = class_split) -> SweepS
         problems.append("a value contains itself, or is nested too deeply.")
     own = {point.protocol for points in spec.methods.values() for point in points} if spec else ()
     for protocol in (values.get("protocol", "cac"), *sorted(filter(None, own))):
-        problems += _split_problems(values, protocol, splits)
+        problems += split_problems(values, protocol, splits)
     if spec is None or problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
     return spec
@@ -281,22 +266,3 @@ def _sentences(detail: Any) -> list[str]:
         example = f", such as {EXAMPLES[where]}" if where in EXAMPLES else ""
         message = f"must be {FORMS[detail['type']]}{example}, not {detail['input']!r}."
     return [f"{where}: {message}"]
-
-
-def _split_problems(values: Mapping[str, Any], protocol: Any, splits_of: Splits) -> list[str]:
-    """Splits that a protocol does not have, for those datasets that exist."""
-    datasets, splits = values.get("datasets", []), values.get("splits", [])
-    if not (isinstance(protocol, str) and isinstance(datasets, list) and isinstance(splits, list)):
-        return []
-    problems: list[str] = []
-    for dataset in datasets:
-        for index in splits:
-            if not isinstance(dataset, str) or dataset not in BENCHMARKS:
-                continue
-            if type(index) is not int or index < 0:
-                continue
-            try:
-                splits_of(dataset, protocol, index, beforehand)
-            except ConfigError as error:
-                problems += [p for p in error.problems if p not in problems]
-    return problems
