@@ -4,7 +4,7 @@ N test images, K known classes. `unknown_score` (N,) float: larger means more un
 is the positive class. `predicted` (N,) int in [0, K): the best known class. `label` (N,) int: the
 known class in [0, K), or UNKNOWN. Every metric is a fraction in [0, 1], depends on the order of the
 scores alone, and moves tied scores together. Every one raises a ValueError for arrays of different
-lengths, a score that is NaN, or a test set without a known or without an unknown image.
+lengths, a score that is not finite, or a test set without a known or without an unknown image.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def accuracy(predicted: ArrayLike, label: ArrayLike) -> float:
     known = labels != UNKNOWN
     if not known.any():
         raise ValueError(f"all {len(labels)} test images are unknown; accuracy needs a known one.")
-    return float((_like(predicted, labels, "predicted") == labels)[known].mean())
+    return float((_predicted(predicted, labels) == labels)[known].mean())
 
 
 def auroc(unknown_score: ArrayLike, label: ArrayLike) -> float:
@@ -53,7 +53,7 @@ def oscr(unknown_score: ArrayLike, predicted: ArrayLike, label: ArrayLike) -> fl
     """
     labels = _labels(label)
     known, unknown = _divided(unknown_score, labels)
-    right = (_like(predicted, labels, "predicted") == labels)[labels != UNKNOWN]
+    right = (_predicted(predicted, labels) == labels)[labels != UNKNOWN]
     return _pairs_won(known[right], unknown) / (len(known) * len(unknown))
 
 
@@ -87,7 +87,7 @@ def macro_f1(
         ValueError: as all here, or a label or prediction of K or more.
     """
     labels = _labels(label)
-    scores, classes = _scores(unknown_score, labels), _like(predicted, labels, "predicted")
+    scores, classes = _scores(unknown_score, labels), _predicted(predicted, labels)
     known, _ = _divided(scores, labels)
     largest = max(labels.max(), classes.max())
     if largest >= num_known or classes.min() < 0:
@@ -160,28 +160,41 @@ def _divided(unknown_score: ArrayLike, label: ArrayLike) -> tuple[Floats, Floats
 
 def _scores(unknown_score: ArrayLike, labels: Ints) -> Floats:
     scores: Floats = _like(unknown_score, labels, "unknown_score").astype(np.float64)
-    if bad := int(np.isnan(scores).sum()):
+    lost = ~np.isfinite(scores)
+    if bad := int(lost.sum()):
+        first = int(lost.argmax())
         raise ValueError(
-            f"{bad} of {len(scores)} unknown scores are NaN, first at position "
-            f"{int(np.isnan(scores).argmax())}; they cannot be ranked."
+            f"{bad} of {len(scores)} unknown scores are no finite numbers, first {scores[first]} "
+            f"at position {first}; they cannot be ranked."
         )
     return scores
 
 
 def _labels(label: ArrayLike) -> Ints:
     labels = np.asarray(label)
-    if labels.dtype.kind not in "iu":
-        numbers = labels.astype(np.float64).ravel()
-        if wrong := [number for number in numbers.tolist() if not number.is_integer()]:
-            raise ValueError(
-                f"a label must be a whole number, {UNKNOWN} for unknown; there is {wrong[0]}."
-            )
+    _refuse_fractions(labels, "label")
     if labels.ndim != 1 or (labels < UNKNOWN).any():
         raise ValueError(
             f"label must be one-dimensional with classes from 0 and {UNKNOWN} for unknown, "
             f"got shape {labels.shape} with smallest value {labels.min(initial=0)}."
         )
     return labels.astype(np.int64)
+
+
+def _refuse_fractions(values: NDArray[Any], name: str) -> None:
+    """Insist on whole numbers, of any type."""
+    if values.dtype.kind in "iu":
+        return
+    kind = values.dtype.kind
+    wrong = [each for each in values.ravel().tolist() if kind != "f" or not each.is_integer()]
+    if wrong:
+        raise ValueError(f"a {name} must be a whole number; there is {wrong[0]!r}.")
+
+
+def _predicted(predicted: ArrayLike, labels: Ints) -> NDArray[Any]:
+    array = _like(predicted, labels, "predicted")
+    _refuse_fractions(array, "predicted class")
+    return array
 
 
 def _like(values: ArrayLike, labels: Ints, name: str) -> NDArray[Any]:

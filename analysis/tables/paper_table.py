@@ -142,7 +142,9 @@ def _lines(
         ]
         if place.quantity in METRICS:
             measured = _measured(place.quantity, layout, trials, printed, finished)
-            columns.append([replace(one, altered=bool(plan.altered)) for one in measured])
+            marked = (_is_altered(plan, group) for group in trials)
+            pairs = zip(measured, marked, strict=True)
+            columns.append([replace(one, altered=altered) for one, altered in pairs])
         else:
             columns.append(_stated(place.quantity, trials, printed, finished))
     return tuple(
@@ -164,6 +166,12 @@ def _remarks(
     protocols = {plan.protocol_of(trial) for group in measured for trial in group}
     for protocol in sorted(protocols - {plan.protocol}):
         yield f"splits of protocol {protocol}, not of {plan.protocol}"
+
+
+def _is_altered(plan: Plan, trials: Sequence[PlannedTrial]) -> bool:
+    """Whether some trials were made with settings that are not the packaged spec's."""
+    for_all = any(not name.startswith("methods.") for name in plan.altered)
+    return for_all or any(f"methods.{trial.method}" in plan.altered for trial in trials)
 
 
 def _chosen(

@@ -27,7 +27,7 @@ from osr_core.data.imageset import ImageSet
 from osr_core.errors import DataError
 from osr_core.identity import digest
 
-FORMAT = 1  # raised by the commit that changes the files described above
+FORMAT = 2  # raised by the commit that changes the files described above
 SAMPLES, SAMPLE_BYTES = 256, 1 << 20  # what is read to check an entry
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from osr_core.data.files import reading
@@ -24,6 +24,16 @@ from osr_core.errors import DataError
 ENCODINGS = ("PNG", "JPEG", "WEBP", "BMP")  # whatever the ending: some of ImageNet's JPEG are PNG
 MOST_PIXELS = 178_956_970  # what Pillow takes for an attack on the memory
 EIGHT_BITS = 8
+ORIENTATION, UPRIGHT = 0x0112, 1  # the tag, and what it says of most pictures
+TURNS = {  # by the tag's value, what makes a picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 PNG_START, PNG_DEPTH = b"\x89PNG", 24  # its first bytes, and where it says its bits a channel
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel
 FILES_AT_ONCE = 512
@@ -70,7 +80,8 @@ def _open(content: bytes, where: str, upright: bool = False) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content)) as image:
             _check(image, content, where)
-            found = ImageOps.exif_transpose(image) if upright else image
+            turn = TURNS.get(orientation(image)) if upright else None
+            found = image if turn is None else image.transpose(turn)
             return found.convert("RGB")
     except UnidentifiedImageError:
         start = f"begins with the bytes {content[:8].hex(' ')}" if content else "is empty"
@@ -82,6 +93,14 @@ def _open(content: bytes, where: str, upright: bool = False) -> Image.Image:
         raise DataError(f"{where}: the image is broken: {error}.") from error
 
 
+def orientation(image: Image.Image) -> int:
+    """What the EXIF data say of how the camera was held; 1, upright, where they are damaged."""
+    try:
+        return int(image.getexif().get(ORIENTATION, UPRIGHT))
+    except Exception:  # damage raises nearly anything, and the pixels are whole
+        return UPRIGHT
+
+
 def _check(image: Image.Image, content: bytes, where: str) -> None:
     """Refuse what is of another kind, too large, or has other than eight bits a channel."""
     kind = "JPEG" if image.format == "MPO" else image.format  # several JPEG in one: the first
@@ -89,6 +108,8 @@ def _check(image: Image.Image, content: bytes, where: str) -> None:
         raise DataError(
             f"{where}: the image is a {kind} file; save it as one of {', '.join(ENCODINGS)}."
         )
+    if image.format != "MPO" and (pictures := getattr(image, "n_frames", 1)) > 1:
+        raise DataError(f"{where}: the file holds {pictures} pictures; save the one that is meant.")
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise DataError(

@@ -41,25 +41,30 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
 
 
 def altered(spec: SweepSpec) -> dict[str, Any]:
-    """What a spec sets for all methods otherwise than the packaged one of its name, by name.
+    """What a spec sets otherwise than the packaged one of its name: "training.epochs" for all
+    methods, "methods.cac" where an entry of that method is missing.
 
     A paper's table is filled from the sweep of that name, whatever it was told to do.
     """
     file = packaged_specs().get(spec.name.replace("-", "_"))
     if file is None:
         return {}
-    packaged, here = (dict(dotted(for_all(each))) for each in (load_spec(str(file)), spec))
-    return {
+    theirs, ours = load_spec(str(file)).plain(), spec.plain()
+    packaged, here = (dict(dotted(for_all(values))) for values in (theirs, ours))
+    found = {
         name: here.get(name, "the recipe's")
         for name in sorted(packaged | here)
         if packaged.get(name) != here.get(name)
     }
+    for name, entries in theirs["methods"].items():
+        if any(entry not in ours["methods"].get(name, entries) for entry in entries):
+            found[f"methods.{name}"] = "other settings"
+    return found
 
 
-def for_all(spec: SweepSpec) -> dict[str, Any]:
+def for_all(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What of a spec holds for all its methods and decides numbers."""
-    values = spec.plain()
-    return {name: values[name] for name in ("recipe", "protocol", "training", "backbone")}
+    return {name: spec[name] for name in ("recipe", "protocol", "training", "backbone")}
 
 
 def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:

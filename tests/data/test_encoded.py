@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from data_files import noise, png
-from PIL import Image
+from PIL import Image, ImageOps
 
 from osr_core.data import encoded
 from osr_core.data.encoded import decode_exact, decode_square
@@ -107,3 +107,37 @@ def test_what_is_no_image_is_told_by_what_it_is(content, message):
     with pytest.raises(DataError, match=f"x: the image.* {message}") as error:
         decode_exact(content, 8, "x")
     assert "BytesIO" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_a_file_of_several_pictures_is_refused(kind):
+    """Which of them is meant is not said."""
+    first, second = (Image.new("RGB", (8, 8), (level,) * 3) for level in (200, 10))
+    content = file_of(first, kind, save_all=True, append_images=[second])
+    with pytest.raises(DataError, match="x: the file holds 2 pictures; save the one that is meant"):
+        decode_exact(content, 8, "x")
+
+
+def test_damaged_exif_data_leave_the_picture_as_it_is(recwarn):
+    """The pixels are whole, whatever a library raises about the rest."""
+    content = bytearray(turned())
+    start = content.index(b"Exif")
+    drawn = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(content)
+        for place in drawn.integers(start + 6, start + 32, 4):
+            damaged[place] = drawn.integers(256)
+        assert decode_square(bytes(damaged), 8, "x", upright=True).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(tag):
+    """All eight ways of holding a camera."""
+    picture = Image.fromarray(noise(1, 16, 16, 3)[0])
+    exif = Image.Exif()
+    exif[ORIENTATION] = tag
+    content = file_of(picture, "PNG", exif=exif)
+    with Image.open(io.BytesIO(content)) as read:
+        expected = ImageOps.exif_transpose(read).convert("RGB")
+    plain = decode_square(file_of(expected, "PNG"), 8, "x")
+    assert np.array_equal(decode_square(content, 8, "x", upright=True), plain)

@@ -131,7 +131,7 @@ def test_constant_score_knows_nothing():
 def test_perfect_score_earns_the_accuracy():
     """Unknowns all above: what is left to lose is the classification."""
     _, predicted, label = drawn(8, levels=2)
-    perfect = np.where(label == UNKNOWN, np.inf, 0.0)
+    perfect = np.where(label == UNKNOWN, 1e9, 0.0)
     metrics = evaluate(perfect, predicted, label, K)
     assert metrics["auroc"] == metrics["aupr_unknown"] == metrics["aupr_known"] == 1.0
     assert metrics["oscr"] == pytest.approx(metrics["accuracy"])
@@ -197,7 +197,9 @@ def test_score_metrics_refuse_what_has_no_answer(metric):
         metric([0.1, 0.2], [0, 1])
     with pytest.raises(ValueError, match=r"0 are known and 2 unknown"):
         metric([0.1, 0.2], [UNKNOWN, UNKNOWN])
-    with pytest.raises(ValueError, match=r"1 of 2 unknown scores are NaN, first at position 1"):
+    with pytest.raises(
+        ValueError, match=r"1 of 2 unknown .* no finite numbers, first nan at position 1"
+    ):
         metric([0.1, np.nan], [0, UNKNOWN])
     with pytest.raises(ValueError, match=r"unknown_score has shape \(3,\) and label \(2,\)"):
         metric([0.1, 0.2, 0.3], [0, UNKNOWN])
@@ -223,7 +225,7 @@ def test_class_metrics_refuse_what_has_no_answer():
 def test_labels_that_are_no_whole_numbers_are_refused(label):
     """NaN would count as known, and a half as the class below it."""
     for metric in (auroc, aupr_known, fpr95):
-        with pytest.raises(ValueError, match="a label must be a whole number, -1 for unknown"):
+        with pytest.raises(ValueError, match="a label must be a whole number; there is"):
             metric([0.1, 0.2, 0.3], label)
 
 
@@ -231,3 +233,17 @@ def test_whole_numbers_of_any_type_are_labels():
     """Read from a file, they may be floats."""
     scores = [0.1, 0.2, 0.3]
     assert auroc(scores, [0.0, 1.0, -1.0]) == auroc(scores, [0, 1, -1]) == 1
+
+
+@pytest.mark.parametrize("predicted", [[0.5, 0, 1], [math.nan, 0, 1], ["a", "b", "c"]])
+def test_predictions_that_are_no_classes_are_refused(predicted):
+    """As labels are."""
+    with pytest.raises(ValueError, match="a predicted class must be a whole number; there is"):
+        accuracy(predicted, [0, 1, 1])
+
+
+@pytest.mark.parametrize("score", [math.inf, -math.inf, math.nan])
+def test_scores_that_are_not_finite_are_refused(score):
+    """A network that is lost would be ranked above or below all."""
+    with pytest.raises(ValueError, match="1 of 3 unknown scores are no finite numbers, first"):
+        auroc([0.1, score, 0.3], [0, 1, -1])

@@ -84,6 +84,19 @@ def test_what_is_no_reproduction_is_marked_and_not_compared(tmp_path):
     assert {line["difference"] for line in lines} == {""}
 
 
+def test_a_row_of_which_an_entry_was_changed_is_marked_alone(tmp_path):
+    """The others are made as the paper's spec has them."""
+    export_of(tmp_path, "cac-table2", cac_values())
+    path = tmp_path / "cac-table2" / RUNS
+    runs, plan = read_runs(path.parent)
+    plan = dataclasses.replace(plan, altered={"methods.cac": "other settings"})
+    pq.write_table(runs_table(plan, runs.to_pylist()), path)
+    lines = list(csv.DictReader(text_of("cac2", tmp_path, "csv").splitlines()))
+    compared = {line["row"] for line in lines if line["difference"]}
+    assert "Softmax" in compared
+    assert "CAC*" not in compared
+
+
 def test_line_with_several_variants_shows_the_first_and_says_so(tmp_path):
     """A grid over a setting that the paper does not have must not be averaged into one row."""
     variants = [

@@ -255,3 +255,20 @@ def test_what_a_paper_sweep_was_not_told_is_on_record_too() -> None:
     values = load_spec("pmal_table3").plain()
     other = parse_spec(values | {"backbone": {}}, "mine.yaml")
     assert altered(other) == {"backbone.name": "the recipe's"}
+
+
+def test_a_method_that_was_told_otherwise_is_on_record() -> None:
+    """Also its class lists; a method that was left out is a gap, and one more entry no change."""
+    values = load_spec("cac_table2").plain()
+    (packaged,) = values["methods"]["cac"]
+    short = packaged | {"training": {"epochs": 3}}
+    lists = {name: value for name, value in packaged.items() if name != "protocol"}
+    for entries, told in (
+        ([short], {"methods.cac": "other settings"}),
+        ([lists], {"methods.cac": "other settings"}),
+        ([packaged, short], {}),
+    ):
+        other = parse_spec(values | {"methods": values["methods"] | {"cac": entries}}, "mine.yaml")
+        assert altered(other) == told
+    alone = parse_spec(values | {"methods": {"cac": [packaged]}}, "mine.yaml")
+    assert altered(alone) == {}
