@@ -75,6 +75,7 @@ class Method(nn.Module, ABC):
     terms: ClassVar[tuple[str, ...]]  # the keys of `losses`
     passes: ClassVar[int] = 1  # of an image, or a fake for it, through the network in an epoch
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {}  # of stages that only this method has
+    of_any_size: ClassVar[Collection[str]] = ()  # buffers that take the size of what is loaded
     Config: ClassVar[type[MethodConfig]] = MethodConfig
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
@@ -186,7 +187,7 @@ class Method(nn.Module, ABC):
         """Start from weights of another method's fit; only buffers of one's own may be missing.
 
         Raises:
-            TrainingError: a parameter that is missing or of another shape, or a weight that has no
+            TrainingError: a parameter that is missing, a weight of another shape or one that has no
                 place here; names all of them.
         """
         self._load(weights, {name for name, _ in self.named_parameters()})
@@ -205,8 +206,9 @@ class Method(nn.Module, ABC):
             *(f"{name} has no place" for name in weights.keys() - self.state_dict().keys()),
             *(
                 f"{name} is of shape {tuple(weights[name].shape)}, not {tuple(own.shape)}"
-                for name, own in self.named_parameters()
-                if name in weights and weights[name].shape != own.shape
+                for name, own in self.state_dict().items()
+                if name in weights and name not in self.of_any_size
+                if weights[name].shape != own.shape
             ),
         ]
         if problems:

@@ -48,6 +48,7 @@ class KNN(PostHoc):
     name = "knn"
     title = "k-NN"
     source = "Sun et al., ICML 2022, section 3"
+    of_any_size = ("bank",)
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Softmax.Config):

@@ -10,6 +10,7 @@ from osr_core.errors import ConfigError, TrainingError
 from osr_core.methods import METHODS, method_named
 from osr_core.methods.base import log_odds_of_unknown
 from osr_core.methods.cac import CAC
+from osr_core.methods.knn import KNN
 from osr_core.methods.mls import MLS
 from osr_core.methods.openmax import OpenMax
 from osr_core.methods.softmax import Softmax
@@ -64,6 +65,22 @@ def test_a_weight_of_another_shape_is_named(load: str) -> None:
     weights = method_on_pixels(OpenMax, 4).state_dict()
     with pytest.raises(TrainingError, match=r"head\.weight is of shape \(4, 4\), not \(3, 3\)"):
         getattr(method_on_pixels(OpenMax, 3), load)(weights)
+
+
+def test_a_buffer_of_another_shape_is_named_too() -> None:
+    """Of a calibration for other classes, torch would raise an error that says no method."""
+    weights = method_on_pixels(OpenMax, 3).state_dict()
+    with pytest.raises(TrainingError, match=r"'openmax': means is of shape \(4, 4\), not \(3, 3\)"):
+        method_on_pixels(OpenMax, 3).load_trained({**weights, "means": torch.eye(4)})
+
+
+def test_a_bank_is_as_large_as_what_was_calibrated() -> None:
+    """The score is not told how many training images there were."""
+    method = method_on_pixels(KNN, 3)
+    weights = method.state_dict()
+    bank = torch.ones(7, weights["bank"].shape[1])
+    method.load_trained({**weights, "bank": bank})
+    assert torch.equal(method.bank, bank)
 
 
 def test_a_trained_method_needs_its_buffers_too() -> None:
