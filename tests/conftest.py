@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from sweeps.environment import prepare_environment
+
+# The same examples each time: a red run is about the change. Others: --hypothesis-profile=default
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 prepare_environment()
 # A shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C.

@@ -42,7 +42,7 @@ def resolve_backbone(
     if not isinstance(name, str) or name not in BACKBONES:
         raise ConfigError(unknown_name("backbone", name, BACKBONES))
     own = {"image_size": image_size, "channels": channels}
-    own |= {key: value for key, value in values.items() if value is not None}
+    own |= {key: value for key, value in values.items() if value is not None or key not in own}
     backbone = BACKBONES[name]
     config = as_dict(build(backbone.Config, own))
     return {"name": name, "version": backbone.version, **config}

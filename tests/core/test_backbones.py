@@ -1,5 +1,7 @@
 """The published network: its size to the parameter, its variants, its normalisation."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -132,3 +134,18 @@ def test_wrong_settings_are_all_named() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'osrci'"):
         resolve_backbone({"name": "orsci"}, image_size=32, channels=3)
     assert set(BACKBONES) == {"osrci", "wrn", "resnet18", "resnet50"}
+
+
+def test_null_stands_for_the_datasets_size_and_for_nothing_else() -> None:
+    """An empty value under a wrong key was taken for no value."""
+    empty: dict[Any, Any] = {"image_size": None, "channels": None}
+    plain = resolve_backbone({}, image_size=32, channels=3)
+    assert resolve_backbone(empty, image_size=32, channels=3) == plain
+    wrong: tuple[tuple[dict[Any, Any], str], ...] = (
+        ({"widht": None}, "key 'widht' does not exist"),
+        ({None: None}, "key 'None' does not exist"),
+        ({"width": None}, "width must be of type float, not None"),
+    )
+    for settings, said in wrong:
+        with pytest.raises(ConfigError, match=said):
+            resolve_backbone(settings, image_size=32, channels=3)
