@@ -240,7 +240,6 @@ def test_the_second_signal_or_the_end_of_grace_ends_at_once(sweep: Sweep, twice:
         driver.send_signal(signal.SIGINT)
     assert driver.wait(WAIT_S) == 130, sweep.log
     check_nothing_is_left(processes)
-    assert sweep.checkpoints == [], "a worker has answered"
     assert sweep.finish().returncode == 0
 
 
