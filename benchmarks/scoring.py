@@ -4,18 +4,15 @@
 stage, Ray, the store, the tracking and three pictures for each, at one time on one machine.
 """
 
-import dataclasses
 import resource
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from osr_core.context import Context
-from osr_core.execution import run_stage
+from benchmarks.in_process import Stages
 from sweeps.commands.results import draw_pictures
 from sweeps.home import Home
 from sweeps.launch.launch import run_sweep
@@ -35,33 +32,10 @@ def spec_of(count: int) -> SweepSpec:
     return parse_spec({**values, "seeds": list(range(count))}, values["name"])
 
 
-@dataclasses.dataclass(frozen=True)
-class Untold:
-    """A checkpoint that keeps nothing."""
-
-    def load(self) -> bytes | None:
-        """There is none."""
-        return None
-
-    def due(self) -> bool:
-        """Never."""
-        return False
-
-    def save(self, content: bytes) -> None:
-        """Not called."""
-
-
 def leave_fits(plan: Plan, store: Store) -> None:
     """Commit one trained network for every seed."""
     fits = [stage for stage in plan.stages.values() if stage.kind.trains]
-    context = Context(
-        inputs={},
-        data_root=None,
-        device=torch.device("cpu"),
-        checkpoint=Untold(),
-        report=lambda epoch, row: None,
-    )
-    left = run_stage("fit", fits[0].config, context)
+    left = Stages().run(fits[0])
     for fit in fits:
         content = (left.artifacts, left.metrics)
         store.commit(fit.id, fit.identity, *content, started_at=0.0, wall_s=1.0, host="bench")
