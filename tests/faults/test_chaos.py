@@ -7,7 +7,7 @@ import pytest
 from tests.faults.chaos import Chaos
 from tests.faults.harness import Sweep
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def test_a_few_kills_change_nothing(tmp_path: Path, reference: Sweep):
@@ -17,7 +17,6 @@ def test_a_few_kills_change_nothing(tmp_path: Path, reference: Sweep):
     assert chaos.made == {"worker": 1, "driver": 1, "tracking server": 1}
 
 
-@pytest.mark.faults
 def test_ten_kills_change_nothing(tmp_path: Path, reference: Sweep):
     """Drivers, workers, raylets and tracking servers, drawn with a seed."""
     chaos = Chaos(tmp_path, reference, kills=10, seed=43)

@@ -218,13 +218,8 @@ def test_the_first_signal_saves_what_runs_and_ends(sweep: Sweep, reference: Swee
     check_invariants(sweep, reference)
 
 
-@pytest.mark.parametrize(
-    "twice",
-    [
-        pytest.param(True, id="second signal"),
-        pytest.param(False, id="end of grace", marks=pytest.mark.faults),
-    ],
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("twice", [True, False], ids=["second signal", "end of grace"])
 def test_the_second_signal_or_the_end_of_grace_ends_at_once(sweep: Sweep, twice: bool):
     """A user who asks twice means it: workers that do not answer are not waited for."""
     sweep.text = ONE_FIT

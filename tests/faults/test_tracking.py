@@ -13,7 +13,7 @@ from tests.faults.invariants import check_invariants, check_mlflow
 from tests.faults.proxy import Proxy
 from tests.faults.server import MlflowServer
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,6 @@ def test_a_server_that_is_down_broken_slow_or_silent_holds_up_no_stage(
     check_invariants(sweep, reference)
 
 
-@pytest.mark.faults
 def test_lost_answers_double_nothing(sweep: Sweep, reference: Sweep, proxy: Proxy):
     """The server has made each run and taken each history, and its answer is lost every time."""
     clean(proxy)
@@ -76,7 +75,6 @@ def test_lost_answers_double_nothing(sweep: Sweep, reference: Sweep, proxy: Prox
     check_invariants(sweep, reference)
 
 
-@pytest.mark.faults
 def test_sync_fills_an_empty_server(sweep: Sweep, reference: Sweep, proxy: Proxy):
     """From the store alone, also when the server was away for the whole sweep; twice is once."""
     clean(proxy)
@@ -122,7 +120,6 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
     as_postgres(str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-m", "immediate", "stop")
 
 
-@pytest.mark.faults
 def test_a_team_server_on_postgresql_shows_the_same(
     sweep: Sweep, reference: Sweep, postgresql: str, tmp_path: Path
 ):
