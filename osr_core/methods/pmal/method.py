@@ -20,6 +20,8 @@ Choices that the paper leaves open:
 - The fit starts from the first classifier's weights and takes the full schedule; `warm_start` off
   starts afresh.
 - z is the backbone's output, not normalised in the attention.
+- The score's distances are in float64: 1 - cos in float32 has no more than 17 million values, and
+  is 0 for all embeddings within 3e-4 of a prototype's direction.
 How robustness is scaled (`robustness`) is argued in docs/pmal.md.
 """
 
@@ -54,7 +56,7 @@ class PMAL(Softmax):
     title = "PMAL"
     source = "Lu et al., AAAI 2022"
     terms = ("cross_entropy", "prototype")
-    version = 2
+    version = 3
 
     Config = PMALConfig
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {MINE: mine}
@@ -123,7 +125,8 @@ class PMAL(Softmax):
         classified = super().predict(embedding)
         if self.config.rejection == "probability":
             return classified
-        return classified._replace(unknown_score=self.distances(embedding).amin(1))
+        nearest = self.distances(embedding.double()).amin(1)
+        return classified._replace(unknown_score=nearest.float())
 
     def calibrate(self, train: Batches) -> None:
         """The prototypes' final embeddings, which are all that scoring needs of them."""
@@ -133,6 +136,7 @@ class PMAL(Softmax):
         return self.prototypes
 
     def distances(self, embedding: Tensor) -> Tensor:
-        """(B, K) from each embedding (B, D) to the prototypes of each class."""
+        """(B, K) from each embedding (B, D) to the prototypes of each class, in its precision."""
         attention = self.config.distance == "attention"
-        return (attention_distances if attention else nearest_distances)(embedding, self.prototypes)
+        measure = attention_distances if attention else nearest_distances
+        return measure(embedding, self.prototypes.to(embedding.dtype))
