@@ -171,6 +171,16 @@ class Method(nn.Module, ABC):
         """(K, T, D) each class's prototypes among the embeddings; None where there are none."""
         return None
 
+    # -- what a fit costs ------------------------------------------------------------------------
+
+    @classmethod
+    def further_flops(cls, fit: Stage, num_images: float) -> float:
+        """Of a fit besides its `passes`, by arithmetic; default: none, as heads hardly count.
+
+        `num_images` are trained on in each epoch.
+        """
+        return 0.0
+
     # -- what the paper prescribes ---------------------------------------------------------------
 
     @classmethod

@@ -25,6 +25,7 @@ Choices that the paper leaves open:
 How robustness is scaled (`robustness`) is argued in docs/pmal.md.
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -32,6 +33,7 @@ import torch
 from torch import Tensor
 
 from osr_core.backbones import Backbone
+from osr_core.backbones.flops import forward_flops
 from osr_core.context import StageFunction
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches, to_float
@@ -83,6 +85,21 @@ class PMAL(Softmax):
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
         return pmal_published(benchmark)
+
+    @classmethod
+    def further_flops(cls, fit: Stage, num_images: float) -> float:
+        """The prototypes' ways forward: at both ends, in each epoch once, once more where there is
+        validation, and every `embed_every` steps.
+        """
+        training = fit.config["training"]
+        steps = math.ceil(num_images / training["batch_size"])
+        in_epoch = 1 + (training["validation"] > 0)
+        in_epoch += (steps - 1) // fit.config["method"]["embed_every"]
+        per_class: int = fit.inputs["prototypes"].config["method"]["prototypes"]
+        embedded = (
+            (2 + training["epochs"] * in_epoch) * per_class * len(fit.config["task"]["known"])
+        )
+        return float(embedded * forward_flops(fit.config["backbone"]))
 
     def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take the mined images and, where there is one, the first classifier's weights."""
