@@ -102,6 +102,17 @@ def test_every_yes_is_trained_as_published(name: str) -> None:
             assert all(trial.hyperparameters.get("loss") != "one_vs_rest" for trial in own)
 
 
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name.startswith("pmal")])
+def test_a_star_alone_tells_what_was_run_again_from_copies(name: str) -> None:
+    """One rule for all rows but PMAL's own: starred values have unpublished settings, others are
+    copied, unless it is known from where and how (d) or the method is missing (m).
+    """
+    for grid, line, place, _, mark in cells(layout_named(name)):
+        if grid.name != "extra_params" and line.title != "PMAL" and not {*mark.split()} & {*"dm-"}:
+            starred = grid.printed[line.label, place.label].starred
+            assert mark.split()[0] == ("s" if starred else "c"), (line.label, place.label)
+
+
 @pytest.mark.parametrize("theirs", SAME_LISTS)
 @pytest.mark.parametrize("dataset", SIX)
 def test_lists_that_the_page_calls_the_same_are_the_same(theirs: str, dataset: str) -> None:
