@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 
 from benchmarks.in_process import NoCheckpoint, Stages
@@ -26,6 +26,7 @@ from osr_core.context import SCORES, WEIGHTS, Context
 from osr_core.data import BENCHMARKS
 from osr_core.data.batches import Batches
 from osr_core.execution import run_stage
+from osr_core.methods.base import log_odds_of_unknown
 from osr_core.methods.pmal.method import PMAL
 from osr_core.methods.pmal.stage import MINE
 from osr_core.methods.softmax import Softmax
@@ -95,12 +96,11 @@ def scored(stages: Stages, score: Stage, model: Mapping[str, Tensor]) -> dict[st
     context = stages.context({"model": {WEIGHTS: to_bytes(model)}})
     result = run_stage("score", score.config, context)
     table = pq.read_table(io.BytesIO(result.artifacts[SCORES]))
-    label, logits = table["label"].to_numpy(), np.array(table["logits"].to_pylist())
-    shifted = np.exp(logits - logits.max(1, keepdims=True))
+    label, logits = table["label"].to_numpy(), torch.tensor(table["logits"].to_pylist())
     numbers = {
         "accuracy": result.metrics["test/accuracy"],
         "DR": result.metrics["test/auroc"],
-        "PR": auroc(-1 / shifted.sum(1), label),
-        "largest_logit": auroc(-logits.max(1), label),
+        "PR": auroc(log_odds_of_unknown(logits), label),
+        "largest_logit": auroc(-logits.amax(1), label),
     }
     return {name: round(value, 4) for name, value in numbers.items()}

@@ -13,7 +13,12 @@ classifiers:
     agreement            rank correlation of the r of two pairs that share no classifier
     top_quarter_shared   how much of a pair's most robust quarter the other pair has in its own; by
                          chance 0.25
-    prototypes_shared    how many of a pair's T = 10 prototypes at epsilon = 0.7 the other pair has
+    prototypes_shared    how many of a pair's T = 10 prototypes at epsilon = 0.7 the other pair has;
+                         modes leave other numbers of candidates, so chance differs between them
+    shared_of_half       the same with the more robust half of the class as candidates, so that all
+                         modes choose from as many: by chance 20 / n at most, of n images
+    spread               of what a mode is chosen by, the standard deviation over pairs; it holds
+                         no second seed and no other split, so less of it proves nothing
     equal_norms          rank correlation of r with how little the two classifiers' logit norms
                          differ, each divided by its mean: what r should not be
     candidates           share of images over epsilon, by epsilon
@@ -30,6 +35,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from statistics import mean, stdev
 from typing import Any
 
 import torch
@@ -64,6 +70,7 @@ MEMBERS = range(4)
 PAIRS = list(combinations(MEMBERS, 2))
 EPSILONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 TINY = 1e-12  # a row that does not correlate has hardly any r
+CRITERIA = ("confidence", "correct", "agreement", "top_quarter_shared", "prototypes_shared")
 REJECTIONS = {"DR": "distance", "PR": "probability"}
 
 
@@ -145,8 +152,9 @@ def quality(logits: Sequence[Tensor], label: Tensor, mode: str) -> dict[str, Any
     points = [centred(each) for each in logits]
     log_r = {pair: log_robustness([points[u] for u in pair], mode) for pair in PAIRS}
     norms = [each.norm(dim=1) / each.norm(dim=1).mean() for each in points]
-    found: dict[str, list[float]] = defaultdict(list)
+    by_pair = []
     for pair in PAIRS:
+        found: dict[str, list[float]] = defaultdict(list)
         first, second = (u for u in MEMBERS if u not in pair)
         others = (first, second)
         for k in sorted(set(label.tolist())):
@@ -157,7 +165,16 @@ def quality(logits: Sequence[Tensor], label: Tensor, mode: str) -> dict[str, Any
             found["equal_norms"].append(rank_correlation(r, -differ))
             for u in others:
                 compare_held_out(found, r, logits[u][own], k)
-    return averaged(found)
+        by_pair.append(found)
+    names = dict.fromkeys(name for found in by_pair for name in found)
+    means = averaged({name: [v for found in by_pair for v in found[name]] for name in names})
+    return {**means, "spread": {name: spread(by_pair, name) for name in CRITERIA}}
+
+
+def spread(by_pair: Sequence[Mapping[str, Sequence[float]]], name: str) -> float | None:
+    """Standard deviation over pairs of each pair's mean; None where fewer than two have one."""
+    means = [mean(found[name]) for found in by_pair if found.get(name)]
+    return round(stdev(means), 4) if len(means) > 1 else None
 
 
 def compare(
@@ -168,23 +185,29 @@ def compare(
     quarter = len(r) // 4
     top = [set(each.argsort(descending=True)[:quarter].tolist()) for each in (r, r_of_others)]
     found["top_quarter_shared"].append(len(top[0] & top[1]) / quarter)
-    mined = [
-        set(
-            prototypes_of_class(
-                seen,
-                each,
-                epsilon=0.7,
-                count=10,
-                diversity="nearest_better",
-                generator=generator_for("unused"),
-            ).tolist()
-        )
-        for seen, each in zip(points, (r, r_of_others), strict=True)
-    ]
-    found["prototypes_shared"].append(len(mined[0] & mined[1]) / 10)
+    found["prototypes_shared"].append(shared(points, (r, r_of_others), 0.7))
+    halves = [each.where(each >= each.median(), -torch.inf) for each in (r, r_of_others)]
+    found["shared_of_half"].append(shared(points, halves, 0))
     for epsilon in EPSILONS:
         share = len(candidates(r, epsilon, 0)) / len(r)
         found[f"candidates/{epsilon}"].append(share)
+
+
+def shared(points: Iterable[Tensor], log_r: Iterable[Tensor], epsilon: float) -> float:
+    """Share of ten prototypes at epsilon (of all with an r, at 0) that both pairs choose."""
+    mined = []
+    for seen, own in zip(points, log_r, strict=True):
+        there = own.isfinite().nonzero()[:, 0]
+        chosen = prototypes_of_class(
+            seen[there],
+            own[there],
+            epsilon=epsilon,
+            count=10,
+            diversity="nearest_better",
+            generator=generator_for("unused"),
+        )
+        mined.append(set(there[chosen].tolist()))
+    return len(mined[0] & mined[1]) / 10
 
 
 def compare_held_out(found: dict[str, list[float]], r: Tensor, logits: Tensor, k: int) -> None:
@@ -207,11 +230,11 @@ def averaged(found: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     means: dict[str, Any] = {"correct": None}
     for name, values in found.items():
         table, _, key = name.partition("/")
-        mean = round(sum(values) / len(values), 4)
+        average = round(mean(values), 4)
         if key:
-            means.setdefault(table, {})[key] = mean
+            means.setdefault(table, {})[key] = average
         else:
-            means[name] = mean
+            means[name] = average
     return means
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.robustness import by_correlation, quality
+from benchmarks.robustness import CRITERIA, by_correlation, quality, shared
 from osr_core.methods.pmal.topology import centred
 
 LABEL = torch.arange(3).repeat_interleave(40)
@@ -34,6 +34,26 @@ def test_lengths_of_logits_are_told_from_quality(mode: str, follows: bool) -> No
     """Where classifiers differ in nothing but lengths, `median` measures these."""
     logits = classifiers(torch.full((120,), 0.3).double(), lengths=0.3)
     assert (quality(logits, LABEL, mode)["equal_norms"] > 0.5) == follows
+
+
+def test_modes_are_compared_with_as_many_candidates() -> None:
+    """Of two that agree on the more robust half, whatever the threshold would leave, all ten are
+    shared; an image without an r is no candidate.
+    """
+    points = centred(classifiers(torch.linspace(0.05, 1, 120).double())[0])
+    log_r = -torch.linspace(0, 1, 120).double()
+    of_half = log_r.where(log_r >= log_r.median(), -torch.inf)
+    steeper = (50 * log_r).where(of_half.isfinite(), -torch.inf)
+    assert shared((points, points), (of_half, steeper), 0) == 1
+    assert shared((points, points), (log_r, 50 * log_r), 0.7) < 1
+    assert shared((points, points), (of_half, log_r.flip(0) + of_half.flip(0)), 0) < 0.1
+
+
+def test_a_lead_is_told_with_its_spread() -> None:
+    """Of all that a mode is chosen by: a lead within it is none."""
+    found = quality(classifiers(torch.linspace(0.05, 1, 40).double().repeat(3)), LABEL, "relative")
+    assert set(found["spread"]) == set(CRITERIA)
+    assert all(0 < value < 0.3 for value in found["spread"].values())
 
 
 def test_equal_rows_correlate_fully() -> None:

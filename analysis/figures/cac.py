@@ -5,8 +5,9 @@
     mistaken     unknown images by their class and what they were taken for
     examples     wrongly accepted and rightly rejected images with their scores
 
-Figures 2, 3 and 4 are of all splits that the sweep has. An image is accepted where its score is at
-most the one that accepts 95 % of the known test images; Figure 4 can have another share.
+Figures 2, 3 and 4 are of all splits that the sweep has on one dataset and protocol. An image is
+accepted where its score is at most the one that accepts 95 % of the known test images; Figure 4 can
+have another share.
 """
 
 import json
@@ -35,14 +36,13 @@ EXAMPLES = 5  # images of each kind
 def sensitivity(source: Source) -> Figure:
     """Figure 2; grey: the range that the paper calls stable."""
     stable = paper_tables()["cac"]["figures"]["fig2_stable_range"]
+    there = source.comparable("CAC")
     figure, both = canvas(2)
     for axes, name, other, symbol in (
         (both[0], "anchor_weight", "alpha", "lambda"),
         (both[1], "alpha", "anchor_weight", "alpha"),
     ):
-        trials = [
-            trial for trial in source.trials("CAC") if _setting(trial, other) == DEFAULTS[other]
-        ]
+        trials = [trial for trial in there if _setting(trial, other) == DEFAULTS[other]]
         axes.axvspan(*stable[symbol], color="#eeeeee", zorder=0)
         for number, (metric, title) in enumerate(MEASURED.items()):
             points = _by(trials, name, metric)
@@ -59,17 +59,18 @@ def sensitivity(source: Source) -> Figure:
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.minorticks_off()
     both[0].legend(title="grey: stable in the paper", title_fontsize=7)
-    note(figure, source.rests_on())
+    note(figure, f"{there[0]['dataset']}, {source.rests_on(there)}")
     return figure
 
 
 def components(source: Source) -> Figure:
     """Figure 3; bars are means, whiskers the deviation over trials; one trial has none."""
     figure, (axes,) = canvas(width=4.2)
+    comparable = source.comparable("CAC")
     there = {
         name: [
             trial
-            for trial in source.trials("CAC")
+            for trial in comparable
             if (_setting(trial, "tuplet"), _setting(trial, "anchor")) == switches
         ]
         for name, switches in VARIANTS.items()
@@ -95,7 +96,7 @@ def components(source: Source) -> Figure:
     axes.set(ylabel="%", ylim=(0, 118))
     axes.grid(False, axis="x")
     axes.legend(ncols=2, loc="upper left")
-    note(figure, source.rests_on())
+    note(figure, f"{comparable[0]['dataset']}, {source.rests_on(comparable)}")
     return figure
 
 

@@ -53,8 +53,9 @@ def robustness(source: Source) -> Figure:
     axes.legend(loc="center left")
     task = f"{mine['dataset'][0].as_py()}/{mine['split'][0].as_py()}"
     others = len(set(stages)) - 1
+    about = source.rests_on(source.trials("PMAL"))
     which = f"mining {first[:8]}" + f", the first of {others + 1}" * bool(others)
-    note(figure, f"{len(r)} training images of {task}, {which}; {source.rests_on()}")
+    note(figure, f"{len(r)} training images of {task}, {which}; {about}")
     return figure
 
 
@@ -90,7 +91,8 @@ def one_against_ten(source: Source) -> Figure:
         axes.set_title(f"T = {count}: AUROC {100 * mean:.1f} %")
     trial = by_count[10][0]
     drawn = f"densities of {source.label(trial)} {trial['dataset']}/{trial['split']}"
-    note(figure, f"{drawn} and of T = 1, AUROC over all splits; {source.rests_on()}")
+    about = source.rests_on([trial for trials in by_count.values() for trial in trials])
+    note(figure, f"{drawn} and of T = 1, AUROC over all splits; {about}")
     return figure
 
 

@@ -139,6 +139,12 @@ class Source:
             )
         return found[0]
 
+    def comparable(self, title: str) -> list[FinishedTrial]:
+        """Finished trials of a method on the dataset and the protocol of its first one."""
+        trials = self.trials(title)
+        alike = ("dataset", "protocol")
+        return [trial for trial in trials if all(trial[a] == trials[0][a] for a in alike)]
+
     def repetitions(self, trial: FinishedTrial) -> list[FinishedTrial]:
         """The finished trials of its method, settings and dataset: other splits and seeds, too."""
         alike = ("title", "hyperparameters", "dataset")
@@ -179,11 +185,10 @@ class Source:
             f"{joined(trials, 'commit')}"
         )
 
-    def rests_on(self) -> str:
+    def rests_on(self, trials: Sequence[FinishedTrial]) -> str:
         """For the foot of a figure about several trials: where the numbers are from."""
-        splits = len({trial.split for trial in self.plan.trials})
+        splits = len({trial["split"] for trial in trials})
         return (
-            f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe "
-            f"{recipe_label(self.plan)}, n = {splits} splits, "
-            f"commit {joined(self.runs.to_pylist(), 'commit')}"
+            f"sweep {self.plan.sweep}, protocol {joined(trials, 'protocol')}, recipe "
+            f"{recipe_label(self.plan)}, n = {splits} splits, commit {joined(trials, 'commit')}"
         )

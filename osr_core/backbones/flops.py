@@ -1,11 +1,12 @@
 """How many floating point operations a network takes for one image."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from osr_core.backbones import build_backbone
@@ -23,10 +24,16 @@ def forward_flops(settings: Mapping[str, Any]) -> int:
 @cache
 def _counted(settings: str) -> int:
     values = json.loads(settings)
+    side = values["image_size"]
+    return flops_of(lambda: build_backbone(values), (1, values["channels"], side, side))
+
+
+def flops_of(build: Callable[[], nn.Module], shape: Sequence[int]) -> int:
+    """Operations of a built network's way forward, counted as above, for one input of a shape."""
     with torch.device("meta"):
-        backbone = build_backbone(values).to("meta").eval()
-        image = torch.empty(1, values["channels"], values["image_size"], values["image_size"])
+        network = build().to("meta").eval()
+        given = torch.empty(*shape)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        backbone(image)
+        network(given)
     return counter.get_total_flops()

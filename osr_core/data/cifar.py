@@ -40,6 +40,7 @@ class CIFAR(EncodedReader):
     licence = "none stated; the author asks for the citation"
     channels = 3
     image_size = SIDE
+    version = 2
     mirrored = True
 
     folder: ClassVar[str]  # of the extracted archive

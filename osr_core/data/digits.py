@@ -39,6 +39,7 @@ class Digits(Reader):
     classes = tuple("0123456789")
     channels = 1
     image_size = 16
+    version = 2
     mirrored = False
 
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:

@@ -35,6 +35,7 @@ class SVHN(Reader):
     classes = tuple("0123456789")
     channels = 3
     image_size = SIDE
+    version = 2
     mirrored = False
 
     folders = (".", "svhn")  # under the root, in the order of looking

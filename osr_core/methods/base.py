@@ -4,6 +4,7 @@ B images per batch, K known classes, D embedding width. Signs are settled once a
 larger logits are more that class, a larger unknown_score is more unknown.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -23,6 +24,8 @@ from osr_core.precision import backbone_precision
 from osr_core.recipes import Recipe, Training, common
 from osr_core.stage import Stage
 from osr_core.trial import Trial
+
+SMALL = 1e-16  # 1 + SMALL is 1 in float64
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
@@ -55,6 +58,16 @@ def log_odds_of_unknown(logits: Tensor) -> Tensor:
     best = logits.argmax(1, keepdim=True)
     others = logits.scatter(1, best, -torch.inf).logsumexp(1)
     return others - logits.gather(1, best).squeeze(1)
+
+
+def unsaturated_exp(exponent: Tensor) -> Tensor:
+    """exp(x) of float64 x, but what float32 and 1 + exp(x) would lose below SMALL stays in order.
+
+    There it is SMALL / (1 + log SMALL - x), which rises with x and meets exp(x) with its slope; the
+    limit is 0, at minus infinity.
+    """
+    below = exponent - math.log(SMALL)
+    return torch.where(below > 0, exponent.exp(), SMALL / (1 - below))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +170,16 @@ class Method(nn.Module, ABC):
     def prototype_embeddings(self) -> Tensor | None:
         """(K, T, D) each class's prototypes among the embeddings; None where there are none."""
         return None
+
+    # -- what a fit costs ------------------------------------------------------------------------
+
+    @classmethod
+    def further_flops(cls, fit: Stage, num_images: float) -> float:
+        """Of a fit besides its `passes`, by arithmetic; default: none, as heads hardly count.
+
+        `num_images` are trained on in each epoch.
+        """
+        return 0.0
 
     # -- what the paper prescribes ---------------------------------------------------------------
 

@@ -7,7 +7,8 @@ d_j = ||z - c_j|| the distances (not squared):
     loss           L = L_T + lambda L_A, batch means                              (Eq. 8)
     score          gamma = d * (1 - softmin(d))                                   (Eq. 11)
                    softmin_j = exp(-d_j) / sum_i exp(-d_i)
-    logits         -gamma;  unknown_score = min_j gamma_j
+    logits         -gamma
+    unknown_score  min_j gamma_j; below 1e-16 what rises with it and is never rounded to 0
 Before scoring, each anchor becomes the mean z of the training images of its class that are
 classified correctly (largest z_j), with mirrored copies, but not of digits.
 
@@ -17,6 +18,9 @@ WACV 2021. Authors' code: dimitymiller/cac-openset, commit bd9c7f5.
 Deviations, and why:
 - L_T is computed as the cross-entropy of -d, whose "1 +" is the term j = y: the same number, and
   it cannot overflow.
+- Below 1e-16, where gaps exceed 37, 1 - softmin rounds to 0: the score is taken from logarithms
+  and goes on to fall, so that no images tie. A gap is at most the distance between two anchors,
+  which is 14 before calibration at the published alpha of 10.
 - A class without a correctly classified training image keeps its anchor; the authors' code fails.
 - The ablations (one of the two terms alone) switch a term off by detaching it: it has no gradient
   but is still measured, since the epoch is chosen by the anchor term on validation images. The
@@ -34,7 +38,13 @@ from osr_core.config import setting
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batches
 from osr_core.errors import ConfigError
-from osr_core.methods.base import Method, MethodConfig, Prediction
+from osr_core.methods.base import (
+    Method,
+    MethodConfig,
+    Prediction,
+    log_odds_of_unknown,
+    unsaturated_exp,
+)
 from osr_core.recipes import Recipe, cac_published
 
 
@@ -55,12 +65,22 @@ def cac_score(distances: Tensor) -> Tensor:
     return distances * (1 - (-distances).softmax(1))
 
 
+def log_least_score(distances: Tensor) -> Tensor:
+    """(B,) log min_j gamma_j from distances (B, K), K >= 2: the nearest anchor's.
+
+    There 1 - softmin is the logistic function of the other anchors' log odds; as a difference it
+    would be 0 where all others are farther by 37 or more.
+    """
+    return distances.amin(1).log() + F.logsigmoid(log_odds_of_unknown(-distances))
+
+
 class CAC(Method):
     """Logits that cluster around one fixed anchor for each class."""
 
     name = "cac"
     title = "CAC"
     source = "Miller et al., WACV 2021, section 3"
+    version = 2
     terms = ("tuplet", "anchor")
 
     @dataclass(frozen=True, kw_only=True)
@@ -95,8 +115,9 @@ class CAC(Method):
         }
 
     def predict(self, embedding: Tensor) -> Prediction:
-        gamma = cac_score(anchor_distances(self.head(embedding), self.anchors)).float()
-        return Prediction(-gamma, gamma.amin(1), embedding)
+        distances = anchor_distances(self.head(embedding), self.anchors)
+        score = unsaturated_exp(log_least_score(distances))
+        return Prediction(-cac_score(distances).float(), score.float(), embedding)
 
     def calibrate(self, train: Batches) -> None:
         """Anchors become the class means of correctly classified training images."""

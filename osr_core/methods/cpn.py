@@ -68,7 +68,6 @@ class CPN(Method):
     name = "cpn"
     title = "CPN"
     source = "Yang et al., TPAMI 2022"
-    version = 2
     terms = ("cross_entropy", "prototype")
 
     @dataclass(frozen=True, kw_only=True)

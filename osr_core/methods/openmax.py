@@ -28,6 +28,9 @@ Deviations, and why:
   images too, since their F_k of all other classes is near 1: .693 on the networks above.
 - The score is the log odds of P_0, not P_0: both rank images alike, but P_0 rounds to 1 for the
   images that are least like the known ones, and their order would be lost.
+- To the rule "osrci" log K is added, so that an image far from all classes has a score near 0; one
+  below 1e-16 is replaced by what rises with it, since exp(-H) of far images rounds to 0. Of 445
+  digits 77 were tied by eucos and 42 by Euclidean distances.
 - The class is the classifier's. The paper takes the largest of P_1..P_K, which differs only where
   the best class has been recalibrated, that is, for images about to be rejected; published tables
   give OpenMax the accuracy of the classifier under it.
@@ -38,6 +41,7 @@ Deviations, and why:
   its training images. A tail of equal distances, as of a single image, becomes a step there.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +52,7 @@ from osr_core.backbones import Backbone
 from osr_core.config import setting
 from osr_core.data.batches import Batches
 from osr_core.kinds import CALIBRATE
-from osr_core.methods.base import MethodConfig
+from osr_core.methods.base import SMALL, MethodConfig, unsaturated_exp
 from osr_core.methods.softmax import Softmax
 from osr_core.stage import Stage
 from osr_core.trial import Trial
@@ -78,10 +82,9 @@ def fit_tail(distances: Tensor, tail: int) -> tuple[float, float, float]:
     return float(shape), float(scale), shift
 
 
-def weibull_cdf(distances: Tensor, shape: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """F_k of distances (B, K), one Weibull (K,) for each column."""
-    base = (distances - shift + 1).clamp_min(0) / scale
-    return -torch.expm1(-(base**shape))
+def weibull_hazard(distances: Tensor, shape: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """H_k = -log(1 - F_k) of distances (B, K), one Weibull (K,) for each column."""
+    return ((distances - shift + 1).clamp_min(0) / scale) ** shape
 
 
 def recalibrate(logits: Tensor, cdf: Tensor, alpha: int) -> tuple[Tensor, Tensor]:
@@ -98,9 +101,26 @@ def paper_score(logits: Tensor, cdf: Tensor, alpha: int) -> Tensor:
     return unknown - known.logsumexp(1)
 
 
-def osrci_score(logits: Tensor, cdf: Tensor) -> Tensor:
-    """(B,) the rule of Neal et al. from logits (B, K) and F_k (B, K)."""
-    return -(logits * (1 - cdf)).logsumexp(1)
+def log_mean_exp(exponents: Tensor) -> Tensor:
+    """(B,) log mean_k exp(x_k) of x (B, K), with all digits where it is near 0."""
+    mean = exponents.expm1().mean(1)
+    apart = exponents.logsumexp(1) - math.log(exponents.shape[1])
+    return torch.where(mean.abs() < 0.5, mean.log1p(), apart)
+
+
+def osrci_score(logits: Tensor, hazard: Tensor) -> Tensor:
+    """(B,) the rule of Neal et al. and log K, from float64 logits (B, K) and H_k (B, K).
+
+    It is -log mean_k exp(x_k), x_k = v_k exp(-H_k). Of an image far from all classes, whose x_k are
+    lost, it is -mean_k x_k, which is found by their signs and logarithms.
+    """
+    log_sizes = logits.abs().log() - hazard
+    largest = log_sizes.amax(1).clamp_min(torch.finfo(logits.dtype).min)
+    scaled = (logits.sign() * (log_sizes - largest[:, None]).exp()).mean(1)
+    near = log_mean_exp(logits * (-hazard).exp())
+    is_far = largest < math.log(SMALL)
+    log_size = torch.where(is_far, largest + scaled.abs().log(), near.abs().log())
+    return -torch.where(is_far, scaled, near).sign() * unsaturated_exp(log_size)
 
 
 class OpenMax(Softmax):
@@ -109,7 +129,7 @@ class OpenMax(Softmax):
     name = "openmax"
     title = "OpenMax"
     source = "Bendale and Boult, CVPR 2016, algorithms 1 and 2"
-    version = 2
+    version = 3
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Softmax.Config):
@@ -171,7 +191,7 @@ class OpenMax(Softmax):
     def unknown_score(self, logits: Tensor) -> Tensor:
         activations = logits.double()
         d = distances_to(activations, self.means, self.config.distance)
-        cdf = weibull_cdf(d, self.shape, self.scale, self.shift)
+        hazard = weibull_hazard(d, self.shape, self.scale, self.shift)
         if self.config.rule == "osrci":
-            return osrci_score(activations, cdf).float()
-        return paper_score(activations, cdf, self.config.alpha).float()
+            return osrci_score(activations, hazard).float()
+        return paper_score(activations, -torch.expm1(-hazard), self.config.alpha).float()

@@ -3,10 +3,11 @@
     image passes   epochs x training images x how often the method sends them through the network;
                    training images are those of the published data set, less what is held out
     FLOPs          image passes x 3 x those of the network's forward pass, since going back costs
-                   twice as much; a multiplication with its addition is two
+                   twice as much, and what a method says that its fits do besides
+                   (`Method.further_flops`); a multiplication with its addition is two
 
-Of the rest nothing is counted: held-out and test images, what PMAL embeds of its prototypes, the
-heads, generator and discriminator of ARPL+CS, augmentation, mining and scoring.
+Of the rest nothing is counted: held-out and test images, the heads, augmentation, mining and
+scoring.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from osr_core.stage import Stage
 FORWARD_AND_BACK = 3  # in forward passes
 MEANINGS = {
     "image_passes": "of all fits together, through the network and back",
-    "flops": "of all image passes",
+    "flops": "of all image passes, and of what methods do besides",
 }
 
 
@@ -29,21 +30,22 @@ def cost(stages: Iterable[Stage]) -> dict[str, float | None]:
     for stage in stages:
         if not stage.kind.trains:
             continue
-        passes = image_passes(stage)
-        if passes is None:
+        images = images_trained_on(stage)
+        if images is None:
             return dict.fromkeys(total)
+        method = method_named(stage.config["method"]["name"])
+        passes = images * stage.config["training"]["epochs"] * method.passes
         total["image_passes"] += passes
         total["flops"] += passes * FORWARD_AND_BACK * forward_flops(stage.config["backbone"])
+        total["flops"] += method.further_flops(stage, images)
     return {**total}
 
 
-def image_passes(fit: Stage) -> float | None:
-    """How many images, fakes included, a fit sends through its network and back."""
-    config = fit.config
-    training, task = config["training"], config["task"]
+def images_trained_on(fit: Stage) -> float | None:
+    """How many images a fit learns from in each epoch."""
+    task = fit.config["task"]
     images = num_train_images(task["dataset"], task["known"])
     if images is None:
         return None
-    trained_on: float = images * (1 - training["validation"])
-    passes: float = trained_on * training["epochs"] * method_named(config["method"]["name"]).passes
-    return passes
+    trained_on: float = images * (1 - fit.config["training"]["validation"])
+    return trained_on

@@ -51,7 +51,7 @@ def replacing(module: str, before: str, after: str) -> Edit:
 @pytest.mark.parametrize(
     ("module", "before", "after", "expected"),
     [
-        ("cac", "Prediction(-gamma, gamma.amin", "Prediction(-gamma, -gamma.amin", {"score cac"}),
+        ("cac", "Prediction(-cac_score", "Prediction(cac_score", {"score cac"}),
         ("mls", "return -logits.amax", "return logits.amax", {"score mls"}),
         ("energy", "return -logits", "return logits", {"score energy"}),
         ("openmax", "unknown - known", "unknown + known", {"score openmax"}),
@@ -72,9 +72,7 @@ def test_a_fit_that_chooses_its_epoch_rests_on_predictions_too() -> None:
     values = {"name": "one", "datasets": ["digits"], "splits": [0], "methods": {"cac": {}}}
     spec = parse_spec({**values, "training": {"validation": 0.1}}, "one")
     held_out = make_plan(spec, plan().fingerprints)
-    edit = replacing(
-        f"{MODULES}cac", "Prediction(-gamma, gamma.amin", "Prediction(-gamma, -gamma.amin"
-    )
+    edit = replacing(f"{MODULES}cac", "Prediction(-cac_score", "Prediction(cac_score")
     assert changed_by(edit, held_out) == {"fit cac", "score cac"}
 
 

@@ -44,7 +44,17 @@ def test_prediction_is_the_nearest_anchor() -> None:
     assert int(prediction.logits[0].argmax()) == 1
     assert float(prediction.unknown_score[0]) == 0
     assert float(prediction.unknown_score[1]) == pytest.approx(0.5**0.5 / 2)
-    assert torch.equal(prediction.unknown_score, -prediction.logits.amax(1))
+    torch.testing.assert_close(prediction.unknown_score, -prediction.logits.amax(1))
+
+
+def test_images_near_distant_anchors_are_never_tied() -> None:
+    """1 - softmin rounds to 0 where the others are farther by 37, and all these scored 0."""
+    method = method_on_pixels(CAC, 2, alpha=4000.0)
+    off = torch.linspace(0, 2000, 81).double()[1:-1]
+    images = torch.stack([4000 - off, torch.zeros_like(off)], 1).float()[:, None, None]
+    prediction = method(images)
+    assert (prediction.unknown_score.diff() > 0).all()
+    assert not prediction.logits.argmax(1).any()
 
 
 @pytest.mark.parametrize(

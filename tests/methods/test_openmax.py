@@ -13,7 +13,7 @@ from osr_core.methods.openmax import (
     distances_to,
     osrci_score,
     paper_score,
-    weibull_cdf,
+    weibull_hazard,
 )
 
 ROWS = [[200, 100, 0], [100, 0, 0], [150, 10, 10], [50, 100, 20], [60, 10, 30], [30, 20, 10]]
@@ -63,8 +63,9 @@ def test_the_rule_is_applied_to_the_logits_as_they_are(
     images = torch.rand(9, 1, 1, 3, generator=torch.Generator().manual_seed(0))
     logits = images.flatten(1).double() + bias
     distances = distances_to(logits, method.means, "euclidean")
-    cdf = weibull_cdf(distances, method.shape, method.scale, method.shift)
-    expected = formula(logits, cdf, 10) if rule == "paper" else formula(logits, cdf)
+    hazard = weibull_hazard(distances, method.shape, method.scale, method.shift)
+    paper = rule == "paper"
+    expected = formula(logits, 1 - (-hazard).exp(), 10) if paper else formula(logits, hazard)
     torch.testing.assert_close(method(images).unknown_score, expected.float())
 
 

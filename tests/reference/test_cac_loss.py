@@ -1,12 +1,15 @@
 """CAC's loss and score against section 3 of the paper written as loops in float64."""
 
 import math
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from osr_core.methods.cac import anchor_distances, cac_score, cac_terms
+from osr_core.methods.cac import anchor_distances, cac_score, cac_terms, log_least_score
 
 ALPHA = 10.0
 ANCHORS = ALPHA * torch.eye(4, dtype=torch.float64)
@@ -37,12 +40,12 @@ def naive_terms(d: list[list[float]], label: list[int]) -> tuple[float, float]:
     return tuplet / len(d), anchor / len(d)
 
 
-def naive_score(d: list[list[float]]) -> list[list[float]]:
+def naive_score(d: list[list[Any]], exp: Callable[[Any], Any] = math.exp) -> list[list[Any]]:
     """The smaller d_j is than the others, the more it shrinks: gamma = d * (1 - softmin(d))."""
     scores = []
     for row in d:
-        total = sum(math.exp(-v) for v in row)
-        scores.append([v * (1 - math.exp(-v) / total) for v in row])
+        total = sum(exp(-v) for v in row)
+        scores.append([v * (1 - exp(-v) / total) for v in row])
     return scores
 
 
@@ -80,6 +83,19 @@ def test_score_equals_the_formula() -> None:
         cac_score(distances), torch.tensor(naive_score(naive_distances(Z))).double()
     )
     assert torch.equal(cac_score(distances).argmin(1), distances.argmin(1))
+
+
+def test_the_least_score_equals_the_formula_in_many_digits() -> None:
+    """Also where the others are farther by hundreds; on an anchor it is 0, its logarithm -inf."""
+    gaps = [0.0, 1.0, 36.0, 40.0, 800.0]
+    distances = torch.tensor([[3.0 + gap, 3.0, 4.0 + gap] for gap in gaps]).double()
+    for row, logarithm in zip(distances.tolist(), log_least_score(distances), strict=True):
+        with localcontext(prec=500):
+            least = naive_score([[Decimal(v) for v in row]], Decimal.exp)
+            expected = float(min(least[0]).ln())
+        assert float(logarithm) == pytest.approx(expected, rel=1e-13)
+    on_an_anchor = torch.tensor([[0.0, 14.0]]).double()
+    assert float(log_least_score(on_an_anchor)) == -math.inf
 
 
 def test_gradients() -> None:

@@ -1,6 +1,7 @@
 """OpenMax against algorithms 1 and 2 of the paper: scipy's Weibull, and recalibration as a loop."""
 
 import math
+from decimal import Decimal, localcontext
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from osr_core.methods.openmax import (
     osrci_score,
     paper_score,
     recalibrate,
-    weibull_cdf,
+    weibull_hazard,
 )
 
 LOGITS = torch.tensor([[8.0, 1.0, 3.0, 0.0], [0.5, 0.4, 0.0, 0.2], [0.0, 5.0, 5.0, 1.0]]).double()
@@ -48,12 +49,41 @@ def test_the_score_equals_the_printed_formula() -> None:
         assert score == pytest.approx(math.log(p_0 / (1 - p_0)))
 
 
+def naive_osrci(v: list[float], hazard: list[float]) -> Decimal:
+    """-log sum_k exp(v_k (1 - F_k)), 1 - F = exp(-H): the evaluation code of Neal et al."""
+    with localcontext(prec=600):
+        terms = [(Decimal(a) * (-Decimal(h)).exp()).exp() for a, h in zip(v, hazard, strict=True)]
+        return -sum(terms, Decimal(0)).ln()
+
+
 def test_osrci_s_score_equals_its_loop() -> None:
-    """-log sum_k exp(v_k (1 - F_k)): the evaluation code of Neal et al., without ranks."""
-    logits = LOGITS - 2
-    for row, score in enumerate(osrci_score(logits, CDF).tolist()):
-        pairs = zip(logits[row].tolist(), CDF[row].tolist(), strict=True)
-        assert score == pytest.approx(-math.log(sum(math.exp(v * (1 - f)) for v, f in pairs)))
+    """Without ranks; log K, which moves all images alike, makes it 0 far from all classes."""
+    logits, hazard = LOGITS - 2, -torch.log1p(-0.999 * CDF)
+    for row, score in enumerate(osrci_score(logits, hazard).tolist()):
+        rule = naive_osrci(logits[row].tolist(), hazard[row].tolist())
+        assert score == pytest.approx(float(rule) + math.log(4), rel=1e-12)
+
+
+def test_osrci_s_score_keeps_the_order_of_far_images() -> None:
+    """1 - F of an image beyond all Weibulls rounds to 0, and all of these were tied; in float32
+    those were that differ from log K by less than 1e-7. Signs of logits count as in the rule.
+    """
+    steps = torch.linspace(0, 1000, 21).double()
+    rows = [(v, h) for v in ([8.0, -1.0, 3.0], [-2.0, 0.5, -1.0]) for h in steps.tolist()]
+    logits = torch.tensor([v for v, _ in rows]).double()
+    hazard = torch.tensor([[h, h + 1, h + 2] for _, h in rows]).double()
+    scores = osrci_score(logits, hazard).float()
+    rules = [naive_osrci(*row) for row in zip(logits.tolist(), hazard.tolist(), strict=True)]
+    assert scores.argsort().tolist() == sorted(range(len(rules)), key=rules.__getitem__)
+    assert len(scores.unique()) == len(rows)
+
+
+def test_osrci_s_score_is_finite_at_the_ends() -> None:
+    """Beyond a step nothing is left of a class; large logits of either sign do not overflow."""
+    logits = torch.tensor([[3.0, -1.0], [0.0, 0.0], [900.0, 1.0], [-900.0, -900.0]]).double()
+    hazard = torch.tensor([[torch.inf, torch.inf], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]).double()
+    expected = [0, 0, math.log(2) - 900, 900]
+    assert osrci_score(logits, hazard).tolist() == pytest.approx(expected)
 
 
 def test_a_sure_image_stays_known_by_hand() -> None:
@@ -61,7 +91,8 @@ def test_a_sure_image_stays_known_by_hand() -> None:
     logits, cdf = torch.tensor([[4.0, -2.0]]).double(), torch.tensor([[0.0, 1.0]]).double()
     expected = -1 - math.log(math.exp(4) + math.exp(-1))
     assert float(paper_score(logits, cdf, 2)) == pytest.approx(expected)
-    assert float(osrci_score(logits, cdf)) == pytest.approx(-math.log(math.exp(4) + 1))
+    hazard = torch.tensor([[0.0, torch.inf]]).double()
+    assert float(osrci_score(logits, hazard)) == pytest.approx(-math.log((math.exp(4) + 1) / 2))
 
 
 @pytest.mark.parametrize("alpha", [1, 2, 4])
@@ -107,28 +138,28 @@ def test_fitted_shape_is_the_likeliest() -> None:
     assert scale == pytest.approx((sum(v**shape for v in x) / len(x)) ** (1 / shape), rel=1e-3)
 
 
-def test_cdf_equals_scipy() -> None:
+def test_hazard_equals_scipy() -> None:
     """One Weibull for each column; zero for what lies more than 1 below the tail."""
     distances = torch.tensor([[0.0, 3.0], [2.5, 4.5], [9.0, 5.0]]).double()
     shape, scale, shift = (torch.tensor(v).double() for v in ([1.5, 4.0], [2.0, 1.2], [3.0, 4.0]))
-    cdf = weibull_cdf(distances, shape, scale, shift)
+    hazard = weibull_hazard(distances, shape, scale, shift)
     for column in range(2):
-        expected = weibull_min.cdf(
+        expected = -weibull_min.logsf(
             distances[:, column].numpy() - float(shift[column]) + 1,
             float(shape[column]),
             scale=float(scale[column]),
         )
-        assert cdf[:, column].tolist() == pytest.approx(expected.tolist())
-    assert float(cdf[0, 0]) == 0
+        assert hazard[:, column].tolist() == pytest.approx(expected.tolist())
+    assert float(hazard[0, 0]) == 0
 
 
 def test_a_tail_without_spread_becomes_a_step() -> None:
     """One image, or several at one distance, have no likeliest Weibull."""
     for distances in (torch.tensor([2.0]), torch.full((7,), 2.0)):
-        shape, scale, shift = (torch.tensor([v]) for v in fit_tail(distances.double(), 20))
-        nearer, farther = weibull_cdf(torch.tensor([[1.99], [2.01]]).double(), shape, scale, shift)
+        fitted = (torch.tensor([v]) for v in fit_tail(distances.double(), 20))
+        nearer, farther = weibull_hazard(torch.tensor([[1.99], [2.01]]).double(), *fitted)
         assert float(nearer) == 0
-        assert float(farther) == 1
+        assert float(farther) == torch.inf
 
 
 def test_distances_equal_the_formulas() -> None:

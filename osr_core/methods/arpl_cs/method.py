@@ -33,6 +33,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from osr_core.backbones import Backbone
+from osr_core.backbones.flops import flops_of
 from osr_core.config import setting
 from osr_core.data.batches import Batch
 from osr_core.methods.arpl import ARPL, reciprocal_distances
@@ -40,6 +41,7 @@ from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
 from osr_core.methods.arpl_cs.norms import double_batch_norms, doubled_norms, fake_norms
 from osr_core.methods.base import MethodConfig, count_parameters, make_optimizer
 from osr_core.recipes import Training
+from osr_core.stage import Stage
 
 PLAYER = Training(optimizer="adam", lr=2e-4, momentum=0.5, weight_decay=0.0)  # G's and D's
 
@@ -124,6 +126,22 @@ class ARPLCS(ARPL):
             "generator": make_optimizer(self.generator.parameters(), PLAYER),
             "discriminator": make_optimizer(self.discriminator.parameters(), PLAYER),
         }
+
+    @classmethod
+    def further_flops(cls, fit: Stage, num_images: float) -> float:
+        """The other two players' steps, in ways forward for each image.
+
+        The generator makes two fakes and learns from one: 2 + 2. The discriminator sees an image
+        and a fake, learns from both, and sees another, through which the generator learns: 3 + 5.
+        """
+        backbone, width = fit.config["backbone"], fit.config["method"]["gan_width"]
+        side, channels = backbone["image_size"], backbone["channels"]
+        generator = flops_of(lambda: Generator(side, channels, width), (1, NOISE))
+        discriminator = flops_of(
+            lambda: Discriminator(side, channels, width), (1, channels, side, side)
+        )
+        epochs: int = fit.config["training"]["epochs"]
+        return num_images * epochs * (4 * generator + 8 * discriminator)
 
     def num_parameters(self) -> int:
         """Without the other two players and the batch norms that only fakes pass."""

@@ -20,9 +20,12 @@ Choices that the paper leaves open:
 - The fit starts from the first classifier's weights and takes the full schedule; `warm_start` off
   starts afresh.
 - z is the backbone's output, not normalised in the attention.
+- The score's distances are in float64: 1 - cos in float32 has no more than 17 million values, and
+  is 0 for all embeddings within 3e-4 of a prototype's direction.
 How robustness is scaled (`robustness`) is argued in docs/pmal.md.
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -30,6 +33,7 @@ import torch
 from torch import Tensor
 
 from osr_core.backbones import Backbone
+from osr_core.backbones.flops import forward_flops
 from osr_core.context import StageFunction
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch, Batches, to_float
@@ -54,7 +58,7 @@ class PMAL(Softmax):
     title = "PMAL"
     source = "Lu et al., AAAI 2022"
     terms = ("cross_entropy", "prototype")
-    version = 2
+    version = 3
 
     Config = PMALConfig
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {MINE: mine}
@@ -81,6 +85,21 @@ class PMAL(Softmax):
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
         return pmal_published(benchmark)
+
+    @classmethod
+    def further_flops(cls, fit: Stage, num_images: float) -> float:
+        """The prototypes' ways forward: at both ends, in each epoch once, once more where there is
+        validation, and every `embed_every` steps.
+        """
+        training = fit.config["training"]
+        steps = math.ceil(num_images / training["batch_size"])
+        in_epoch = 1 + (training["validation"] > 0)
+        in_epoch += (steps - 1) // fit.config["method"]["embed_every"]
+        per_class: int = fit.inputs["prototypes"].config["method"]["prototypes"]
+        embedded = (
+            (2 + training["epochs"] * in_epoch) * per_class * len(fit.config["task"]["known"])
+        )
+        return float(embedded * forward_flops(fit.config["backbone"]))
 
     def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take the mined images and, where there is one, the first classifier's weights."""
@@ -123,7 +142,8 @@ class PMAL(Softmax):
         classified = super().predict(embedding)
         if self.config.rejection == "probability":
             return classified
-        return classified._replace(unknown_score=self.distances(embedding).amin(1))
+        nearest = self.distances(embedding.double()).amin(1)
+        return classified._replace(unknown_score=nearest.float())
 
     def calibrate(self, train: Batches) -> None:
         """The prototypes' final embeddings, which are all that scoring needs of them."""
@@ -133,6 +153,7 @@ class PMAL(Softmax):
         return self.prototypes
 
     def distances(self, embedding: Tensor) -> Tensor:
-        """(B, K) from each embedding (B, D) to the prototypes of each class."""
+        """(B, K) from each embedding (B, D) to the prototypes of each class, in its precision."""
         attention = self.config.distance == "attention"
-        return (attention_distances if attention else nearest_distances)(embedding, self.prototypes)
+        measure = attention_distances if attention else nearest_distances
+        return measure(embedding, self.prototypes.to(embedding.dtype))

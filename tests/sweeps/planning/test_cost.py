@@ -10,7 +10,7 @@ from osr_core.backbones.flops import forward_flops
 from osr_core.data import READERS
 from osr_core.data.sizes import TRAIN_IMAGES, num_train_images
 from sweeps.commands.app import app
-from sweeps.planning.cost import cost, image_passes
+from sweeps.planning.cost import cost, images_trained_on
 from sweeps.planning.data import placeholders
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.spec import papers_specs, parse_spec
@@ -34,7 +34,8 @@ def test_image_passes_are_epochs_times_images_that_are_trained_on() -> None:
     """CIFAR-10's six known classes of 5,000, of which CAC holds a fifth out of 200 epochs."""
     plan = plan_of(["cifar10"], recipe="published", methods={"cac": {}})
     (fit,) = (stage for stage in plan.stages.values() if stage.kind.trains)
-    assert image_passes(fit) == 200 * 6 * 5000 * 0.8
+    assert images_trained_on(fit) == 6 * 5000 * 0.8
+    assert cost(plan.stages.values())["image_passes"] == 200 * 6 * 5000 * 0.8
     forward = forward_flops(fit.config["backbone"])
     assert cost(plan.stages.values())["flops"] == 3 * forward * 200 * 6 * 5000 * 0.8
 

@@ -1,0 +1,36 @@
+"""Scores keep their order where images are very like the known ones: rounding ties none of them."""
+
+import pytest
+import torch
+from pixels import method_on_pixels
+from torch import Tensor
+
+from osr_core.methods.center import Center
+from osr_core.methods.pmal.method import PMAL
+
+STEPS = 40  # more than 25: there torch takes distances from products, unless told otherwise
+
+
+def ever_farther(start: list[float], by: float) -> Tensor:
+    """(STEPS, 1, 1, 2) images that leave `start` along the second pixel."""
+    images = torch.tensor(start).repeat(STEPS, 1)
+    images[:, 1] += by * torch.arange(STEPS)
+    return images[:, None, None]
+
+
+def test_images_near_a_centre_are_told_apart() -> None:
+    """|z|^2 + |c|^2 - 2 z c of lengths of 100 is rounding below a distance of 0.03."""
+    method = method_on_pixels(Center, 2)
+    method.centers.copy_(torch.tensor([[100.0, 0.0], [0.0, 100.0]]))
+    scores = method(ever_farther([100.0, 0.0], by=1e-3)).unknown_score
+    torch.testing.assert_close(scores, 1e-3 * torch.arange(STEPS))
+
+
+@pytest.mark.parametrize("distance", ["attention", "nearest"])
+def test_embeddings_along_a_prototype_are_told_apart(distance: str) -> None:
+    """1 - cos of an angle a is a^2 / 2, and 0 in float32 for angles below 3e-4."""
+    method = method_on_pixels(PMAL, 2, distance=distance)
+    method.prototypes.copy_(torch.eye(2)[:, None].expand_as(method.prototypes))
+    scores = method(ever_farther([1.0, 0.0], by=1e-6)).unknown_score
+    angles = 1e-6 * torch.arange(STEPS)
+    torch.testing.assert_close(scores, angles.square() / 2, rtol=1e-2, atol=1e-15)
