@@ -11,11 +11,11 @@ from sweeps.planning.rules import RULES
 from sweeps.planning.search_space import Dimension, laid_over, read_space
 
 DEFAULT_RULE = "held_out_classes_auroc"
-LISTS = ("space", "enqueue")  # keys that are checked against the method's settings
+OTHERS = ("space", "enqueue", "from")  # keys of a block besides those of a `Options`
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conduct:
+class Options:
     """How a search goes, whatever it varies."""
 
     candidates: int = setting(20, "settings to try", at_least=1, at_most=100_000)
@@ -62,18 +62,19 @@ class Search:
     fixed: Mapping[str, Any]  # the entry's other settings, as given
     space: tuple[Dimension, ...]
     enqueue: tuple[Mapping[str, Any], ...]  # tried first, by dotted names
-    conduct: Conduct
+    sources: tuple[str, ...]  # sweeps whose searches are known from the start
+    options: Options
 
     @property
     def rules(self) -> tuple[str, ...]:
         """Every rule whose number is taken of a candidate, the objective's first."""
-        conduct = self.conduct
-        return tuple(dict.fromkeys((*self.objective, conduct.select)))
+        options = self.options
+        return tuple(dict.fromkeys((*self.objective, options.select)))
 
     @property
     def objective(self) -> tuple[str, ...]:
         """The rules that the sampler looks at."""
-        return self.conduct.objective or (self.conduct.select,)
+        return self.options.objective or (self.options.select,)
 
     def settings(self, params: Mapping[str, Any]) -> MethodSettings:
         """The settings of a candidate.
@@ -91,9 +92,10 @@ class Search:
     def plain(self) -> dict[str, Any]:
         """The entry as a spec has it, every default of the block written out."""
         block = {
-            key: value for key, value in as_dict(self.conduct).items() if value not in ([], None)
+            key: value for key, value in as_dict(self.options).items() if value not in ([], None)
         }
         space = {dimension.name: dimension.plain() for dimension in self.space}
+        block |= {"from": list(self.sources)} if self.sources else {}
         points = [dict(point) for point in self.enqueue]
         return {**self.fixed, SEARCH: {"space": space, "enqueue": points, **block}}
 
@@ -109,8 +111,8 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
     problems: list[str] = []
     space: tuple[Dimension, ...] = ()
     points: tuple[Mapping[str, Any], ...] = ()
-    conduct = Conduct()
-    known = (*LISTS, *(field.name for field in fields(Conduct)))
+    options = Options()
+    known = (*OTHERS, *(field.name for field in fields(Options)))
     problems += [unknown_name("key", str(key), known) for key in given if key not in known]
     try:
         space = read_space(method, given.get("space"), fixed)
@@ -118,16 +120,30 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
     except ConfigError as error:
         problems += error.problems
     try:
-        own = {key: value for key, value in given.items() if key in known and key not in LISTS}
-        conduct = build(Conduct, own)
-        problems += [unknown_name("rule", r, RULES) for r in conduct.objective if r not in RULES]
+        own = {key: value for key, value in given.items() if key in known and key not in OTHERS}
+        options = build(Options, own)
+        problems += [unknown_name("rule", r, RULES) for r in options.objective if r not in RULES]
     except ConfigError as error:
         problems += error.problems
-    if conduct.prune != "none" and len(conduct.objective) > 1:
+    if options.prune != "none" and len(options.objective) > 1:
         problems.append("prune needs one objective; set prune: none for several.")
+    if not _are_names(given.get("from", [])):
+        problems.append(f"from must be a sweep's name, or a list of them, not {given['from']!r}.")
     if problems:
         raise ConfigError([f"search: {problem}" for problem in problems])
-    return Search(method=method, fixed=fixed, space=space, enqueue=points, conduct=conduct)
+    named = given.get("from", [])
+    return Search(
+        method=method,
+        fixed=fixed,
+        space=space,
+        enqueue=points,
+        sources=(named,) if isinstance(named, str) else tuple(named),
+        options=options,
+    )
+
+
+def _are_names(given: Any) -> bool:
+    return all(isinstance(name, str) for name in (given if isinstance(given, list) else [given]))
 
 
 def _points(
@@ -155,19 +171,11 @@ def _points(
         problems += [
             f"enqueue.{position}: {dimension.name} {point[dimension.name]!r} is not in the space."
             for dimension in space
-            if dimension.name in point and not _contains(dimension, point[dimension.name])
+            if dimension.name in point and not dimension.contains(point[dimension.name])
         ]
     if problems:
         raise ConfigError(problems)
     return tuple({d.name: point[d.name] for d in space if d.name in point} for point in given)
-
-
-def _contains(dimension: Dimension, value: Any) -> bool:
-    """Whether a value may be drawn, steps aside."""
-    if dimension.choices:
-        return value in dimension.choices
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and dimension.low <= value <= dimension.high
 
 
 def _defaults(
@@ -178,7 +186,7 @@ def _defaults(
     found: dict[str, Any] = {}
     for dimension in space:
         value = own.get(dimension.name)
-        if dimension.name in own and _contains(dimension, value):
+        if dimension.name in own and dimension.contains(value):
             found[dimension.name] = value
     return {
         name: value

@@ -40,6 +40,12 @@ class Dimension:
         """Whether the setting counts beside these others."""
         return all(settings.get(name) in values for name, values in self.when)
 
+    def contains(self, value: Any) -> bool:
+        """Whether a value lies in the range, steps aside, or is a choice."""
+        if self.choices:
+            return value in self.choices
+        return _is_number(value) and bool(self.low <= value <= self.high)
+
     @property
     def is_whole(self) -> bool:
         """Whether it is a range of whole numbers."""

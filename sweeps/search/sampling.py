@@ -7,7 +7,7 @@ would have suggested. The samplers on offer keep nothing of their own between tw
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -27,36 +27,35 @@ SEEDS = 2**32  # numpy's generators take no larger ones
 class Sampling:
     """The questions and answers of one search; numbers are told in order."""
 
-    def __init__(self, search: Search, identity: str) -> None:
-        self._search, self._identity = search, identity
+    def __init__(self, search: Search, draws: Any) -> None:
+        """`draws` is what every seed is drawn from."""
+        self._search, self._draws = search, draws
         self._study = optuna.create_study(
             directions=["maximize"] * len(search.objective), sampler=RandomSampler(seed=0)
         )
         self._trials: list[Trial] = []
 
-    def __len__(self) -> int:
-        """How many candidates are known, those at work included."""
-        return len(self._trials)
+    def learn(self, params: Mapping[str, Any], means: Sequence[float]) -> None:
+        """Know a result of another search before any candidate is asked."""
+        self._study.tell(self._fixed(params), list(means))
 
     def take(self, params: Mapping[str, Any]) -> None:
         """Know the next candidate, whose settings are given."""
-        fixed = {d.name: _told(d, params[d.name]) for d in self._search.space if d.name in params}
-        self._study.enqueue_trial(fixed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a point of one's own may lie between the steps
-            self._ask()
+        self._trials.append(self._fixed(params))
 
     def suggest(self) -> dict[str, Any]:
         """The settings of the next candidate, which is known from now on."""
         number = len(self._trials)
-        if self._search.conduct.sampler == "qmc":
+        if self._search.options.sampler == "qmc":
             params = self._spread(number)
             self.take(params)
             return params
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._study.sampler = self._sampler(seed_for("ask", self._identity, number) % SEEDS)
-        return self._ask()
+            self._study.sampler = self._sampler(seed_for("ask", self._draws, number) % SEEDS)
+        trial, params = self._ask()
+        self._trials.append(trial)
+        return params
 
     def tell(self, candidate: Candidate) -> None:
         """Know how a candidate went."""
@@ -73,13 +72,21 @@ class Sampling:
             self._study.tell(trial, state=TrialState.FAIL)
 
     def _sampler(self, seed: int) -> BaseSampler:
-        if self._search.conduct.sampler == "tpe":
+        if self._search.options.sampler == "tpe":
             return TPESampler(seed=seed)
-        if self._search.conduct.sampler == "gp":
+        if self._search.options.sampler == "gp":
             return GPSampler(seed=seed, deterministic_objective=True)
         return RandomSampler(seed=seed)
 
-    def _ask(self) -> dict[str, Any]:
+    def _fixed(self, params: Mapping[str, Any]) -> Trial:
+        """A trial with settings that are given."""
+        fixed = {d.name: _told(d, params[d.name]) for d in self._search.space if d.name in params}
+        self._study.enqueue_trial(fixed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a point of one's own may lie between the steps
+            return self._ask()[0]
+
+    def _ask(self) -> tuple[Trial, dict[str, Any]]:
         """Ask for all settings in the order of the space; those that do not count are left out."""
         trial = self._study.ask()
         settings = dict(self._search.fixed)
@@ -88,12 +95,11 @@ class Sampling:
             if dimension.is_active(settings):
                 params[dimension.name] = _asked(trial, dimension)
                 settings[dimension.name] = params[dimension.name]
-        self._trials.append(trial)
-        return params
+        return trial, params
 
     def _spread(self, number: int) -> dict[str, Any]:
         """Point `number` of a scrambled Halton sequence over the space."""
-        seed = seed_for("spread", self._identity) % SEEDS
+        seed = seed_for("spread", self._draws) % SEEDS
         sequence = qmc.Halton(len(self._search.space), scramble=True, seed=seed)
         shares = sequence.fast_forward(number).random(1)[0].tolist()
         settings = dict(self._search.fixed)

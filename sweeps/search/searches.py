@@ -1,14 +1,17 @@
 """The searches of a sweep: its plan grows by what they ask for, and at last by what they choose."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from osr_core.data.inner_splits import FEWEST_LEFT, num_hidden
-from osr_core.errors import ConfigError
+from osr_core.errors import ConfigError, unknown_name
 from sweeps.planning.plan import Plan, PlannedTrial
-from sweeps.planning.rules import RULES
+from sweeps.planning.search_block import Search
 from sweeps.running.outcome import OF_LAUNCH, Outcome
-from sweeps.search.study import Study, Subject
+from sweeps.search.budget import Budget
+from sweeps.search.candidate import State, average
+from sweeps.search.study import Known, Study
+from sweeps.search.subject import Subject
 from sweeps.store.store import Store
 
 
@@ -17,8 +20,11 @@ class Searches:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         """Begin, or go on with, all searches of a plan's spec."""
-        self._store = store
-        self.studies = [Study(subject, store.memories) for subject in subjects(plan)]
+        self._store, budget = store, Budget(store)
+        self.studies = [
+            Study(subject, store.memories, budget, found_before(subject, store))
+            for subject in subjects(plan)
+        ]
         self._awaited: dict[str, set[int]] = {}  # by trial, the studies that wait for it
         self._is_evaluated: set[int] = set()
 
@@ -75,33 +81,45 @@ class Searches:
         return bool(waiting)
 
 
-def subjects(plan: Plan) -> list[Subject]:
-    """What the searches of a plan's spec are about, each on each dataset.
+def found_before(subject: Subject, store: Store) -> Known:
+    """What searches of the sweeps that a block names have found of the same question.
+
+    The same method and dataset, the same rules, and settings that lie in the space.
 
     Raises:
-        ConfigError: a split with fewer known classes than a rule needs.
+        ConfigError: a sweep that the store does not have.
     """
+    found: Known = []
+    search = subject.search
+    for name in search.sources:
+        if (record := store.sweep(name)) is None:
+            known = unknown_name("sweep", name, store.sweeps())
+            raise ConfigError(f"search of {search.method}: from: {known}")
+        for facts in record.get("searches", ()):
+            same = (facts["method"], facts["dataset"]) == (search.method, subject.dataset)
+            if same and set(search.objective) <= set(facts["rules"]):
+                found += [
+                    (each["params"], [average(each["values"][rule]) for rule in search.objective])
+                    for each in facts["candidates"]
+                    if each["state"] == State.COMPLETE and is_in(search, each["params"])
+                ]
+    return found
+
+
+def is_in(search: Search, params: Mapping[str, Any]) -> bool:
+    """Whether settings name just what counts in a search's space, within its bounds."""
+    settings = {**search.fixed, **params}
+    counts = {d.name: d for d in search.space if d.is_active(settings)}
+    return counts.keys() == params.keys() and all(
+        d.contains(params[name]) for name, d in counts.items()
+    )
+
+
+def subjects(plan: Plan) -> list[Subject]:
+    """What the searches of a plan's spec are about, each on each dataset."""
     spec = plan.spec
-    found = [
+    return [
         Subject(spec, search, dataset, plan.fingerprints)
         for dataset in spec.datasets
         for search in spec.searches
     ]
-    if problems := [problem for subject in found for problem in too_few_classes(subject)]:
-        raise ConfigError(list(dict.fromkeys(problems)))
-    return found
-
-
-def too_few_classes(subject: Subject) -> Iterable[str]:
-    """A sentence for each split whose known classes do not suffice for the search's rules."""
-    spec, search, conduct = subject.spec, subject.search, subject.search.conduct
-    if not any(RULES[name].hides for name in search.rules):
-        return
-    for index in conduct.splits or spec.splits:
-        split = spec.split(subject.dataset, search.protocol or spec.protocol, index)
-        if num_hidden(split.num_known, conduct.hidden) < 1:
-            yield (
-                f"search of {search.method}: rule {conduct.select} hides known classes, and split "
-                f"{split.id} has {split.num_known}; it needs {FEWEST_LEFT + 1} at least. Choose "
-                "by known_accuracy, or other splits."
-            )

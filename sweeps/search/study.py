@@ -7,101 +7,38 @@ same way on any number of workers, and after any crash.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from osr_core.data.inner_splits import inner_split
 from osr_core.errors import ConfigError
-from osr_core.identity import digest
-from sweeps.planning.plan import SEARCH, PlannedTrial, plan_trial
-from sweeps.planning.rules import RULES, Rule
-from sweeps.planning.search_block import Search
-from sweeps.planning.settings import Resolved, resolve
-from sweeps.planning.spec import SweepSpec
+from sweeps.planning.plan import PlannedTrial
+from sweeps.planning.rules import RULES
+from sweeps.search.budget import Budget
 from sweeps.search.candidate import Candidate, State, best
 from sweeps.search.pruning import FEWEST, is_hopeless
 from sweeps.search.sampling import Sampling
+from sweeps.search.subject import Steps, Subject
 from sweeps.store.memories import Memories
 
-PASSING = (
-    "candidates",
-    "top",
-    "gpu_hours",
-    "wall_hours",
-)  # of a block: what does not change its candidates
-Steps = list[dict[str, PlannedTrial]]  # of a candidate, by rule, in the order of splits and seeds
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a study searches for: a method's settings in a spec, on one of its datasets."""
-
-    spec: SweepSpec
-    search: Search
-    dataset: str
-    fingerprints: Mapping[str, str]
-
-    def resolved(self, params: Mapping[str, Any]) -> Resolved:
-        """The settings of a candidate, the recipe's included."""
-        search = self.search
-        return resolve(self.spec, self.dataset, search.method, search.settings(params))
-
-    def trials(self, params: Mapping[str, Any]) -> Steps:
-        """By which trials a candidate is measured.
-
-        Raises:
-            ConfigError: its values do not go together.
-        """
-        entry, conduct = self.resolved(params), self.search.conduct
-        points = [
-            (index, seed)
-            for index in conduct.splits or self.spec.splits
-            for seed in conduct.seeds or self.spec.seeds
-        ]
-        rules = [RULES[name] for name in self.search.rules]
-        return [{rule.name: self._trial(entry, rule, *point) for rule in rules} for point in points]
-
-    def _trial(self, entry: Resolved, rule: Rule, index: int, seed: int) -> PlannedTrial:
-        split, conduct = self.spec.split(self.dataset, entry.protocol, index), self.search.conduct
-        inner = None
-        if not rule.is_oracle:
-            hides = conduct.hidden if rule.hides else 0.0
-            inner = inner_split(split, hides=hides, fraction=conduct.held_out)
-        trial = plan_trial(entry, split, seed, self.fingerprints, inner)
-        return replace(trial, purpose=SEARCH)
-
-    def evaluations(self, params: Mapping[str, Any], selection: str) -> Iterator[PlannedTrial]:
-        """The trials of a chosen candidate: trained anew on all known classes."""
-        entry = self.resolved(params)
-        for index in self.spec.splits:
-            split = self.spec.split(self.dataset, entry.protocol, index)
-            for seed in self.spec.seeds:
-                trial = plan_trial(entry, split, seed, self.fingerprints)
-                yield replace(trial, selection=selection)
-
-    @property
-    def identity(self) -> str:
-        """An id that two searches share if they ask the same candidates in the same order."""
-        block = self.search.plain()["search"]
-        asked = {key: value for key, value in block.items() if key not in PASSING}
-        steps = [[trial.id for trial in step.values()] for step in self.trials({})]
-        return digest({"dataset": self.dataset, "search": asked, "steps": steps})
+Known = list[tuple[Mapping[str, Any], Sequence[float]]]  # settings, and a number per objective
 
 
 class Study:
     """Asks candidates, notes what their trials find, drops the hopeless and chooses."""
 
-    def __init__(self, subject: Subject, memories: Memories) -> None:
-        self.subject, self._memories = subject, memories
+    def __init__(self, subject: Subject, memories: Memories, budget: Budget, before: Known) -> None:
+        """`before` is what searches of earlier sweeps have found of the same question."""
+        self.subject, self._memories, self._budget = subject, memories, budget
         self.search = subject.search
         self.id = subject.identity
         self.candidates: list[Candidate] = []
         self._steps: list[Steps] = []  # by candidate
-        self._sampling = Sampling(self.search, self.id)
+        self._sampling = Sampling(self.search, subject.draws)
         self._num_told = 0
         self._found: dict[str, Mapping[str, float] | str] = {}  # by trial: numbers, or why none
+        for params, means in memories.begin(self.id, before):
+            self._sampling.learn(params, means)
         self._asked, self._told = memories.history(self.id)
-        self.is_out_of_budget = False
+        self._is_out_of_budget = False
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -125,19 +62,19 @@ class Study:
     @property
     def is_over(self) -> bool:
         """Whether every candidate is decided and no more are asked."""
-        has_all = len(self.candidates) == self.search.conduct.candidates or self.is_out_of_budget
+        has_all = len(self.candidates) == self.search.options.candidates or self._is_out_of_budget
         return has_all and all(each.state != State.RUNNING for each in self.candidates)
 
     @property
     def chosen(self) -> list[Candidate]:
         """The candidates that go on to the evaluation, best first; none before the end."""
-        conduct = self.search.conduct
-        return best(self.candidates, conduct.select, conduct.top) if self.is_over else []
+        options = self.search.options
+        return best(self.candidates, options.select, options.top) if self.is_over else []
 
     @property
     def selection(self) -> str:
         """How the settings were chosen, for a table's header."""
-        rule = RULES[self.search.conduct.select]
+        rule = RULES[self.search.options.select]
         return f"{rule.name} ({rule.looks_at}), best of {len(self.candidates)} candidates"
 
     def evaluations(self) -> list[PlannedTrial]:
@@ -152,13 +89,25 @@ class Study:
 
     def _known(self, number: int) -> Sequence[Candidate]:
         """The candidates whose results number `number` may look at."""
-        return self.candidates[: max(0, number - self.search.conduct.lag + 1)]
+        return self.candidates[: max(0, number - self.search.options.lag + 1)]
 
     def _may_ask(self) -> bool:
         number = len(self.candidates)
-        if number >= self.search.conduct.candidates or self.is_out_of_budget:
+        if number >= self.search.options.candidates or self._is_out_of_budget:
             return False
-        return all(each.state != State.RUNNING for each in self._known(number))
+        known = self._known(number)
+        if any(each.state == State.RUNNING for each in known):
+            return False
+        if number not in self._asked:
+            stages = [stage for each in known for stage in self._stages(each)]
+            self._is_out_of_budget = self._budget.is_spent(self.search.options, stages)
+        return not self._is_out_of_budget
+
+    def _stages(self, candidate: Candidate) -> Iterator[str]:
+        """The ids of all stages that gave a candidate its numbers."""
+        for step in self._steps[candidate.number][: candidate.steps_done]:
+            for trial in step.values():
+                yield from (stage.id for stage in trial.score.walk())
 
     def _ask(self) -> Candidate:
         number = len(self.candidates)
@@ -197,7 +146,7 @@ class Study:
         return [trial for step in at_once for trial in step.values()]
 
     def _may_prune(self, candidate: Candidate) -> bool:
-        if self.search.conduct.prune == "none":
+        if self.search.options.prune == "none":
             return False
         complete = [c for c in self._known(candidate.number) if c.state == State.COMPLETE]
         return len(complete) > FEWEST
@@ -230,7 +179,7 @@ class Study:
         rule, known = self.search.objective[0], self._known(candidate.number)
         if candidate.steps_done == len(self._steps[candidate.number]):
             self._decide(candidate, State.COMPLETE)
-        elif self.search.conduct.prune != "none" and is_hopeless(
+        elif self.search.options.prune != "none" and is_hopeless(
             candidate.values[rule], known, rule
         ):
             [leader] = best(known, rule)
@@ -245,7 +194,7 @@ class Study:
 
     def facts(self) -> dict[str, Any]:
         """All that the record says of the search, as plain JSON."""
-        conduct, rule = self.search.conduct, RULES[self.search.conduct.select]
+        options, rule = self.search.options, RULES[self.search.options.select]
         chosen = {candidate.number: rank for rank, candidate in enumerate(self.chosen)}
         return {
             "search_id": self.id,
@@ -254,7 +203,7 @@ class Study:
             "rules": list(self.search.rules),
             "select": rule.name,
             "looks_at": rule.looks_at,
-            "planned": conduct.candidates,
+            "planned": options.candidates,
             "num_steps": len(self._steps[0]) if self._steps else 0,
             "over": self.is_over,
             "candidates": [
