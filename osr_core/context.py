@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from osr_core.data.base import ImageSet
+from osr_core.data.inner_splits import inner_held_out, inner_train
 from osr_core.data.tasks import TestSet, known_train, open_test
 from osr_core.errors import TrainingError
 from osr_core.tensors import from_bytes
@@ -56,9 +57,23 @@ class Context:
     report: Report
 
     def train(self, config: Mapping[str, Any]) -> ImageSet:
-        """The known training images of the stage's task, labelled by position."""
+        """The known training images of the stage's task, labelled by position.
+
+        Of an inner task, as a search has it, those that are not held out.
+        """
+        task, backbone = config["task"], config["backbone"]
+        read = inner_train if "held_out" in task else known_train
+        return read(
+            self.data_root,
+            task,
+            image_size=backbone["image_size"],
+            channels=backbone["channels"],
+        )
+
+    def held_out(self, config: Mapping[str, Any]) -> ImageSet:
+        """The images that an inner task keeps from training; hidden classes' as unknown ones."""
         backbone = config["backbone"]
-        return known_train(
+        return inner_held_out(
             self.data_root,
             config["task"],
             image_size=backbone["image_size"],

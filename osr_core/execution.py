@@ -29,9 +29,9 @@ from osr_core.data.tasks import holdout
 from osr_core.errors import TrainingError, VersionError
 from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
-from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, Kind
+from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind
 from osr_core.methods import Method, method_named
-from osr_core.metrics import evaluate
+from osr_core.metrics import accuracy, auroc, evaluate, oscr
 from osr_core.precision import whole_float32
 from osr_core.recipes import Training
 from osr_core.scoring import balanced_sample, score_images
@@ -132,6 +132,26 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
     return Result(artifacts, numbers)
 
 
+def validate(context: Context, config: Mapping[str, Any]) -> Result:
+    """Score what an inner task holds out: images of known classes, and hidden ones' as unknown.
+
+    A search chooses by these numbers. Test images are out of its reach.
+    """
+    method = untrained(context, config, len(config["task"]["known"]))
+    method.load_trained(context.weights("model"))
+    images = context.held_out(config)
+    batches = Batches(images, batch_size=512, device=context.device)
+    nothing = torch.empty(0, dtype=torch.int64)
+    scored = score_images(method, batches, nothing)
+    label, predicted = images.labels.numpy(), scored.predicted.numpy()
+    numbers = {"validation/accuracy": accuracy(predicted, label)}
+    if config["task"]["held_out"]["hidden"]:
+        unknown_score = scored.unknown_score.numpy()
+        numbers["validation/auroc"] = auroc(unknown_score, label)
+        numbers["validation/oscr"] = oscr(unknown_score, predicted, label)
+    return Result({}, numbers)
+
+
 def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Method:
     """The method that the config names, with fresh weights on the device."""
     return method_named(config["method"]["name"]).fresh(config, num_known, context.device)
@@ -177,7 +197,13 @@ def noop(context: Context, config: Mapping[str, Any]) -> Result:
     return Result({})
 
 
-FUNCTIONS: dict[Kind, StageFunction] = {FIT: fit, CALIBRATE: calibrate, SCORE: score, NOOP: noop}
+FUNCTIONS: dict[Kind, StageFunction] = {
+    FIT: fit,
+    CALIBRATE: calibrate,
+    SCORE: score,
+    VALIDATE: validate,
+    NOOP: noop,
+}
 
 
 def known_kind(name: str, config: Mapping[str, Any]) -> tuple[Kind, StageFunction] | None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from osr_core.config import as_dict
+from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError
-from osr_core.kinds import FIT, GENERAL, SCORE, Kind
+from osr_core.kinds import FIT, GENERAL, SCORE, VALIDATE, Kind
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 
@@ -44,6 +45,19 @@ class Trial:
     backbone: Mapping[str, Any]  # resolved settings with "name", "image_size" and "channels"
     training: Training
     seed: int
+    inner: InnerSplit | None = None  # of a trial by which a search chooses
+
+    @property
+    def last(self) -> Stage:
+        """The stage that gives the trial's numbers."""
+        return self.score if self.inner is None else self.validation
+
+    @property
+    def validation(self) -> Stage:
+        """The last stage of a search's trial: scores of held-out training images."""
+        config = {"method": self._settings(self.method), "backbone": dict(self.backbone)}
+        model = self.method.recipe(self)
+        return Stage(kind=VALIDATE, config={**config, "task": self.task}, inputs={"model": model})
 
     @property
     def score(self) -> Stage:
@@ -117,13 +131,18 @@ class Trial:
         """What is trained on. The split's number is part of it: protocols repeat the known classes
         of CIFAR+N in every split, and these are meant as independent repetitions.
         """
-        split = self.split
-        return {
+        split, inner = self.split, self.inner
+        task = {
             "dataset": split.known_from,
             "known": list(split.known),
             "split": split.index,
             "fingerprint": self.fingerprints[f"{split.known_from}/train"],
         }
+        if inner is None:
+            return task
+        known = [k for k in split.known if k not in inner.hidden]
+        held_out = {"hidden": list(inner.hidden), "fraction": inner.fraction}
+        return {**task, "known": known, "held_out": held_out}
 
     def _settings(self, method: type[WithRecipe], *readers: str) -> dict[str, Any]:
         shared = method.setting_names()

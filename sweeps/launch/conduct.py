@@ -9,7 +9,7 @@ from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.state import Launch
-from sweeps.planning.plan import Plan, PlannedTrial, remaining
+from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import plan_record
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.worker import Workplace
@@ -19,8 +19,11 @@ from sweeps.tracking.background import BackgroundTracking
 if TYPE_CHECKING:
     from sweeps.running.searcher import StageSearcher
 
-Growth = Callable[[Plan, Outcome | None], Sequence[PlannedTrial]]
-"""Trials to add to a plan, at first and whenever a stage has ended."""
+Growth = Callable[[Plan, Outcome | None], Plan]
+"""The plan as it goes on, at first and whenever a stage has ended."""
+
+
+GIVEN_UP = "a stage that it needs was given up before"
 
 
 class LaunchError(OsrError):
@@ -143,27 +146,30 @@ class Conduct:
             store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
         self.progress.finished(outcome, skipped)
         self.tracking.add(self.launch.plan.stages[outcome.stage_id])
-        if self.growth is not None and (trials := self.growth(self.launch.plan, outcome)):
-            self.grow(trials)
+        self.grow(outcome)
 
     def _drop_claim(self, stage_id: str) -> None:
         """Let other sweeps train a stage that this one does not train at this moment."""
         with suppress(StoreError):  # a claim only saves work
             self.launch.store.claims.drop(stage_id, self.launch.fence)
 
-    def grow(self, trials: Sequence[PlannedTrial]) -> None:
-        """Add trials to the plan: its record, what is handed out, seen and tracked."""
+    def grow(self, outcome: Outcome) -> None:
+        """Let the plan go on: its record, what is handed out, seen and tracked."""
         launch, store = self.launch, self.launch.store
+        plan = launch.plan if self.growth is None else self.growth(launch.plan, outcome)
+        if plan is launch.plan:
+            return
         store.leases.check(launch.fence)
-        before = launch.plan.stages.keys()
-        launch.plan = launch.plan.extended(trials)
+        before, launch.plan = launch.plan.stages.keys(), plan
         store.save_sweep(launch.plan.spec.name, plan_record(launch.plan, launch.code))
         done = store.committed(launch.plan.stages.keys() - before)
         todo = [stage for stage in remaining(launch.plan, done) if stage.id not in before]
         self.progress.grow(launch.plan, todo)
         self.tracking.grow(launch.plan)
-        if self.searcher is not None:
-            self.progress.skip(self.searcher.add(todo))
+        skipped = [] if self.searcher is None else self.searcher.add(todo)
+        self.progress.skip(skipped)
+        for stage_id in skipped:  # what it needs was given up before it was asked for
+            self.grow(Outcome(stage_id=stage_id, wall_s=0.0, cause=Cause.ERROR, reason=GIVEN_UP))
 
     def waiting(self, text: str) -> None:
         """No machine has what a stage asks for, or one has come."""

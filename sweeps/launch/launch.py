@@ -18,7 +18,7 @@ from sweeps.launch.reaper import Reaper
 from sweeps.launch.shutdown import Shutdown
 from sweeps.launch.state import WAIT_S, Launch
 from sweeps.planning.data import check_data, plan_with_data
-from sweeps.planning.plan import remaining
+from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import grown_trials, plan_record
 from sweeps.planning.spec import SweepSpec
 from sweeps.running.allotment import ALL_OF_IT, Allotment
@@ -63,9 +63,7 @@ def run_sweep(
     store, code = Store(home.store), code_version()
     with Lease(store.leases, spec.name, take_over=take_over) as lease:
         fence = Fence(spec.name, lease.number)
-        plan = plan.extended(grown_trials(store.sweep(spec.name), plan))
-        if growth is not None:
-            plan = plan.extended(growth(plan, None))
+        plan, growth = grown(plan, store, growth)
         here = (home, data_root, console, fence, address, allotment)
         launch = Launch(plan, store, *here, wait_s, code)
         record = plan_record(plan, code)
@@ -84,6 +82,16 @@ def run_sweep(
                 break
         store.tidy(launch.plan.stages)
     return launch
+
+
+def grown(plan: Plan, store: Store, growth: Growth | None) -> tuple[Plan, Growth | None]:
+    """A plan with what earlier launches and searches add to it, and what will let it go on."""
+    plan = plan.extended(grown_trials(store.sweep(plan.spec.name), plan))
+    if growth is None and plan.spec.searches:
+        from sweeps.search.searches import Searches  # Optuna takes a second to import
+
+        growth = Searches(plan, store)
+    return plan if growth is None else growth(plan, None), growth
 
 
 def run_pass(

@@ -7,6 +7,7 @@ from osr_core.data.checks import task_problems
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import DataError
 from sweeps.planning.plan import Plan, make_plan
+from sweeps.planning.search_checks import check_searches
 from sweeps.planning.spec import SweepSpec
 
 
@@ -23,6 +24,7 @@ def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
     named = spec.with_names(lambda name: reader(name).class_names(data_root))
     plan = make_plan(named, found)
     check_tasks(plan, data_root)
+    check_searches(named, data_root)
     return plan
 
 

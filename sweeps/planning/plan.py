@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.kinds import Kind
@@ -18,7 +19,8 @@ from osr_core.trial import Trial
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
 
-EVALUATE = "evaluate"
+EVALUATE, SEARCH = "evaluate", "search"  # what a trial is for
+UNSELECTED = "none"  # no rule has chosen the hyperparameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class PlannedTrial:
     score: Stage
     purpose: str = EVALUATE  # only trials that evaluate enter tables
     grown: bool = False  # added while the sweep ran; the spec does not name it
+    selection: str = UNSELECTED  # how its hyperparameters were chosen
+    inner: InnerSplit | None = None  # of a trial by which a search chooses
 
     @property
     def id(self) -> str:
@@ -55,6 +59,7 @@ class Plan:
     fingerprints: Mapping[str, str]
     trials: tuple[PlannedTrial, ...]
     stages: Mapping[str, Stage] = field(default_factory=dict)  # by id, inputs before users
+    searches: tuple[Mapping[str, Any], ...] = ()  # what is said of each, as plain JSON
 
     @cached_property
     def trial_ids(self) -> tuple[str, ...]:
@@ -93,7 +98,8 @@ class Plan:
     def extended(self, trials: Iterable[PlannedTrial]) -> "Plan":
         """This plan with trials that its spec does not name, and the stages they need besides."""
         grown = (replace(trial, grown=True) for trial in trials)
-        return plan_with(self.spec, self.fingerprints, [*self.trials, *grown])
+        extended = plan_with(self.spec, self.fingerprints, [*self.trials, *grown])
+        return replace(extended, searches=self.searches)
 
     def counts(self) -> dict[str, int]:
         """What the sweep costs, before anything runs.
@@ -160,11 +166,18 @@ def plan_with(
     """The plan of some trials; one that is given twice counts once."""
     trials: dict[str, PlannedTrial] = {}
     for trial in given:
-        trials.setdefault(trial.id, trial)
+        trials[trial.id] = both(trials.get(trial.id, trial), trial)
     stages: dict[str, Stage] = {}
     for trial in trials.values():
         add_stages(trial.score, stages)
     return Plan(spec=spec, fingerprints=fingerprints, trials=tuple(trials.values()), stages=stages)
+
+
+def both(first: PlannedTrial, second: PlannedTrial) -> PlannedTrial:
+    """One trial that is planned twice, such as an evaluation by which an oracle has chosen."""
+    evaluates = first if first.purpose == EVALUATE else second
+    chosen = first if first.selection != UNSELECTED else second
+    return replace(evaluates, selection=chosen.selection)
 
 
 def add_stages(stage: Stage, stages: dict[str, Stage]) -> None:
@@ -182,7 +195,7 @@ def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator
     for dataset in spec.datasets:
         entries = [
             resolve(spec, dataset, name, settings)
-            for name, grid_points in spec.methods.items()
+            for name, grid_points in spec.grids.items()
             for settings in grid_points
         ]
         for index in spec.splits:
@@ -193,9 +206,13 @@ def planned_trials(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Iterator
 
 
 def plan_trial(
-    entry: Resolved, split: ClassSplit, seed: int, fingerprints: Mapping[str, str]
+    entry: Resolved,
+    split: ClassSplit,
+    seed: int,
+    fingerprints: Mapping[str, str],
+    inner: InnerSplit | None = None,
 ) -> PlannedTrial:
-    """The trial of one entry on one split with one seed."""
+    """The trial of one entry on one split with one seed; with an inner split, of a search."""
     trial = Trial(
         method=entry.method,
         config=entry.config,
@@ -204,6 +221,7 @@ def plan_trial(
         backbone=entry.backbone,
         training=entry.training,
         seed=seed,
+        inner=inner,
     )
     return PlannedTrial(
         method=entry.method.name,
@@ -213,7 +231,8 @@ def plan_trial(
         training=entry.schedule,
         split=split,
         seed=seed,
-        score=trial.score,
+        score=trial.last,
+        inner=inner,
     )
 
 

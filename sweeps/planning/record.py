@@ -9,6 +9,7 @@ from typing import Any
 
 from osr_core.config import build
 from osr_core.data import benchmark
+from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.split_files import Names, beforehand
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError
@@ -36,6 +37,7 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
         "splits": [split_facts(each) for each in dict.fromkeys(t.split for t in plan.trials)],
         "trials": [trial_facts(spec, trial) for trial in plan.trials],
         "stages": [stage_facts(plan, stage) for stage in plan.stages.values()],
+        "searches": list(plan.searches),
         "leaves": {kind.name: list(kind.leaves) for kind in plan.kinds()},
     }
 
@@ -87,7 +89,8 @@ def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
         "openness": split.openness,
         "purpose": trial.purpose,
         "grown": trial.grown,
-        "selection": "none",  # no rule has chosen the hyperparameters
+        "selection": trial.selection,
+        "inner": trial.inner and dataclasses.asdict(trial.inner),
     }
 
 
@@ -145,6 +148,7 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
         spec = parse_spec(record["spec"], record["sweep"], splits)
         trials = [trial_of(facts, record["fingerprints"], splits) for facts in record["trials"]]
         plan = plan_with(spec, record["fingerprints"], trials)
+        plan = dataclasses.replace(plan, searches=tuple(record.get("searches", ())))
     except (LookupError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"the record of sweep '{record.get('sweep')}' was written by another version "
@@ -176,8 +180,11 @@ def trial_of(
         hyperparameters=facts["hyperparameters"],
     )
     split = splits(facts["dataset"], facts["protocol"], facts["split"], beforehand)
-    trial = plan_trial(entry, split, facts["seed"], fingerprints)
-    return dataclasses.replace(trial, purpose=facts["purpose"], grown=facts["grown"])
+    kept = facts.get("inner")
+    inner = kept and InnerSplit(tuple(kept["hidden"]), kept["fraction"])
+    trial = plan_trial(entry, split, facts["seed"], fingerprints, inner)
+    said = {name: facts[name] for name in ("purpose", "grown", "selection")}
+    return dataclasses.replace(trial, **said)
 
 
 def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTrial]:

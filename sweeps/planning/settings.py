@@ -11,7 +11,7 @@ from osr_core.data import benchmark
 from osr_core.methods import METHODS
 from osr_core.methods.base import Method, MethodConfig
 from osr_core.recipes import Training, common
-from sweeps.planning.grid import MethodSettings
+from sweeps.planning.entry import MethodSettings
 from sweeps.planning.spec import SweepSpec
 
 EVERY_BACKBONE = {each.name for each in fields(BackboneConfig)}  # settings that all have

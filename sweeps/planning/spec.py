@@ -25,8 +25,10 @@ from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import METHODS, method_named
 from sweeps.home import RESERVED, SWEEP_NAME, expanded
-from sweeps.planning.grid import MethodSettings, check_backbone, check_training, expand_methods
+from sweeps.planning.entry import MethodSettings, check_backbone, check_training
+from sweeps.planning.grid import Entry, expand_methods
 from sweeps.planning.not_implemented import Missing, leave_out
+from sweeps.planning.search_block import Search
 from sweeps.planning.spec_splits import Splits, split_problems, splits_beside
 from sweeps.planning.yaml_values import read_yaml
 
@@ -139,7 +141,7 @@ class SweepSpec(BaseModel):
     training: Annotated[dict[str, Any], BeforeValidator(check_training)] = Field(
         {}, description="changes to the recipe's training, for all methods"
     )
-    methods: Annotated[dict[str, list[MethodSettings]], BeforeValidator(expand_methods)] = Field(
+    methods: Annotated[dict[str, list[Entry]], BeforeValidator(expand_methods)] = Field(
         min_length=1,
         description="methods by name; a list in a setting is a grid; training, backbone and "
         "protocol change the spec's for one method",
@@ -149,6 +151,20 @@ class SweepSpec(BaseModel):
     _missing: tuple[Missing, ...] = PrivateAttr(())
     _splits: Splits | None = PrivateAttr(None)
     _names: Names | None = PrivateAttr(None)
+
+    @property
+    def grids(self) -> dict[str, list[MethodSettings]]:
+        """By method, the grid points that are planned from the start."""
+        return {
+            name: [entry for entry in entries if isinstance(entry, MethodSettings)]
+            for name, entries in self.methods.items()
+        }
+
+    @property
+    def searches(self) -> list[Search]:
+        """The searches, in the spec's order."""
+        entries = (entry for entries in self.methods.values() for entry in entries)
+        return [entry for entry in entries if isinstance(entry, Search)]
 
     @property
     def missing(self) -> tuple[Missing, ...]:
@@ -169,12 +185,7 @@ class SweepSpec(BaseModel):
         """This spec as values that `parse_spec` takes: every grid point written out."""
         values = self.model_dump(exclude={"methods"})
         values["methods"] = {
-            name: [
-                {**point.hyperparameters, "training": point.training, "backbone": point.backbone}
-                | ({"protocol": point.protocol} if point.protocol else {})
-                for point in points
-            ]
-            for name, points in self.methods.items()
+            name: [entry.plain() for entry in entries] for name, entries in self.methods.items()
         }
         return values
 

@@ -16,6 +16,7 @@ from sweeps.store.commit import Commit
 from sweeps.store.files import File, FileError, Files, StoreError, checksum_of
 from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage_of
 from sweeps.store.leases import Fence, Leases
+from sweeps.store.memories import Memories
 from sweeps.store.orders import Orders
 
 
@@ -47,6 +48,7 @@ class Store:
         self._files = files_at(uri)
         self.leases = Leases(self._files)
         self.orders = Orders(self._files)
+        self.memories = Memories(self._files)
         self.attempts = Attempts(self._files)
         self.claims = Claims(self._files, self.leases)
         with _usable(uri, self._files):

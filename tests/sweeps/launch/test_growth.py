@@ -1,7 +1,7 @@
 """Trials that are added while a sweep runs are run, kept, tracked and exported like the others."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +11,7 @@ from rich.console import Console
 from analysis.exports.write import export
 from sweeps.home import Home
 from sweeps.launch.launch import run_sweep
-from sweeps.planning.plan import Plan, PlannedTrial, make_plan
+from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.record import plan_of
 from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Outcome
@@ -30,11 +30,11 @@ SPEC = {
 LATER = {**SPEC, "splits": [1], "methods": {"softmax": {}}}
 
 
-def more(plan: Plan, outcome: Outcome | None) -> Sequence[PlannedTrial]:
+def more(plan: Plan, outcome: Outcome | None) -> Plan:
     """A second split, once the first trial has its result."""
     if outcome is None or outcome.stage_id not in plan.trial_ids or len(plan.trials) > 2:
-        return ()
-    return make_plan(parse_spec(LATER, "growing"), plan.fingerprints).trials
+        return plan
+    return plan.extended(make_plan(parse_spec(LATER, "growing"), plan.fingerprints).trials)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,55 @@
+"""What can be known of a spec's searches before the first candidate is tried."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from osr_core.data.checks import inner_problems
+from osr_core.data.inner_splits import FEWEST_LEFT, num_hidden
+from osr_core.data.splits import ClassSplit
+from osr_core.errors import ConfigError
+from sweeps.planning.rules import RULES
+from sweeps.planning.search_block import Search
+from sweeps.planning.spec import SweepSpec
+
+
+def check_searches(spec: SweepSpec, data_root: Path | None) -> None:
+    """Refuse searches whose rules the splits or the data cannot serve.
+
+    Raises:
+        ConfigError: everything that is wrong, with its method.
+    """
+    problems = [
+        f"search of {search.method}: {problem}"
+        for search in spec.searches
+        for dataset in spec.datasets
+        for problem in search_problems(spec, search, dataset, data_root)
+    ]
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+
+
+def search_problems(
+    spec: SweepSpec, search: Search, dataset: str, data_root: Path | None
+) -> Iterator[str]:
+    """A sentence for all that keeps a search on a dataset from being measured."""
+    rules = [RULES[name] for name in search.rules]
+    for index in search.options.splits or spec.splits:
+        try:
+            split = spec.split(dataset, search.protocol or spec.protocol, index)
+        except ConfigError as error:
+            yield from error.problems
+            continue
+        if any(rule.hides for rule in rules):
+            yield from too_few(split, search)
+        if not all(rule.is_oracle for rule in rules):
+            yield from inner_problems(data_root, split, fraction=search.options.held_out)
+
+
+def too_few(split: ClassSplit, search: Search) -> Iterator[str]:
+    """A sentence where too few known classes would be left if some are hidden."""
+    if num_hidden(split.num_known, search.options.hidden) < 1:
+        yield (
+            f"rule {search.options.select} hides known classes, and split {split.id} has "
+            f"{split.num_known}; it needs {FEWEST_LEFT + 1} at least. Choose by known_accuracy, or "
+            "search on other splits."
+        )

@@ -1,0 +1,50 @@
+"""A candidate: one setting that a search tries, and how that went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """How a candidate stands."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"  # it has its numbers on all splits and seeds
+    PRUNED = "pruned"  # it was behind on those that it has met
+    FAILED = "failed"
+
+
+@dataclass
+class Candidate:
+    """Number `number` of a search, counted from 0."""
+
+    number: int
+    params: Mapping[str, Any]  # by dotted name
+    values: dict[str, list[float]] = field(default_factory=dict)  # by rule, one per step, in order
+    state: State = State.RUNNING
+    reason: str = ""  # why it was pruned or has failed
+
+    @property
+    def steps_done(self) -> int:
+        """On how many splits and seeds it has its numbers."""
+        return min(map(len, self.values.values()), default=0)
+
+    def mean(self, rule: str) -> float:
+        """Its average so far by a rule."""
+        return average(self.values[rule])
+
+    def told(self) -> dict[str, Any]:
+        """What the store keeps of how it went."""
+        return {"state": str(self.state), "values": self.values, "reason": self.reason}
+
+
+def average(values: Sequence[float]) -> float:
+    """The mean, added up in order: equal values give equal bits."""
+    return sum(values) / len(values)
+
+
+def best(candidates: Sequence[Candidate], rule: str, num: int = 1) -> list[Candidate]:
+    """The `num` complete candidates with the best average; of equal ones the earlier."""
+    complete = [each for each in candidates if each.state == State.COMPLETE]
+    return sorted(complete, key=lambda each: (-each.mean(rule), each.number))[:num]

@@ -1,0 +1,79 @@
+"""What a search is about: a method's settings in a spec, on one of its datasets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from osr_core.data.inner_splits import inner_split
+from osr_core.identity import digest
+from sweeps.planning.plan import SEARCH, PlannedTrial, plan_trial
+from sweeps.planning.rules import RULES, Rule
+from sweeps.planning.search_block import Search
+from sweeps.planning.settings import Resolved, resolve
+from sweeps.planning.spec import SweepSpec
+
+PASSING = ("candidates", "top", "gpu_hours", "wall_hours")  # of a block; they change no candidate
+Steps = list[dict[str, PlannedTrial]]  # of a candidate, by rule, in the order of splits and seeds
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a study searches for: a method's settings in a spec, on one of its datasets."""
+
+    spec: SweepSpec
+    search: Search
+    dataset: str
+    fingerprints: Mapping[str, str]
+
+    def resolved(self, params: Mapping[str, Any]) -> Resolved:
+        """The settings of a candidate, the recipe's included."""
+        search = self.search
+        return resolve(self.spec, self.dataset, search.method, search.settings(params))
+
+    def trials(self, params: Mapping[str, Any]) -> Steps:
+        """By which trials a candidate is measured.
+
+        Raises:
+            ConfigError: its values do not go together.
+        """
+        entry, options = self.resolved(params), self.search.options
+        points = [
+            (index, seed)
+            for index in options.splits or self.spec.splits
+            for seed in options.seeds or self.spec.seeds
+        ]
+        rules = [RULES[name] for name in self.search.rules]
+        return [{rule.name: self._trial(entry, rule, *point) for rule in rules} for point in points]
+
+    def _trial(self, entry: Resolved, rule: Rule, index: int, seed: int) -> PlannedTrial:
+        split, options = self.spec.split(self.dataset, entry.protocol, index), self.search.options
+        inner = None
+        if not rule.is_oracle:
+            hides = options.hidden if rule.hides else 0.0
+            inner = inner_split(split, hides=hides, fraction=options.held_out)
+        trial = plan_trial(entry, split, seed, self.fingerprints, inner)
+        return replace(trial, purpose=SEARCH)
+
+    def evaluations(self, params: Mapping[str, Any], selection: str) -> Iterator[PlannedTrial]:
+        """The trials of a chosen candidate: trained anew on all known classes."""
+        entry = self.resolved(params)
+        for index in self.spec.splits:
+            split = self.spec.split(self.dataset, entry.protocol, index)
+            for seed in self.spec.seeds:
+                trial = plan_trial(entry, split, seed, self.fingerprints)
+                yield replace(trial, selection=selection)
+
+    @property
+    def draws(self) -> dict[str, Any]:
+        """What a sampler's seed is drawn from: the space, and no rule, split or budget."""
+        block = self.search.plain()["search"]
+        asked = {key: block[key] for key in ("space", "sampler", "seed")}
+        return {"method": self.search.method, "dataset": self.dataset, **asked}
+
+    @property
+    def identity(self) -> str:
+        """An id that two searches share if they ask the same candidates in the same order."""
+        block = self.search.plain()["search"]
+        asked = {key: value for key, value in block.items() if key not in PASSING}
+        steps = [[trial.id for trial in step.values()] for step in self.trials({})]
+        return digest({"dataset": self.dataset, "search": asked, "steps": steps})

@@ -1,0 +1,144 @@
+"""A search block is checked in full before anything runs, with words that help."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from osr_core.errors import ConfigError
+from sweeps.planning.data import plan_with_data
+from sweeps.planning.entry import MethodSettings
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import SweepSpec, parse_spec
+
+WEIGHT = {"low": 0.01, "high": 1.0, "log": True}
+SPEC = {"name": "searching", "datasets": ["digits"], "splits": [0, 1]}
+
+
+def spec_of(search: Any, method: str = "cac", **others: Any) -> SweepSpec:
+    """A spec with one search."""
+    entry = {"search": search, **others}
+    return parse_spec({**SPEC, "methods": {method: entry}}, "s.yaml")
+
+
+def problems(search: Any, method: str = "cac", **others: Any) -> list[str]:
+    """What is said of a search block."""
+    with pytest.raises(ConfigError) as caught:
+        spec_of(search, method, **others)
+    return caught.value.problems
+
+
+def test_a_grid_and_a_search_stand_side_by_side():
+    """Grid points are planned from the start, a search grows; both come back from a record."""
+    grid = {"anchor_weight": [0.1, 0.2]}
+    entries = [grid, {"alpha": 5.0, "search": {"space": {"anchor_weight": WEIGHT}}}]
+    spec = parse_spec({**SPEC, "methods": {"softmax": {}, "cac": entries}}, "s.yaml")
+    assert [type(entry) for entry in spec.methods["cac"][:2]] == [MethodSettings] * 2
+    assert len(spec.searches) == 1
+    again = parse_spec(yaml.safe_load(yaml.safe_dump(spec.plain())), "s.yaml")
+    assert again.plain() == spec.plain()
+    assert again.searches == spec.searches
+    marks = {"digits/train": "t", "digits/test": "e"}
+    assert len(make_plan(spec, marks).trials) == 6
+
+
+def test_each_point_of_a_grid_has_its_own_search():
+    """A list beside the block is a grid, as everywhere."""
+    spec = spec_of({"space": {"anchor_weight": WEIGHT}}, alpha=[5.0, 10.0])
+    assert [search.fixed["alpha"] for search in spec.searches] == [5.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ("tpe", "search must be a mapping with a space, not 'tpe'"),
+        ({}, "space must be a mapping of settings to ranges or lists"),
+        ({"space": {"anchor_wieght": WEIGHT}}, "Did you mean 'anchor_weight'?"),
+        ({"space": {"anchor_weight": []}}, "the choice is empty"),
+        ({"space": {"anchor_weight": 3}}, "must be a list or a mapping with low and high"),
+        ({"space": {"anchor_weight": {"low": 1}}}, "high must be a finite number, not None"),
+        ({"space": {"anchor_weight": {"low": 2, "high": 1}}}, "low must be < high"),
+        ({"space": {"anchor_weight": {**WEIGHT, "low": 0}}}, "low must be > 0 on a log scale"),
+        ({"space": {"anchor_weight": {**WEIGHT, "step": 0.1}}}, "step must be > 0 and without log"),
+        ({"space": {"anchor_weight": {**WEIGHT, "hihg": 1}}}, "Did you mean 'high'?"),
+        ({"space": {"anchor_weight": {"low": -1, "high": 1}}}, "anchor_weight must be >"),
+        ({"space": {"anchor_weight": [0.1, "much"]}}, "anchor_weight must be of type float"),
+        ({"space": {"training.lr": {"low": -0.1, "high": 0.1}}}, "lr must be >"),
+        ({"space": {"training.epochs": {"low": 1, "high": 2.5}}}, "high must be a whole number"),
+        ({"space": {"data.lr": WEIGHT}}, "layer 'data' does not exist"),
+        ({"space": {"alpha": {**WEIGHT, "when": {"beta": 1}}}}, "when names 'beta'"),
+        ({"space": {"anchor_weight": WEIGHT}, "select": "auroc"}, "select must be one of"),
+        ({"space": {"anchor_weight": WEIGHT}, "sampler": "cmaes"}, "sampler must be one of"),
+        ({"space": {"anchor_weight": WEIGHT}, "candidates": 0}, "candidates must be >= 1"),
+        ({"space": {"anchor_weight": WEIGHT}, "candidate": 5}, "Did you mean 'candidates'?"),
+        ({"space": {"anchor_weight": WEIGHT}, "objective": ["x"]}, "rule 'x' does not exist"),
+        ({"space": {"anchor_weight": WEIGHT}, "held_out": 1.0}, "held_out must be < 1"),
+        ({"space": {"anchor_weight": WEIGHT}, "from": 3}, "from must be a sweep's name"),
+        ({"space": {"anchor_weight": WEIGHT}, "enqueue": [{}]}, "'anchor_weight' is missing"),
+        (
+            {"space": {"anchor_weight": WEIGHT}, "enqueue": [{"anchor_weight": 2.0}]},
+            "anchor_weight 2.0 is not in the space",
+        ),
+        (
+            {"space": {"anchor_weight": WEIGHT}, "enqueue": [{"anchor_weight": 0.1, "beta": 1}]},
+            "enqueue.0: setting 'beta' does not exist",
+        ),
+        (
+            {
+                "space": {"anchor_weight": WEIGHT},
+                "objective": ["known_accuracy", "held_out_classes_auroc"],
+            },
+            "prune needs one objective",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(search: Any, said: str):
+    """One sentence, with the place, the value and what is allowed."""
+    (problem,) = [each for each in problems(search) if said in each] or [None]
+    assert problem is not None, problems(search)
+    assert problem.startswith("s.yaml: methods: cac: search")
+
+
+def test_all_problems_are_said_at_once():
+    """Those of the space beside those of the rest."""
+    search = {"space": {"beta": WEIGHT, "alpha": []}, "sampler": "cmaes", "top": 0}
+    found = " ".join(problems(search))
+    assert all(part in found for part in ("'beta'", "the choice is empty", "sampler", "top must"))
+
+
+def test_a_condition_names_a_choice_that_exists():
+    """A value that its setting never takes would leave the other out for ever."""
+    smoothing = {"low": 0.0, "high": 0.3, "when": {"loss": "hinge"}}
+    space = {"loss": ["one_vs_rest", "cross_entropy"], "label_smoothing": smoothing}
+    assert "which is none of its choices" in problems({"space": space}, "softmax")[0]
+
+
+def test_a_split_with_too_few_known_classes_is_refused(tmp_path: Path):
+    """Two known classes: none can be hidden; by known accuracy one may choose all the same."""
+    (tmp_path / "two.json").write_text(
+        '{"splits": {"digits": [{"known": [0, 1], "unknown": [2]}]}}'
+    )
+    file = tmp_path / "two.json"
+    search = {"space": {"anchor_weight": WEIGHT}}
+    values = {**SPEC, "splits": [0], "protocol": str(file)}
+    spec = parse_spec({**values, "methods": {"cac": {"search": search}}}, "s.yaml")
+    with pytest.raises(ConfigError, match=r"digits/0 has 2; it needs 3 at least"):
+        plan_with_data(spec, None)
+    blind = {**search, "select": "known_accuracy"}
+    plan_with_data(parse_spec({**values, "methods": {"cac": {"search": blind}}}, "s.yaml"), None)
+
+
+@pytest.mark.parametrize("held_out", [0.001, 0.999])
+def test_some_images_are_held_out_and_some_left(held_out: float):
+    """About a hundred and eighty of each digit: none of them, or all."""
+    spec = spec_of({"space": {"anchor_weight": WEIGHT}, "held_out": held_out})
+    with pytest.raises(ConfigError, match="some must be held out and some left"):
+        plan_with_data(spec, None)
+
+
+def test_a_split_that_the_protocol_lacks_is_refused():
+    """Found when planned, not by the first candidate."""
+    spec = spec_of({"space": {"anchor_weight": WEIGHT}, "splits": [0, 77]})
+    with pytest.raises(ConfigError, match="77"):
+        plan_with_data(spec, None)
