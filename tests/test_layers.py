@@ -39,6 +39,7 @@ DOORS = {
         "sweeps/tracking/experiment.py",
         "sweeps/tracking/found_runs.py",
         "sweeps/tracking/points.py",
+        "sweeps/tracking/search_runs.py",
         "sweeps/tracking/sending.py",
         "sweeps/tracking/synchronise.py",
         "sweeps/tracking/tracker.py",

@@ -148,7 +148,7 @@ def run(
                 decide=decision(remake, keep),
             )
         tell(launch)
-    if launch.stopped or launch.missing or launch.unmade:
+    if launch.stopped or launch.missing or launch.unmade or launch.unchosen:
         raise typer.Exit(130 if launch.stopped else 1)
 
 
@@ -193,6 +193,8 @@ def tell(launch: "Launch") -> None:
     for trial, reason in missing:
         about = launch.plan.describe(trial.score).removeprefix("score ")
         console.print(f"missing {about}: {reason}", markup=False, style="red", soft_wrap=True)
+    for sentence in launch.unchosen:
+        console.print(sentence, markup=False, style="red", soft_wrap=True)
     for label in launch.unmade:
         console.print(f"set aside and not made again: {label}", style="red", soft_wrap=True)
     if launch.tracking_problem:
@@ -200,7 +202,7 @@ def tell(launch: "Launch") -> None:
         typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)
     if launch.tracking_problem and not is_exported(launch):
         typer.echo(f"Then, for the table: osr export {sweep} && osr table {sweep}", err=True)
-    elif len(missing) < trials:
+    elif len(missing) < len(launch.plan.owed):
         print_table(launch)
     typer.echo(f"MLflow data: {launch.home.tracking_uri}")
     if launch.home.tracking is None:
@@ -213,8 +215,7 @@ def is_exported(launch: "Launch") -> bool:
     """Whether there is an export of just this plan, with all of its results."""
     from analysis.exports.read import is_complete_export
 
-    trial_ids = [trial.id for trial in launch.plan.trials]
-    return is_complete_export(launch.home.export(launch.plan.spec.name), trial_ids)
+    return is_complete_export(launch.home.export(launch.plan.spec.name), launch.plan.owed)
 
 
 def print_table(launch: "Launch") -> None:

@@ -26,7 +26,7 @@ from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import claim_name
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import is_held
+from sweeps.tracking.completeness import is_complete, is_held
 
 if TYPE_CHECKING:
     from sweeps.tracking.tracker import Pictures, Tracker
@@ -69,7 +69,7 @@ def run_sweep(
         record = plan_record(plan, code)
         settle(plan, store, decide)
         claim_name(store, record, replace)
-        if is_complete(launch) and is_held(home, store, record, store.aside(plan.stages)):
+        if is_complete(plan, store) and is_held(home, store, record, store.aside(plan.stages)):
             launch.up_to_date = True
             return launch
         make_tracker = partial(tracker_of, launch, pictures)
@@ -117,12 +117,7 @@ def status_of(launch: Launch) -> str:
     """MLflow's word for how a sweep ended."""
     if launch.stopped:
         return "KILLED"
-    return "FINISHED" if is_complete(launch) else "FAILED"
-
-
-def is_complete(launch: Launch) -> bool:
-    """Whether every trial has its result, and nothing that was damaged is still to be made."""
-    return launch.store.is_complete(launch.plan.trial_ids, launch.plan.stages)
+    return "FINISHED" if is_complete(launch.plan, launch.store) else "FAILED"
 
 
 def run_stages(

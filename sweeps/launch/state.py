@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sweeps.home import Home
-from sweeps.planning.plan import Plan, PlannedTrial
+from sweeps.planning.plan import EVALUATE, Plan, PlannedTrial
 from sweeps.running.allotment import ALL_OF_IT, Allotment
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
@@ -47,13 +47,24 @@ class Launch:
         return [self.plan.describe(self.plan.stages[stage_id]) for stage_id in sorted(again)]
 
     @property
+    def unchosen(self) -> list[str]:
+        """Searches that have ended without a choice, each with its last reason."""
+        return [
+            f"search of {search['method']} on {search['dataset']} has chosen nothing: all "
+            f"{len(search['candidates'])} candidates failed, the last one: "
+            f"{search['candidates'][-1]['reason']}"
+            for search in self.plan.unchosen
+            if search["over"]
+        ]
+
+    @property
     def missing(self) -> list[tuple[PlannedTrial, str]]:
         """Planned trials without a result, each with the failed stages to blame."""
         done = self.store.committed(self.plan.stages)
         failures = self.store.attempts.failures(self.plan.stages.keys() - done)
         missing = []
         for trial in self.plan.trials:
-            if trial.id in done:
+            if trial.id in done or trial.purpose != EVALUATE:
                 continue
             reasons = [
                 f"{self.plan.describe(stage)} failed: {failures[stage.id]['reason']}"

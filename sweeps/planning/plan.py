@@ -67,6 +67,22 @@ class Plan:
         return tuple(trial.id for trial in self.trials)
 
     @cached_property
+    def owed(self) -> tuple[str, ...]:
+        """The ids of trials that evaluate: without them the sweep is not complete. A trial by which
+        a search chooses may fail, and the search goes on.
+        """
+        return tuple(trial.id for trial in self.trials if trial.purpose == EVALUATE)
+
+    @property
+    def unchosen(self) -> list[Mapping[str, Any]]:
+        """What is said of the searches that have chosen nothing, or not yet."""
+        return [
+            search
+            for search in self.searches
+            if all(candidate["chosen"] is None for candidate in search["candidates"])
+        ]
+
+    @cached_property
     def trials_of(self) -> dict[str, list[PlannedTrial]]:
         """The trials that need each stage."""
         needed: dict[str, list[PlannedTrial]] = {stage_id: [] for stage_id in self.stages}

@@ -6,14 +6,22 @@ speaks: users delete runs in MLflow's pages. A database in a file of this home i
 MLflow, whose import takes seconds.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from osr_core.identity import digest
 from sweeps.home import Home
+from sweeps.planning.plan import Plan
 from sweeps.store.store import Store
 from sweeps.tracking.database_file import Leaves, held_in_file, shown_in_file
-from sweeps.tracking.tags import HELD
+from sweeps.tracking.tags import HELD, candidate_id
+
+
+def is_complete(plan: Plan, store: Store) -> bool:
+    """Whether every trial that evaluates has its result, every search has chosen, and nothing that
+    was damaged is still to be made.
+    """
+    return not plan.unchosen and store.is_complete(plan.owed, plan.stages)
 
 
 def state_of(record: Mapping[str, Any], aside: Collection[str]) -> str:
@@ -26,7 +34,15 @@ def is_held(home: Home, store: Store, record: Mapping[str, Any], aside: Collecti
     if plan_held(home, store, record["sweep"]) != state_of(record, aside):
         return False
     shown = _shown(home, store.id or "", record["sweep"], record["leaves"])
-    return {stage["stage_id"] for stage in record["stages"]} <= shown
+    return set(shown_ids(record)) <= shown
+
+
+def shown_ids(record: Mapping[str, Any]) -> Iterator[str]:
+    """By what the runs are found that show all of a record: stages, searches, candidates."""
+    yield from (stage["stage_id"] for stage in record["stages"])
+    for search in record["searches"]:
+        yield search["search_id"]
+        yield from (candidate_id(search["search_id"], c["number"]) for c in search["candidates"])
 
 
 def plan_held(home: Home, store: Store, sweep: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
-from sweeps.planning.plan import Plan
+from sweeps.planning.plan import SEARCH, Plan
 from sweeps.store.commit import Commit
 
 HEADLINE = ("auroc", "accuracy", "oscr", "macro_f1", "fpr95")
@@ -24,7 +24,8 @@ def run_name(plan: Plan, stage: Stage) -> str:
     trial = plan.trial_of.get(stage.id)
     if trial is None:
         return plan.describe(stage)
-    return f"{trial.title} {trial.split.id}{plan.differing(stage)} seed {trial.seed}"
+    for_search = f"{stage.kind} " if trial.purpose == SEARCH else ""
+    return f"{for_search}{trial.title} {trial.split.id}{plan.differing(stage)} seed {trial.seed}"
 
 
 def tags_of(stage: Stage, code: str) -> dict[str, str]:
@@ -64,6 +65,17 @@ def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
         facts += [f"device {machine['device']}: {machine['hardware']}; {versions}"]
     return "\n".join([*lines, *(f"- {fact}" for fact in facts)])
+
+
+def picture_facts(plan: Plan, stage: Stage, code: str) -> dict[str, Any]:
+    """What stands around a trial's pictures besides the facts of the trial."""
+    spec, trial = plan.spec, plan.trial_of[stage.id]
+    return {
+        "sweep": spec.name,
+        "commit": code,
+        "label": trial.title + plan.differing(stage),
+        "changes": {"backbone": spec.backbone, "training": spec.training},
+    }
 
 
 def running_note(plan: Plan, stage: Stage) -> str:

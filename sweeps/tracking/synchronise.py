@@ -7,6 +7,7 @@ from sweeps.home import Home
 from sweeps.planning.plan import Plan
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
+from sweeps.tracking.completeness import is_complete
 from sweeps.tracking.errors import TrackingError, reason_of
 from sweeps.tracking.tracker import Pictures, make_tracker
 
@@ -27,8 +28,7 @@ def synchronise(
     try:
         tracker = make_tracker(plan, store, home, code, pictures, fence)
         tracker.write_all()
-        is_complete = store.is_complete(plan.trial_ids, plan.stages)
-        tracker.close("FINISHED" if is_complete else "FAILED")
+        tracker.close("FINISHED" if is_complete(plan, store) else "FAILED")
         if tracker.refused:
             raise MlflowException("; ".join(tracker.refused.values()))
     except SQLAlchemyError as error:  # MlflowClient lets some of them through

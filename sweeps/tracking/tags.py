@@ -16,3 +16,8 @@ def experiment_names(sweep: str, store_id: str) -> tuple[str, str]:
     team's server.
     """
     return sweep, f"{sweep} ({store_id[:8]})"
+
+
+def candidate_id(search_id: str, number: int) -> str:
+    """What stands for a candidate in the tag by which its run is found."""
+    return f"{search_id}/{number:06}"

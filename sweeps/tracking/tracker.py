@@ -3,8 +3,7 @@
 One experiment per sweep, in it one parent run (the plan's record) and one child run per stage that
 runs, has finished or has failed, found again by its tag `stage_id`. A run shows one attempt, known
 by when it began; points carry the store's own times, so a point sent twice is one point, and one
-that an attempt repeats goes with the run of the attempt before. What a run says of itself is in
-`descriptions`.
+that an attempt repeats goes with the run of the attempt before.
 """
 
 import json
@@ -30,12 +29,13 @@ from sweeps.store.files import StoreError
 from sweeps.store.leases import Fence
 from sweeps.store.store import DamagedError, Store
 from sweeps.tracking import descriptions
-from sweeps.tracking.completeness import state_of
+from sweeps.tracking.completeness import is_complete, state_of
 from sweeps.tracking.database import make_database, make_ready
 from sweeps.tracking.errors import REFUSALS
 from sweeps.tracking.experiment import create_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
 from sweeps.tracking.points import milliseconds, points_of, points_so_far
+from sweeps.tracking.search_runs import SearchRuns, shown_facts
 from sweeps.tracking.sending import send_files, send_points
 from sweeps.tracking.tags import ARRIVED, FACTS, HELD, NOTE, PARENT
 
@@ -65,8 +65,9 @@ class Tracker:
         make_database(self.uri)
         self.client = MlflowClient(self.uri)
         self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
-        facts, leaves = self._shown(), self.record["leaves"]
-        self.found = FoundRuns(self.client, self.experiment_id, facts, self._check, leaves)
+        where = (self.client, self.experiment_id)
+        self.found = FoundRuns(*where, self._shown(), self._check, self.record["leaves"])
+        self.searches = SearchRuns(*where, self.found, self._check)
         self.look()
         self.found.forget_outdated(self.store)
 
@@ -77,6 +78,7 @@ class Tracker:
         open_experiment(self.client, plan, self.store, self.artifacts)
         self.found.facts, self.found.leaves = self._shown(), self.record["leaves"]
         self._send_record()
+        self.searches.write(plan)
 
     def look(self) -> None:
         """Note which runs there are, whatever was known before; make the sweep's own if need be."""
@@ -86,17 +88,18 @@ class Tracker:
             self.found.parent_id = create_sweep_run(self.client, self.plan, self.experiment_id)
         if self.found.parent_id != known:
             self._send_record()
+        self.searches.write(self.plan)
 
     def _shown(self) -> dict[str, str]:
         """By stage id, what stands for the facts that its run shows; "" for other than trials."""
         self.record = plan_record(self.plan, self.code)
         self.trials = {trial["trial_id"]: trial for trial in self.record["trials"]}
-        shown = dict.fromkeys(self.plan.stages, "")
+        shown = dict.fromkeys(self.plan.stages, "") | shown_facts(self.plan)
         return shown | {trial_id: digest(facts) for trial_id, facts in self.trials.items()}
 
     def _send_record(self) -> None:
-        record = {"plan.json": json.dumps(self.record).encode()}
-        send_files(self.client, self.found.parent_id, record)
+        content = json.dumps(self.record).encode()
+        send_files(self.client, self.found.parent_id, {"plan.json": content})
 
     def write(self, stage: Stage) -> None:
         """Bring the run of a stage that has ended up to date with the store; does nothing the
@@ -138,8 +141,8 @@ class Tracker:
         all.
         """
         self.look()  # a request that was given up may have come through since
-        is_complete = self.store.is_complete(self.plan.trial_ids, self.plan.stages)
-        if status == "FINISHED" and (not is_complete or self.behind() or self.refused):
+        is_whole = is_complete(self.plan, self.store) and not self.behind() and not self.refused
+        if status == "FINISHED" and not is_whole:
             status = "FAILED"
         self.end(status)
         if status == "FINISHED":
@@ -244,10 +247,8 @@ class Tracker:
         if self.pictures is None:
             return {}
         numbers = {name.removeprefix("test/"): value for name, value in result.metrics.items()}
-        spec, trial = self.plan.spec, self.trials[stage.id]
-        about: dict[str, Any] = {"sweep": spec.name, "commit": result.code or self.code}
-        changes = {"backbone": spec.backbone, "training": spec.training}
-        about |= {"label": trial["title"] + self.plan.differing(stage), "changes": changes}
+        trial = self.trials[stage.id]
+        about = descriptions.picture_facts(self.plan, stage, result.code or self.code)
         try:
             return self.pictures({**about, **trial, **numbers}, scores)
         except Exception as error:
@@ -269,7 +270,7 @@ class Tracker:
         run = self.client.create_run(
             self.experiment_id,
             start_time=began,
-            tags={**news, PARENT: self.found.parent_id},
+            tags={**news, PARENT: self.searches.parent_of(stage.id)},
             run_name=descriptions.run_name(self.plan, stage),
         )
         self.found.add(stage.id, began, run.info.run_id)
