@@ -15,6 +15,7 @@ from osr_core.methods import METHODS
 from osr_core.recipes import Training
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.not_implemented import PLANNED
+from sweeps.planning.search_block import Options
 from sweeps.planning.spec import LARGEST_SEED, SHARED, Resources, SweepSpec
 
 TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
@@ -76,7 +77,7 @@ def _methods_schema() -> dict[str, Any]:
     of_all["protocol"] = {"description": "instead of the spec's", "type": "string"}
     for name, method in METHODS.items():
         settings = _settings_schema(method.Config, grids=True)
-        settings["properties"] |= of_all
+        settings["properties"] |= of_all | {"search": _search_schema(method.Config)}
         entry = {"anyOf": [settings, {"type": "array", "items": settings}, {"type": "null"}]}
         methods[name] = {"description": f"{method.title}: {method.source}", **entry}
     return {
@@ -85,6 +86,53 @@ def _methods_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "minProperties": 1,
     }
+
+
+def _search_schema(config: type[Any]) -> dict[str, Any]:
+    """A search over a method's settings, and over those of its training and network."""
+    names = [field.name for field in dataclasses.fields(config)]
+    names += [f"training.{field.name}" for field in dataclasses.fields(Training)]
+    names += [f"backbone.{name}" for name in _backbone_schema()["properties"]]
+    number, condition = {"type": "number"}, {"type": "object"}
+    span = {"low": number, "high": number, "log": {"type": "boolean"}, "step": number}
+    values = {"type": "array", "minItems": 1}
+    dimension = {
+        "anyOf": [
+            values,
+            {
+                "type": "object",
+                "properties": {**span, "when": condition},
+                "required": ["low", "high"],
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "properties": {"choices": values, "when": condition},
+                "required": ["choices"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+    schema = _settings_schema(Options)
+    schema["properties"] |= {
+        "space": {
+            "description": "settings to ranges or choices",
+            "type": "object",
+            "properties": dict.fromkeys(names, dimension),
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
+        "enqueue": {
+            "description": "settings to try first; default: the paper's",
+            "type": "array",
+            "items": {"type": "object"},
+        },
+        "from": {
+            "description": "earlier sweeps whose results are known from the start",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        },
+    }
+    return {"description": "instead of a grid", **schema, "required": ["space"]}
 
 
 def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:

@@ -201,7 +201,8 @@ def packaged_specs() -> dict[str, Path]:
 
 def papers_specs() -> list[str]:
     """The names of those that make the papers' tables and figures."""
-    return [name for name in packaged_specs() if name.startswith(("cac_", "pmal_"))]
+    papers = (name for name in packaged_specs() if name.startswith(("cac_", "pmal_")))
+    return [name for name in papers if not name.endswith("_search")]
 
 
 def find_spec(given: str) -> Path:

@@ -18,10 +18,10 @@ from sweeps.planning.json_schema import json_schema
 from sweeps.planning.not_implemented import IMPLEMENTED, PLANNED
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.record import altered
-from sweeps.planning.spec import load_spec, packaged_specs, parse_spec
+from sweeps.planning.spec import load_spec, packaged_specs, papers_specs, parse_spec
 
 DATA = {f"{name}/{subset}": "-" for name in READERS for subset in ("train", "test")}
-PAPERS = [name for name in packaged_specs() if name.startswith(("cac_", "pmal_"))]
+PAPERS = papers_specs()
 OSRCI_NETWORK = {"image_size": 32, "channels": 3, "head": "flatten", "width": 1.0}
 OSRCI_NETWORK |= {"dropout": 0.2, "dropout_at": "before", "init": "normal"}
 SIX = ["mnist", "svhn", "cifar10", "cifar+10", "cifar+50", "tinyimagenet"]
