@@ -22,10 +22,11 @@ NAMES = (
     "decode_cache",
     "orchestration",
     "scoring",
+    "search",
     "export",
 )
 
-NEED_RAY = ("orchestration", "scoring", "export")
+NEED_RAY = ("orchestration", "scoring", "search", "export")
 
 
 def machine() -> dict[str, Any]:

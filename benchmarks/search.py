@@ -1,0 +1,104 @@
+"""What a search is worth: how near it comes to the best of a grid, at a quarter of the grid's fits.
+
+Searches are replayed on the stored results of `search_grid`: a candidate finds what the nearest
+point of the grid has found. Each sampler, with and without pruning, with 20 seeds; then what asking
+for a candidate costs with 1,000 and 10,000 of them known.
+"""
+
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from scipy.stats import t
+
+from benchmarks.search_grid import ALPHAS, FILE, RULE, WEIGHTS, subject_of
+from sweeps.planning.plan import PlannedTrial
+from sweeps.search.budget import Budget
+from sweeps.search.candidate import Candidate, State
+from sweeps.search.sampling import Sampling
+from sweeps.search.study import Study
+from sweeps.store.store import Store
+
+SEEDS, SPLITS = 20, 5
+KNOWN = (1000, 10_000)
+ASKED = 40  # times, of which the 95th percentile is told
+SAMPLERS = ("tpe", "random", "qmc")
+Grid = Mapping[str, list[float]]
+
+
+def nearest(values: list[float], value: float) -> float:
+    """The point of an axis that is nearest on a log scale."""
+    return min(values, key=lambda each: abs(math.log(each / value)))
+
+
+def point_of(settings: Mapping[str, Any]) -> str:
+    """The point of the grid that is nearest to a candidate."""
+    weight = nearest(WEIGHTS, settings["anchor_weight"])
+    return f"{weight} {nearest(ALPHAS, settings['alpha'])}"
+
+
+def replayed(grid: Grid, search: dict[str, Any]) -> tuple[float, int]:
+    """The average that the choice has in the grid, and how many of its fits were looked at."""
+    used: set[tuple[str, int]] = set()
+
+    def answer(trial: PlannedTrial) -> dict[str, float]:
+        point, split = point_of(trial.hyperparameters), trial.split.index
+        used.add((point, split))
+        return {"validation/auroc": grid[point][split]}
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        study = Study(subject_of(search), store.memories, Budget(store), [])
+        while trials := study.advance():
+            for trial in trials:
+                study.note(trial.id, answer(trial))
+        return statistics.fmean(grid[point_of(study.chosen[0].params)]), len(used)
+
+
+def worth(grid: Grid, sampler: str, prune: str) -> dict[str, Any]:
+    """Regret in points of AUROC and the share of the grid's fits: mean and 95 % interval."""
+    best = max(statistics.fmean(numbers) for numbers in grid.values())
+    search = {"sampler": sampler, "prune": prune, "candidates": len(grid) // 4}
+    played = [replayed(grid, {**search, "seed": seed}) for seed in range(SEEDS)]
+    regret = [100 * (best - found) for found, _ in played]
+    half = t.ppf(0.975, SEEDS - 1) * statistics.stdev(regret) / math.sqrt(SEEDS)
+    return {
+        "what": f"{sampler}, prune {prune}",
+        "regret_points": round(statistics.fmean(regret), 3),
+        "interval_95": round(float(half), 3),
+        "within_0.2": sum(each <= 0.2 for each in regret),
+        "of_seeds": SEEDS,
+        "share_of_fits": round(statistics.fmean(n for _, n in played) / SPLITS / len(grid), 3),
+    }
+
+
+def asking(known: int) -> dict[str, Any]:
+    """Milliseconds of one question, the 95th percentile, when so many candidates are known."""
+    subject = subject_of({"sampler": "tpe"})
+    spread = Sampling(subject_of({"sampler": "qmc"}).search, subject.draws)
+    sampling = Sampling(subject.search, subject.draws)
+    for number in range(known):
+        params = spread.suggest()
+        sampling.take(params)
+        value = -(math.log10(params["anchor_weight"] / 0.1) ** 2) - abs(params["alpha"] - 10) / 50
+        sampling.tell(Candidate(number, params, {RULE: [value]}, State.COMPLETE))
+    took = []
+    for _ in range(ASKED):
+        start = time.perf_counter()
+        sampling.suggest()
+        took.append(1000 * (time.perf_counter() - start))
+    return {"what": f"asking with {known} known", "p95_ms": round(sorted(took)[-ASKED // 20], 1)}
+
+
+def measure() -> list[dict[str, Any]]:
+    """All of it."""
+    grid: Grid = json.loads(FILE.read_text())
+    rows = [worth(grid, sampler, prune) for sampler in SAMPLERS for prune in ("paired", "none")]
+    rows += [asking(known) for known in KNOWN]
+    for row in rows:
+        print("   " + "  ".join(f"{key} {value}" for key, value in row.items()))
+    return rows
