@@ -9,7 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("osr_core", "sweeps", "analysis", "benchmarks")
-FROM_CORE = ("metrics", "errors", "identity", "data.splits")  # what analysis may use of the science
+FROM_CORE = (
+    "metrics",
+    "errors",
+    "identity",
+    "wording",
+    "data.splits",
+)  # what analysis may use of the science
 BELOW = {  # what each room may import of its own package, besides itself
     "sweeps.store": (),
     "sweeps.planning": (),

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.exports.selection import NONE
 from osr_core.identity import canonical_json, dotted
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
@@ -151,6 +152,7 @@ class PlannedTrial:
     seed: int
     hyperparameters: Mapping[str, Any]
     backbone: str  # the network's name
+    selection: str = NONE  # how its hyperparameters were chosen
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,9 @@ class Plan:
 
         What a later version adds is left, and what an earlier one did not say is empty.
         """
-        trials = tuple(_known(PlannedTrial, trial) for trial in values["trials"])
+        trials = tuple(
+            _known(PlannedTrial, {"selection": NONE, **trial}) for trial in values["trials"]
+        )
         return _known(cls, {"altered": {}, **values, "trials": trials})
 
 

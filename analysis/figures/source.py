@@ -1,6 +1,6 @@
 """What a figure is drawn from: one export, one trial of it, and perhaps the images themselves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from analysis.exports.labels import in_words, recipe_label, row_labels
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
+from analysis.exports.selection import NONE, in_short
 from osr_core.errors import ConfigError, DataError
 
 ImageLoader = Callable[[Sequence[str]], Sequence[NDArray[np.uint8]]]  # image ids -> (H, W, C) each
@@ -73,8 +74,15 @@ def rests_on_trial(trial: FinishedTrial, label: str, changes: Mapping[str, Any])
     changed = f"recipe {trial['recipe']}, changed ({in_words(changes)}), " if changes else ""
     return (
         f"{label} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
-        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}commit {trial['commit']}"
+        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}{chosen_by([trial])}commit "
+        f"{trial['commit']}"
     )
+
+
+def chosen_by(trials: Iterable[FinishedTrial]) -> str:
+    """For a figure's foot: "selection ORACLE, ", or nothing where no search has chosen settings."""
+    selection = in_short(trial["selection"] for trial in trials)
+    return "" if selection == NONE else f"selection {selection}, "
 
 
 @dataclass(frozen=True)
@@ -175,15 +183,16 @@ class Source:
         return (
             f"{self.label(first)} {first['dataset']}, splits {' '.join(map(str, splits))}, n = "
             f"{len(splits)} splits x {seeds} seeds, sweep {first['sweep']}, protocol "
-            f"{first['protocol']}, recipe {recipe_label(self.plan)}, commit "
+            f"{first['protocol']}, recipe {recipe_label(self.plan)}, {chosen_by(trials)}commit "
             f"{joined(trials, 'commit')}"
         )
 
     def rests_on(self) -> str:
         """For the foot of a figure about several trials: where the numbers are from."""
+        runs = self.runs.to_pylist()
         splits = len({trial.split for trial in self.plan.trials})
         return (
             f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe "
             f"{recipe_label(self.plan)}, n = {splits} splits, "
-            f"commit {joined(self.runs.to_pylist(), 'commit')}"
+            f"{chosen_by(runs)}commit {joined(runs, 'commit')}"
         )
