@@ -9,6 +9,9 @@ Where stages left what some figures need:
 mined.parquet       one row per known training image of each of PMAL's mining stages
 embeddings.parquet  one row per test image that was kept, and per prototype, of some trials
 
+Where a sweep searches hyperparameters:
+candidates.parquet  one row per candidate; see `candidates`
+
 Where methods bring kinds of stages of their own (see docs/methods.md), each table that these leave
 has a file of its name, with the columns that the stages gave it behind STAGE_COLUMNS.
 
@@ -224,7 +227,7 @@ def unfinished(
 
 def runs_schema(plan: Plan) -> pa.Schema:
     """Columns of runs.parquet, with the plan as canonical JSON under the metadata key "plan"."""
-    return _schema(RUN_COLUMNS).with_metadata({"plan": canonical_json(asdict(plan))})
+    return schema_of(RUN_COLUMNS).with_metadata({"plan": canonical_json(asdict(plan))})
 
 
 def plan_in(schema: pa.Schema) -> Plan:
@@ -245,22 +248,22 @@ def plan_in(schema: pa.Schema) -> Plan:
 
 def history_schema() -> pa.Schema:
     """Columns of history.parquet."""
-    return _schema(HISTORY_COLUMNS)
+    return schema_of(HISTORY_COLUMNS)
 
 
 def scores_schema() -> pa.Schema:
     """Columns of scores.parquet."""
-    return _schema(SCORE_COLUMNS)
+    return schema_of(SCORE_COLUMNS)
 
 
 def stage_schema() -> pa.Schema:
     """The first columns of a table that stages of a method's own kind leave."""
-    return _schema(STAGE_COLUMNS)
+    return schema_of(STAGE_COLUMNS)
 
 
 def links_schema(tables: Sequence[str]) -> pa.Schema:
     """Columns of links.parquet, with the names of the files beside it and runs.parquet."""
-    return _schema(LINK_COLUMNS).with_metadata({"tables": canonical_json(list(tables))})
+    return schema_of(LINK_COLUMNS).with_metadata({"tables": canonical_json(list(tables))})
 
 
 def tables_in(links: Path) -> set[str]:
@@ -274,15 +277,16 @@ def tables_in(links: Path) -> set[str]:
 
 def mined_schema() -> pa.Schema:
     """Columns of mined.parquet."""
-    return _schema(MINED_COLUMNS)
+    return schema_of(MINED_COLUMNS)
 
 
 def embeddings_schema() -> pa.Schema:
     """Columns of embeddings.parquet."""
-    return _schema(EMBEDDING_COLUMNS)
+    return schema_of(EMBEDDING_COLUMNS)
 
 
-def _schema(columns: Sequence[Column]) -> pa.Schema:
+def schema_of(columns: Sequence[Column]) -> pa.Schema:
+    """Columns as Arrow has them, each with its unit and meaning."""
     return pa.schema(
         [
             pa.field(

@@ -1,0 +1,122 @@
+"""A sweep's searches, from its plan's record: what was asked, and what came of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from osr_core.wording import Shortened
+
+STATES = ("complete", "running", "pruned", "failed")  # best first
+
+
+class Step(NamedTuple):
+    """Where a candidate is measured; all candidates meet the steps in the same order."""
+
+    split: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting that a search tried."""
+
+    number: int
+    params: Mapping[str, Any]  # by dotted name
+    state: str  # one of STATES
+    reason: str  # why it was pruned or has failed
+    chosen: int | None  # 0 for the best of those that were trained anew
+    values: Mapping[str, Sequence[float]]  # by rule, one for each of its first steps
+
+    def mean(self, rule: str) -> float | None:
+        """Its average so far by a rule."""
+        values = self.values.get(rule, ())
+        return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search of one method on one dataset."""
+
+    search_id: str
+    method: str
+    dataset: str
+    rules: Sequence[str]  # by which candidates are measured, the sampler's first
+    select: str  # the one that chooses
+    looks_at: str  # what that looked at
+    space: Mapping[str, Any]  # ranges and choices, as a spec has them
+    planned: int  # candidates
+    steps: Sequence[Step]  # that a complete candidate has met
+    over: bool
+    candidates: Sequence[Candidate]
+
+    @property
+    def ranked(self) -> list[Candidate]:
+        """All candidates, best first: complete ones by their mean, then all others."""
+        return sorted(self.candidates, key=self._place)
+
+    @property
+    def best(self) -> Candidate | None:
+        """The complete candidate with the best mean."""
+        first = next(iter(self.ranked), None)
+        return first if first is not None and first.state == "complete" else None
+
+    @property
+    def num_saved(self) -> int:
+        """Steps that pruned candidates did not take."""
+        pruned = [each for each in self.candidates if each.state == "pruned"]
+        return sum(len(self.steps) - len(each.values[self.select]) for each in pruned)
+
+    def num(self, state: str) -> int:
+        """How many candidates stand so."""
+        return sum(each.state == state for each in self.candidates)
+
+    def words(self) -> dict[int, str]:
+        """The settings of each candidate by its number: "alpha=15.64, anchor_weight=0.08171"."""
+        shown = {
+            name: Shortened(each.params.get(name) for each in self.candidates)
+            for name in self.space
+        }
+        return {
+            each.number: ", ".join(
+                f"{name}={show(each.params[name])}"
+                for name, show in shown.items()
+                if name in each.params
+            )
+            for each in self.candidates
+        }
+
+    def _place(self, candidate: Candidate) -> tuple[int, float, int]:
+        mean = candidate.mean(self.select)
+        return STATES.index(candidate.state), -(mean or 0.0), candidate.number
+
+
+def searches_in(record: Mapping[str, Any]) -> list[Search]:
+    """The searches of a plan's record; none where its spec has none."""
+    trials = {trial["trial_id"]: trial for trial in record["trials"]}
+    return [_search(facts, trials) for facts in record.get("searches", ())]
+
+
+def _search(facts: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -> Search:
+    said = ("search_id", "method", "dataset", "rules", "select", "looks_at", "space", "planned")
+    return Search(
+        **{name: facts[name] for name in said},
+        steps=tuple(_steps(facts, trials)),
+        over=facts["over"],
+        candidates=tuple(
+            Candidate(
+                **{name: each[name] for name in ("number", "params", "state", "reason", "chosen")},
+                values=each["values"],
+            )
+            for each in facts["candidates"]
+        ),
+    )
+
+
+def _steps(facts: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -> Iterator[Step]:
+    """The steps that a candidate of the record was planned for."""
+    found: dict[int, Step] = {}
+    for candidate in facts["candidates"]:
+        for position, ids in enumerate(candidate["trials"]):
+            for trial in (trials[i] for i in ids if i in trials):
+                found.setdefault(position, Step(trial["split"], trial["seed"]))
+    yield from (found[position] for position in sorted(found))
