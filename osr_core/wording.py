@@ -1,8 +1,10 @@
-"""How settings are written for people: with no more digits than tell them apart."""
+"""How settings and times are written for people."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from osr_core.identity import canonical_json
 
 DIGITS = 4  # significant ones
 
@@ -29,3 +31,28 @@ def _is_number(value: Any) -> bool:
 
 def _rounded(value: float) -> float:
     return value if value == int(value) else float(f"{value:.{DIGITS}g}")
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Settings as a spec has them: "alpha=5, tuplet=true"."""
+    return ", ".join(f"{name}={_text(value)}" for name, value in settings.items())
+
+
+def _text(value: Any) -> str:
+    """5 for 5.0 as a spec has it, words without quotes, everything else as JSON."""
+    return value if isinstance(value, str) else canonical_json(value).removesuffix(".0")
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "45 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def percent(fraction: float | None, decimals: int = 1) -> str:
+    """A fraction for a cell of a table; "-" for none."""
+    return "-" if fraction is None else f"{100 * fraction:.{decimals}f}"

@@ -8,12 +8,11 @@ that chose the row's settings by test images.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from analysis.exports.schema import Plan, PlannedTrial
 from analysis.exports.selection import ORACLE, is_oracle
 from osr_core.identity import canonical_json
-from osr_core.wording import Shortened
+from osr_core.wording import Shortened, in_words
 
 
 def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
@@ -34,11 +33,6 @@ def recipe_label(plan: Plan) -> str:
     return f"{plan.recipe}, changed ({in_words(plan.changes)})" if plan.changes else plan.recipe
 
 
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Settings as a spec has them: "alpha=5, tuplet=true"."""
-    return ", ".join(f"{name}={_text(value)}" for name, value in settings.items())
-
-
 def _varied(trials: list[PlannedTrial]) -> dict[str, Shortened]:
     """The hyperparameters in which the trials differ, and how their values are shown."""
     names = sorted({name for trial in trials for name in trial.hyperparameters})
@@ -57,8 +51,3 @@ def _label(trial: PlannedTrial, varied: Mapping[str, Shortened]) -> str:
     words = [in_words(shown)] if shown else []
     words += [ORACLE] if is_oracle(trial.selection) else []
     return f"{trial.title} ({', '.join(words)})" if words else trial.title
-
-
-def _text(value: Any) -> str:
-    """5 for 5.0 as a spec has it, words without quotes, everything else as JSON."""
-    return value if isinstance(value, str) else canonical_json(value).removesuffix(".0")

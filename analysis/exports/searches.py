@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from osr_core.wording import Shortened
+from osr_core.wording import Shortened, in_words, percent
 
 STATES = ("complete", "running", "pruned", "failed")  # best first
 
@@ -70,6 +70,34 @@ class Search:
         """How many candidates stand so."""
         return sum(each.state == state for each in self.candidates)
 
+    @property
+    def title(self) -> str:
+        """What it is about, and by what it chooses."""
+        return f"search of {self.method} on {self.dataset} by {self.select} ({self.looks_at})"
+
+    @property
+    def summary(self) -> str:
+        """How it stands: candidates asked of those planned, what became of them, and what was
+        saved.
+        """
+        asked = len(self.candidates)
+        states = [f"{self.num(state)} {state}" for state in STATES if self.num(state)]
+        early = " (its budget is spent)" if self.over and asked < self.planned else ""
+        words = f"{asked} of {self.planned} candidates asked{early}: {', '.join(states) or 'none'}"
+        if self.num_saved:
+            words += f"; pruning saved {self.num_saved} of {asked * len(self.steps)} steps"
+        return words
+
+    @property
+    def line(self) -> str:
+        """How it stands, and the best so far, in one line."""
+        about = f"search of {self.method} on {self.dataset}: {len(self.candidates)} of "
+        about += f"{self.planned} candidates asked"
+        if (best := self.best) is None:
+            return f"{about}, none complete"
+        mean, so_far = percent(best.mean(self.select), 2), "" if self.over else " so far"
+        return f"{about}, best{so_far} {mean} % by {self.select}: {self.words()[best.number]}"
+
     def words(self) -> dict[int, str]:
         """The settings of each candidate by its number: "alpha=15.64, anchor_weight=0.08171"."""
         shown = {
@@ -77,10 +105,12 @@ class Search:
             for name in self.space
         }
         return {
-            each.number: ", ".join(
-                f"{name}={show(each.params[name])}"
-                for name, show in shown.items()
-                if name in each.params
+            each.number: in_words(
+                {
+                    name: show(each.params[name])
+                    for name, show in shown.items()
+                    if name in each.params
+                }
             )
             for each in self.candidates
         }

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.exports.labels import in_words, recipe_label, row_labels
+from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
 from analysis.exports.selection import NONE, in_short
 from osr_core.errors import ConfigError, DataError
+from osr_core.wording import in_words
 
 ImageLoader = Callable[[Sequence[str]], Sequence[NDArray[np.uint8]]]  # image ids -> (H, W, C) each
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from analysis.exports.labels import in_words
 from analysis.exports.read import by_id, read_runs
 from analysis.exports.schema import METRICS
 from analysis.tables.aggregate import LOWER_IS_BETTER
 from analysis.tables.pairing import Found, Seeds, Task, left_out, means, paired, rows_in
 from analysis.tables.statistics import average_ranks, bootstrap, holm, wilcoxon
 from osr_core.errors import ConfigError, unknown_name
+from osr_core.wording import in_words
 
 POOLED = "all datasets"
 

@@ -6,12 +6,12 @@ and second best are marked among ours and, separately, among the published value
 
 from collections.abc import Iterator
 
-from analysis.exports.labels import in_words
 from analysis.exports.selection import ORACLE, by_row, is_oracle
 from analysis.papers.published import PAPERS
 from analysis.tables import sheet
 from analysis.tables.paper_table import Filled, FilledGrid, FilledLine, PaperTable
 from analysis.tables.render import Printable
+from osr_core.wording import in_words
 
 CSV_COLUMNS = (
     *("table", "grid", "row", "column", "ours", "std", "published", "difference"),
