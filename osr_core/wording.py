@@ -35,11 +35,11 @@ def _rounded(value: float) -> float:
 
 def in_words(settings: Mapping[str, Any]) -> str:
     """Settings as a spec has them: "alpha=5, tuplet=true"."""
-    return ", ".join(f"{name}={_text(value)}" for name, value in settings.items())
+    return ", ".join(f"{name}={in_text(value)}" for name, value in settings.items())
 
 
-def _text(value: Any) -> str:
-    """5 for 5.0 as a spec has it, words without quotes, everything else as JSON."""
+def in_text(value: Any) -> str:
+    """A setting's value: 5 for 5.0, as a spec has it, words without quotes, all else as JSON."""
     return value if isinstance(value, str) else canonical_json(value).removesuffix(".0")
 
 

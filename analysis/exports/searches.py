@@ -51,14 +51,29 @@ class Search:
 
     @property
     def ranked(self) -> list[Candidate]:
-        """All candidates, best first: complete ones by their mean, then all others."""
+        """All candidates, best first: complete ones, then those that run, pruned and failed ones,
+        each by their estimates.
+        """
         return sorted(self.candidates, key=self._place)
 
     @property
     def best(self) -> Candidate | None:
-        """The complete candidate with the best mean."""
-        first = next(iter(self.ranked), None)
-        return first if first is not None and first.state == "complete" else None
+        """The complete candidate with the best mean; of equal ones the earlier."""
+        complete = [each for each in self.candidates if each.state == "complete"]
+        return min(complete, key=lambda each: -(each.mean(self.select) or 0.0), default=None)
+
+    def estimate(self, candidate: Candidate) -> float | None:
+        """A candidate's mean by the choosing rule over all steps.
+
+        One that has met only some is taken to be as far behind the best everywhere as it was there:
+        steps differ in difficulty, and its own mean is over the first ones.
+        """
+        own, best = candidate.mean(self.select), self.best
+        mean = None if best is None else best.mean(self.select)
+        if own is None or best is None or mean is None or candidate.state == "complete":
+            return own
+        theirs = best.values[self.select][: len(candidate.values[self.select])]
+        return mean + own - sum(theirs) / len(theirs)
 
     @property
     def num_saved(self) -> int:
@@ -116,8 +131,15 @@ class Search:
         }
 
     def _place(self, candidate: Candidate) -> tuple[int, float, int]:
-        mean = candidate.mean(self.select)
-        return STATES.index(candidate.state), -(mean or 0.0), candidate.number
+        mean = self.estimate(candidate) or 0.0
+        return STATES.index(candidate.state), -mean, candidate.number
+
+
+def choices_in(dimension: Any) -> list[Any] | None:
+    """The values of one of a space that is a choice; None of a range."""
+    if isinstance(dimension, Mapping):
+        return dimension.get("choices")
+    return list(dimension)
 
 
 def searches_in(record: Mapping[str, Any]) -> list[Search]:

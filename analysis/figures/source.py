@@ -96,6 +96,7 @@ class Source:
     trial: str  # how the trial's id begins
     images: ImageLoader | None
     accepted: int | None  # percent of the known test images; None where all unknown ones count
+    search: str = ""  # how the search's id begins
 
     @classmethod
     def open(
@@ -104,6 +105,7 @@ class Source:
         trial: str = "",
         images: ImageLoader | None = None,
         accepted: int | None = None,
+        search: str = "",
     ) -> "Source":
         """Read the runs of an export.
 
@@ -117,7 +119,7 @@ class Source:
                 f"export {folder.name}"
             )
         runs, plan = read_runs(folder)
-        return cls(folder, plan, runs, trial, images, accepted)
+        return cls(folder, plan, runs, trial, images, accepted, search)
 
     def trials(self, title: str = "") -> list[FinishedTrial]:
         """Finished trials, of one method if a title is given; never none.

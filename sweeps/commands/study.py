@@ -54,6 +54,8 @@ def print_search(search: "Search", spared_s: float) -> None:
     show(list(rows_of(search)), False)
     steps = " ".join(f"{step.split}/{step.seed}" for step in search.steps)
     text = f"values: percent on each step, a split with a seed: {steps}"
+    if any(each.state != "complete" for each in search.candidates):
+        text += "; ~: as far behind the best as on the steps that it met"
     console.print(text, markup=False, highlight=False)
 
 
@@ -64,7 +66,8 @@ def rows_of(search: "Search") -> list[Mapping[str, Any]]:
         {
             "rank": rank,
             "no.": each.number,
-            **{_heading(search, rule): percent(each.mean(rule), 2) for rule in search.rules},
+            "mean": _mean(search, each),
+            **{rule: percent(each.mean(rule), 2) for rule in search.rules if rule != search.select},
             "values": " ".join(percent(value) for value in each.values.get(search.select, ())),
             "state": "chosen" if each.chosen is not None else each.state,
             "settings": "\n".join(filter(None, (words[each.number], each.reason))),
@@ -97,5 +100,8 @@ def facts_of(search: "Search", spared_s: float) -> dict[str, Any]:
     }
 
 
-def _heading(search: "Search", rule: str) -> str:
-    return "mean" if rule == search.select else rule
+def _mean(search: "Search", candidate: "Candidate") -> str:
+    """Over all steps; estimated where it has not met all of them."""
+    about = "" if candidate.state == "complete" else "~"
+    estimate = search.estimate(candidate)
+    return percent(estimate) if estimate is None else f"{about}{percent(estimate, 2)}"

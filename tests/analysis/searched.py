@@ -1,8 +1,5 @@
 """A search made by hand, as a plan's record has it."""
 
-from handmade import planned_trial
-from tracked import facts_of
-
 RULE = "held_out_classes_auroc"
 SPACE = {
     "alpha": {"low": 2.0, "high": 20.0},
@@ -64,8 +61,7 @@ def search_facts(candidates=CANDIDATES, planned=6, over=True, rules=(RULE,), **a
 def search_trials():
     """What a record says of the trials by which candidates are measured."""
     return [
-        facts_of(planned_trial("CAC", split=split, seed=seed))
-        | {"trial_id": step_id(number, position), "purpose": "search"}
+        {"trial_id": step_id(number, position), "split": split, "seed": seed}
         for number in range(len(CANDIDATES))
         for position, (split, seed) in enumerate(STEPS)
     ]
