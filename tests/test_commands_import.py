@@ -20,7 +20,8 @@ finally:
     print(*sys.modules, file=sys.stderr)
 """
 FOR_WORK = {"matplotlib", "mlflow", "ray", "scipy", "sklearn", "torchvision"}
-WITHOUT_TORCH = ["--version", "--help", "status", "table cac2", "table cac-table2"]
+WITHOUT_TORCH = ["--version", "--help", "status", "study searched"]
+WITHOUT_TORCH += ["table cac2", "table cac-table2"]
 WITH_TORCH = ["splits", "datasets", "methods", "schema", "plan digits"]
 
 
@@ -28,7 +29,11 @@ WITH_TORCH = ["splits", "datasets", "methods", "schema", "plan digits"]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the record of a sweep and with an export."""
     home = tmp_path_factory.mktemp("quick") / "home"
-    Store(home / "store").save_sweep("small", {"sweep": "small", "trials": [], "stages": []})
+    record = {"sweep": "small", "trials": [], "stages": []}
+    about = dict.fromkeys(("search_id", "method", "dataset", "select", "looks_at"), "a")
+    search = {**about, "rules": ["a"], "space": {}, "planned": 1, "over": False, "candidates": []}
+    Store(home / "store").save_sweep("small", record)
+    Store(home / "store").save_sweep("searched", {**record, "searches": [search]})
     shutil.copytree(EXPORT, home / "exports" / EXPORT.name)
     return home
 

@@ -2,15 +2,17 @@
 
 A row is a method and those of its hyperparameters in which its trials on a dataset differ: "CAC",
 or "CAC (alpha=5)" and "CAC (alpha=10)". A hyperparameter that merely follows the dataset makes no
-rows of its own. A protocol that is not the sweep's is always said.
+rows of its own. A protocol that is not the sweep's is always said, and so is an oracle: a search
+that chose the row's settings by test images.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from analysis.exports.schema import Plan, PlannedTrial
+from analysis.exports.selection import ORACLE, is_oracle
 from osr_core.identity import canonical_json
+from osr_core.wording import Shortened, in_words
 
 
 def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
@@ -31,28 +33,21 @@ def recipe_label(plan: Plan) -> str:
     return f"{plan.recipe}, changed ({in_words(plan.changes)})" if plan.changes else plan.recipe
 
 
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Settings as a spec has them: "alpha=5, tuplet=true"."""
-    return ", ".join(f"{name}={_text(value)}" for name, value in settings.items())
-
-
-def _varied(trials: list[PlannedTrial]) -> list[str]:
-    """Names of the hyperparameters in which the trials differ."""
+def _varied(trials: list[PlannedTrial]) -> dict[str, Shortened]:
+    """The hyperparameters in which the trials differ, and how their values are shown."""
     names = sorted({name for trial in trials for name in trial.hyperparameters})
-    return [
-        name
+    return {
+        name: Shortened(trial.hyperparameters.get(name) for trial in trials)
         for name in names
         if len({canonical_json(trial.hyperparameters.get(name)) for trial in trials}) > 1
-    ]
+    }
 
 
-def _label(trial: PlannedTrial, varied: list[str]) -> str:
+def _label(trial: PlannedTrial, varied: Mapping[str, Shortened]) -> str:
     own = trial.hyperparameters
-    shown = [name for name in varied if name != "protocol"] + ["protocol"]
-    settings = in_words({name: own[name] for name in shown if name in own})
-    return f"{trial.title} ({settings})" if settings else trial.title
-
-
-def _text(value: Any) -> str:
-    """5 for 5.0 as a spec has it, words without quotes, everything else as JSON."""
-    return value if isinstance(value, str) else canonical_json(value).removesuffix(".0")
+    shown = {name: show(own[name]) for name, show in varied.items() if name in own}
+    if "protocol" in own:
+        shown["protocol"] = shown.pop("protocol", own["protocol"])
+    words = [in_words(shown)] if shown else []
+    words += [ORACLE] if is_oracle(trial.selection) else []
+    return f"{trial.title} ({', '.join(words)})" if words else trial.title

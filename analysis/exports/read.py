@@ -43,14 +43,14 @@ def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
         DataError: no export is there, or one that lacks its plan or a column.
         UnreadableError: as everything that reads a file of an export.
     """
-    path = _path(folder, RUNS)
+    path = path_in(folder, RUNS)
     with readable(path):
         schema = pq.read_schema(path)
     try:
         plan = plan_in(schema)
     except ValueError as error:
         raise DataError(f"{path} {error}. {_again(folder)}") from None
-    return _columns(path, RUN_COLUMNS), plan
+    return read_columns(path, RUN_COLUMNS), plan
 
 
 def by_id(runs: pa.Table) -> dict[str, FinishedTrial]:
@@ -76,13 +76,13 @@ def is_complete_export(folder: Path, trial_ids: Sequence[str]) -> bool:
 
 def read_history(folder: Path) -> pa.Table:
     """Epochs of fits."""
-    return _columns(_path(folder, HISTORY), HISTORY_COLUMNS)
+    return read_columns(path_in(folder, HISTORY), HISTORY_COLUMNS)
 
 
 def read_scores(folder: Path, trial_ids: Sequence[str]) -> pa.Table:
     """Test images of some trials; the file is not read as a whole."""
-    path = _path(folder, SCORES)
-    return _columns(path, SCORE_COLUMNS, filters=[("trial_id", "in", list(trial_ids))])
+    path = path_in(folder, SCORES)
+    return read_columns(path, SCORE_COLUMNS, filters=[("trial_id", "in", list(trial_ids))])
 
 
 def read_mined(folder: Path) -> pa.Table:
@@ -91,7 +91,7 @@ def read_mined(folder: Path) -> pa.Table:
     Raises:
         DataError: the sweep has no mining stage that left them.
     """
-    return _columns(_path(folder, MINED), MINED_COLUMNS)
+    return read_columns(path_in(folder, MINED), MINED_COLUMNS)
 
 
 def read_embeddings(folder: Path, trial_id: str) -> pa.Table:
@@ -100,15 +100,15 @@ def read_embeddings(folder: Path, trial_id: str) -> pa.Table:
     Raises:
         DataError: no trial of the sweep left them.
     """
-    path = _path(folder, EMBEDDINGS)
-    return _columns(path, EMBEDDING_COLUMNS, filters=[("trial_id", "in", [trial_id])])
+    path = path_in(folder, EMBEDDINGS)
+    return read_columns(path, EMBEDDING_COLUMNS, filters=[("trial_id", "in", [trial_id])])
 
 
 def read_links(folder: Path) -> pa.Table:
     """Where the runs lie in MLflow; empty for an export that does not say."""
     if not (folder / LINKS).is_file():
         return pa.schema([(column.name, column.type) for column in LINK_COLUMNS]).empty_table()
-    return _columns(folder / LINKS, LINK_COLUMNS)
+    return read_columns(folder / LINKS, LINK_COLUMNS)
 
 
 @contextmanager
@@ -125,15 +125,22 @@ def _again(folder: Path) -> str:
     return f"Export the sweep again: osr export {folder.name}"
 
 
-def _path(folder: Path, name: str) -> Path:
+def path_in(folder: Path, name: str) -> Path:
+    """A file of an export; DataError where it is not there."""
     if not (folder / name).is_file():
         raise DataError(f"there is no {name} in {folder}; `osr export` writes it.")
     return folder / name
 
 
-def _columns(
+def read_columns(
     path: Path, columns: Sequence[Column], filters: list[tuple[str, str, list[str]]] | None = None
 ) -> pa.Table:
+    """Columns of a file of an export, or of those of its rows that pass `filters`.
+
+    Raises:
+        DataError: a column is missing that is not optional.
+        UnreadableError: the file is cut short, or was written by something else.
+    """
     with readable(path):
         there = pq.read_schema(path).names
     absent = [column for column in columns if column.name not in there]

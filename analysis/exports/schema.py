@@ -9,6 +9,9 @@ Where stages left what some figures need:
 mined.parquet       one row per known training image of each of PMAL's mining stages
 embeddings.parquet  one row per test image that was kept, and per prototype, of some trials
 
+Where a sweep searches hyperparameters:
+candidates.parquet  one row per candidate; see `candidates`
+
 Where methods bring kinds of stages of their own (see docs/methods.md), each table that these leave
 has a file of its name, with the columns that the stages gave it behind STAGE_COLUMNS.
 
@@ -25,6 +28,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.exports.selection import NONE
 from osr_core.identity import canonical_json, dotted
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
@@ -151,6 +155,7 @@ class PlannedTrial:
     seed: int
     hyperparameters: Mapping[str, Any]
     backbone: str  # the network's name
+    selection: str = NONE  # how its hyperparameters were chosen
 
 
 @dataclass(frozen=True)
@@ -197,7 +202,9 @@ class Plan:
 
         What a later version adds is left, and what an earlier one did not say is empty.
         """
-        trials = tuple(_known(PlannedTrial, trial) for trial in values["trials"])
+        trials = tuple(
+            _known(PlannedTrial, {"selection": NONE, **trial}) for trial in values["trials"]
+        )
         return _known(cls, {"altered": {}, **values, "trials": trials})
 
 
@@ -220,7 +227,7 @@ def unfinished(
 
 def runs_schema(plan: Plan) -> pa.Schema:
     """Columns of runs.parquet, with the plan as canonical JSON under the metadata key "plan"."""
-    return _schema(RUN_COLUMNS).with_metadata({"plan": canonical_json(asdict(plan))})
+    return schema_of(RUN_COLUMNS).with_metadata({"plan": canonical_json(asdict(plan))})
 
 
 def plan_in(schema: pa.Schema) -> Plan:
@@ -241,22 +248,22 @@ def plan_in(schema: pa.Schema) -> Plan:
 
 def history_schema() -> pa.Schema:
     """Columns of history.parquet."""
-    return _schema(HISTORY_COLUMNS)
+    return schema_of(HISTORY_COLUMNS)
 
 
 def scores_schema() -> pa.Schema:
     """Columns of scores.parquet."""
-    return _schema(SCORE_COLUMNS)
+    return schema_of(SCORE_COLUMNS)
 
 
 def stage_schema() -> pa.Schema:
     """The first columns of a table that stages of a method's own kind leave."""
-    return _schema(STAGE_COLUMNS)
+    return schema_of(STAGE_COLUMNS)
 
 
 def links_schema(tables: Sequence[str]) -> pa.Schema:
     """Columns of links.parquet, with the names of the files beside it and runs.parquet."""
-    return _schema(LINK_COLUMNS).with_metadata({"tables": canonical_json(list(tables))})
+    return schema_of(LINK_COLUMNS).with_metadata({"tables": canonical_json(list(tables))})
 
 
 def tables_in(links: Path) -> set[str]:
@@ -270,15 +277,16 @@ def tables_in(links: Path) -> set[str]:
 
 def mined_schema() -> pa.Schema:
     """Columns of mined.parquet."""
-    return _schema(MINED_COLUMNS)
+    return schema_of(MINED_COLUMNS)
 
 
 def embeddings_schema() -> pa.Schema:
     """Columns of embeddings.parquet."""
-    return _schema(EMBEDDING_COLUMNS)
+    return schema_of(EMBEDDING_COLUMNS)
 
 
-def _schema(columns: Sequence[Column]) -> pa.Schema:
+def schema_of(columns: Sequence[Column]) -> pa.Schema:
+    """Columns as Arrow has them, each with its unit and meaning."""
     return pa.schema(
         [
             pa.field(

@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.exports.candidates import CANDIDATES, write_candidates
 from analysis.exports.mlflow_runs import ExportError, Found, SweepRuns, sweep_in_mlflow
 from analysis.exports.older import OlderRows
 from analysis.exports.parts import FILES, PARTS, File, ordered, put_together, written
@@ -41,6 +42,7 @@ from analysis.exports.schema import (
     tables_in,
     unfinished,
 )
+from analysis.exports.searches import searches_in
 from osr_core.identity import canonical_json
 
 log = logging.getLogger(__name__)
@@ -149,6 +151,9 @@ def _write(
         runs = {i: run for kind in kinds for i, run in found[kind].items()}
         if _put(held, file, runs, facts, folder):
             tables.append(name)
+    if searches := searches_in(record):
+        write_candidates(folder / CANDIDATES, plan.sweep, searches)
+        tables.append(CANDIDATES)
     for name in tables_in(folder / LINKS) - {*tables}:
         (folder / name).unlink(missing_ok=True)
     links = [

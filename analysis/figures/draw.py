@@ -7,6 +7,7 @@ cac4, cac5       unknowns by what they were taken for, over all splits; examples
 pmal4a           robustness of training images, and accuracy per interval of it
 pmal4b, pmal6    embeddings with prototypes, without and with unknown images (t-SNE)
 pmal5a           one prototype per class against ten
+search           one search: history, importances, slices, parallel coordinates, Pareto front
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from analysis.figures import cac, pmal
+from analysis.figures import search as search_figures
 from analysis.figures.source import ImageLoader, Source
 from analysis.figures.style import encoded, styled
 from analysis.figures.trial import TRIAL_FIGURES, TrialFigure
@@ -50,6 +52,7 @@ FIGURES: Mapping[str, Drawing] = {
     "pmal4b": Drawing(pmal.prototypes, "pmal-table1"),
     "pmal5a": Drawing(pmal.one_against_ten, "pmal-table5"),
     "pmal6": Drawing(pmal.embedding, "pmal-table1"),
+    "search": Drawing(search_figures.asked_for, ""),
 }
 
 
@@ -62,6 +65,7 @@ def draw(
     format: str = "png",
     images: ImageLoader | None = None,
     accepted: int | None = None,
+    search: str = "",
 ) -> bytes:
     """The figure `name` of an exported sweep.
 
@@ -74,19 +78,24 @@ def draw(
         images: gives the pictures of test images, which cac5 shows.
         accepted: cac4 counts the unknown images that are accepted where so many percent of the
             known ones are; None counts all.
+        search: how the id begins of the search that the figure `search` shows; "" for the first.
 
     Raises:
-        ConfigError: no such figure, format, or trial; no sweep named where one must be; `accepted`
-            of another figure than cac4.
+        ConfigError: no such figure, format, trial or search; no sweep named where one must be;
+            `accepted` of another figure than cac4.
         DataError: no export of the sweep, or one without what the figure shows; says what.
     """
     if name not in FIGURES:
         raise ConfigError(unknown_name("figure", name, FIGURES))
     chosen = sweep or FIGURES[name].sweep
     if not chosen:
-        raise ConfigError(f"figure {name} is about one trial of any sweep: name it with --sweep.")
+        raise ConfigError(
+            f"figure {name} is of any sweep: name one, as in `osr figure {name} digits`."
+        )
     if accepted is not None and name != "cac4":
         raise ConfigError(f"figure {name} has no choice of accepted images; cac4 has.")
-    source = Source.open(exports / chosen, trial, images, accepted)
+    if search and name != "search":
+        raise ConfigError(f"figure {name} is about no search; the figure called search is.")
+    source = Source.open(exports / chosen, trial, images, accepted, search)
     with styled():
         return encoded(FIGURES[name].make(source), format)

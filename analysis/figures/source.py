@@ -1,6 +1,6 @@
 """What a figure is drawn from: one export, one trial of it, and perhaps the images themselves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.exports.labels import in_words, recipe_label, row_labels
+from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
+from analysis.exports.selection import NONE, in_short
 from osr_core.errors import ConfigError, DataError
+from osr_core.wording import in_words
 
 ImageLoader = Callable[[Sequence[str]], Sequence[NDArray[np.uint8]]]  # image ids -> (H, W, C) each
 
@@ -73,8 +75,15 @@ def rests_on_trial(trial: FinishedTrial, label: str, changes: Mapping[str, Any])
     changed = f"recipe {trial['recipe']}, changed ({in_words(changes)}), " if changes else ""
     return (
         f"{label} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
-        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}commit {trial['commit']}"
+        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}{chosen_by([trial])}commit "
+        f"{trial['commit']}"
     )
+
+
+def chosen_by(trials: Iterable[FinishedTrial]) -> str:
+    """For a figure's foot: "selection ORACLE, ", or nothing where no search has chosen settings."""
+    selection = in_short(trial["selection"] for trial in trials)
+    return "" if selection == NONE else f"selection {selection}, "
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ class Source:
     trial: str  # how the trial's id begins
     images: ImageLoader | None
     accepted: int | None  # percent of the known test images; None where all unknown ones count
+    search: str = ""  # how the search's id begins
 
     @classmethod
     def open(
@@ -95,6 +105,7 @@ class Source:
         trial: str = "",
         images: ImageLoader | None = None,
         accepted: int | None = None,
+        search: str = "",
     ) -> "Source":
         """Read the runs of an export.
 
@@ -108,7 +119,7 @@ class Source:
                 f"export {folder.name}"
             )
         runs, plan = read_runs(folder)
-        return cls(folder, plan, runs, trial, images, accepted)
+        return cls(folder, plan, runs, trial, images, accepted, search)
 
     def trials(self, title: str = "") -> list[FinishedTrial]:
         """Finished trials, of one method if a title is given; never none.
@@ -181,7 +192,7 @@ class Source:
         return (
             f"{self.label(first)} {first['dataset']}, splits {' '.join(map(str, splits))}, n = "
             f"{len(splits)} splits x {seeds} seeds, sweep {first['sweep']}, protocol "
-            f"{first['protocol']}, recipe {recipe_label(self.plan)}, commit "
+            f"{first['protocol']}, recipe {recipe_label(self.plan)}, {chosen_by(trials)}commit "
             f"{joined(trials, 'commit')}"
         )
 
@@ -190,5 +201,6 @@ class Source:
         splits = len({trial["split"] for trial in trials})
         return (
             f"sweep {self.plan.sweep}, protocol {joined(trials, 'protocol')}, recipe "
-            f"{recipe_label(self.plan)}, n = {splits} splits, commit {joined(trials, 'commit')}"
+            f"{recipe_label(self.plan)}, n = {splits} splits, "
+            f"{chosen_by(trials)}commit {joined(trials, 'commit')}"
         )

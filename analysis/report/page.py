@@ -20,6 +20,7 @@ from markupsafe import Markup
 from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import by_id, joined, read_history, read_links, read_runs
 from analysis.exports.schema import METRICS, RUNS, FinishedTrial, PlannedTrial, unfinished
+from analysis.exports.selection import in_short
 from analysis.figures.draw import FIGURES, draw
 from analysis.papers.layouts import LAYOUTS
 from analysis.tables import paper_sheet, sheet, sweep_sheet
@@ -172,7 +173,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
     facts = {
         "protocol": plan.protocol,
         "recipe": recipe_label(plan),
-        "selection": joined(finished.values(), "selection") or "none",
+        "selection": in_short(trial.selection for trial in plan.trials),
         "splits": str(len({trial.split for trial in plan.trials})),
         "seeds": str(len({trial.seed for trial in plan.trials})),
         "trials": f"{num_done} of {len(plan.trials)} done",

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from analysis.exports.labels import in_words
 from analysis.exports.read import by_id, read_runs
 from analysis.exports.schema import METRICS
 from analysis.tables.aggregate import LOWER_IS_BETTER
-from analysis.tables.pairing import Task, left_out, means, paired, rows_in
+from analysis.tables.pairing import Found, Seeds, Task, left_out, means, paired, rows_in
 from analysis.tables.statistics import average_ranks, bootstrap, holm, wilcoxon
 from osr_core.errors import ConfigError, unknown_name
+from osr_core.wording import in_words
 
 POOLED = "all datasets"
 
@@ -47,6 +47,7 @@ class Comparison:
     protocols: Mapping[str, str]  # by dataset
     commit: str
     rows: tuple[str, ...]
+    selections: Mapping[str, str]  # by row, how its hyperparameters were chosen
     standings: tuple[Standing, ...]
     left_out: tuple[str, ...]  # tasks, or seeds of them, that not every row has
 
@@ -93,8 +94,16 @@ def compare(
         {task.dataset: task.protocol for task in seeds},
         ", ".join(sorted({commit for runs, _ in read for commit in runs["commit"].to_pylist()})),
         tuple(shown),
+        {row: _selection(wanted[row], seeds) for row in shown},
         tuple(_corrected(standings)),
         tuple(left_out(wanted, seeds)),
+    )
+
+
+def _selection(of: Found, seeds: Seeds) -> str:
+    """How the hyperparameters of a row were chosen, every way once."""
+    return "; ".join(
+        dict.fromkeys(of[task][seed]["selection"] for task in seeds for seed in of[task])
     )
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
+from analysis.exports.selection import by_row, in_short
 from analysis.tables import sheet
 from analysis.tables.aggregate import METRIC_TITLES, ranks
 from analysis.tables.comparison import Comparison, Standing
@@ -21,6 +22,7 @@ def printable(comparison: Comparison) -> Printable:
         "protocols": comparison.protocols,
         "commit": comparison.commit,
         "rows": comparison.rows,
+        "selections": comparison.selections,
         "lines": rows,
         "left_out": comparison.left_out,
     }
@@ -51,6 +53,7 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
             _cells(metric, standings),
             remarks,
             legend,
+            by_row(comparison.selections.items()),
         )
         for (metric, dataset), standings in groups.items()
     )
@@ -65,7 +68,10 @@ def provenance(comparison: Comparison) -> str:
     protocols = set(comparison.protocols.values())
     several = ", ".join(f"{of} on {dataset}" for dataset, of in comparison.protocols.items())
     protocol = several if len(protocols) > 1 else protocols.pop()
-    return f"sweeps {sweeps}, protocol {protocol}, commit {comparison.commit}"
+    selection = in_short(comparison.selections.values())
+    return (
+        f"sweeps {sweeps}, protocol {protocol}, selection {selection}, commit {comparison.commit}"
+    )
 
 
 def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell, ...], ...]:

@@ -6,15 +6,16 @@ and second best are marked among ours and, separately, among the published value
 
 from collections.abc import Iterator
 
-from analysis.exports.labels import in_words
+from analysis.exports.selection import ORACLE, by_row, is_oracle
 from analysis.papers.published import PAPERS
 from analysis.tables import sheet
-from analysis.tables.paper_table import Filled, FilledGrid, PaperTable
+from analysis.tables.paper_table import Filled, FilledGrid, FilledLine, PaperTable
 from analysis.tables.render import Printable
+from osr_core.wording import in_words
 
 CSV_COLUMNS = (
     *("table", "grid", "row", "column", "ours", "std", "published", "difference"),
-    *("num_finished", "num_planned", "rank", "published_rank", "starred", "note"),
+    *("num_finished", "num_planned", "selection", "rank", "published_rank", "starred", "note"),
 )
 ALTERED = "‡"  # behind what is no reproduction
 NOTHING = "-"  # as both papers print a gap
@@ -89,7 +90,7 @@ def missing(table: PaperTable, grid: FilledGrid) -> Iterator[str]:
 def _panel(table: PaperTable, grid: FilledGrid, legend: tuple[str, ...]) -> sheet.Panel:
     rows = tuple(
         (
-            sheet.cell(line.label),
+            sheet.cell(_name(line)),
             *map(sheet.cell, line.features),
             *(_cell(filled, table.layout.decimals) for filled in line.filled),
         )
@@ -103,7 +104,22 @@ def _panel(table: PaperTable, grid: FilledGrid, legend: tuple[str, ...]) -> shee
             f"{ALTERED} not as the paper's spec has it ({in_words(table.altered)}): no difference "
             "to a published value is given."
         )
-    return sheet.Panel(grid.layout.name, grid.layout.title, headings, rows, tuple(remarks), legend)
+    selections = by_row(
+        (line.label, filled.selection)
+        for line in grid.lines
+        for filled in line.filled
+        if filled.num_planned
+    )
+    layout = grid.layout
+    return sheet.Panel(
+        layout.name, layout.title, headings, rows, tuple(remarks), legend, selections
+    )
+
+
+def _name(line: FilledLine) -> str:
+    """A line's label; an oracle is named as in a sweep's own table."""
+    by_oracle = any(is_oracle(filled.selection) for filled in line.filled)
+    return f"{line.label} ({ORACLE})" if by_oracle else line.label
 
 
 def _remarks(grid: FilledGrid) -> Iterator[str]:
@@ -160,6 +176,7 @@ def _rows(table: PaperTable) -> Iterator[dict[str, str | int | float | None]]:
                     "std": filled.std,
                     "num_finished": filled.num_finished,
                     "num_planned": filled.num_planned,
+                    "selection": filled.selection,
                     "rank": filled.rank,
                     "note": filled.note,
                 }

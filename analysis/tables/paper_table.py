@@ -20,6 +20,7 @@ from analysis.exports.schema import (
     runs_schema,
     unfinished,
 )
+from analysis.exports.selection import NONE, in_short
 from analysis.papers.layout import Grid, Layout, Line, Place, Printed
 from analysis.papers.layouts import layout_named
 from analysis.tables.aggregate import average, ranks
@@ -41,6 +42,7 @@ class Filled:
     starred: bool = False
     note: str = ""
     altered: bool = False  # ours is made with settings that are not the paper's
+    selection: str = NONE  # how our settings were chosen
 
     @property
     def num_finished(self) -> int:
@@ -87,7 +89,7 @@ class PaperTable:
     layout: Layout
     protocol: str
     recipe: str  # and what the spec changes of it for all methods
-    selection: str
+    selection: str  # rules that chose the hyperparameters of what is shown
     num_splits: int
     num_seeds: int
     commit: str
@@ -111,19 +113,24 @@ def paper_table(name: str, exports: Path) -> PaperTable:
         plan = Plan(layout.sweep, "-", "-", {}, {}, "-", ())
         runs = runs_schema(plan).empty_table()
     finished = by_id(runs)
+    grids = tuple(FilledGrid(grid, _lines(grid, layout, plan, finished)) for grid in layout.grids)
     return PaperTable(
         layout=layout,
         protocol=plan.protocol,
         recipe=recipe_label(plan),
-        selection=joined(finished.values(), "selection") or "none",
+        selection=in_short(
+            filled.selection
+            for grid in grids
+            for line in grid.lines
+            for filled in line.filled
+            if filled.num_planned
+        ),
         num_splits=len({trial.split for trial in plan.trials}),
         num_seeds=len({trial.seed for trial in plan.trials}),
         commit=joined(finished.values(), "commit") or plan.commit,
         altered=plan.altered,
         exported=exported,
-        grids=tuple(
-            FilledGrid(grid, _lines(grid, layout, plan, finished)) for grid in layout.grids
-        ),
+        grids=grids,
     )
 
 
@@ -144,9 +151,13 @@ def _lines(
             measured = _measured(place.quantity, layout, trials, printed, finished)
             marked = (_is_altered(plan, group) for group in trials)
             pairs = zip(measured, marked, strict=True)
-            columns.append([replace(one, altered=altered) for one, altered in pairs])
+            column = [replace(one, altered=altered) for one, altered in pairs]
         else:
-            columns.append(_stated(place.quantity, trials, printed, finished))
+            column = _stated(place.quantity, trials, printed, finished)
+        chosen_by = map(_selection, trials)
+        columns.append(
+            [replace(one, selection=by) for one, by in zip(column, chosen_by, strict=True)]
+        )
     return tuple(
         FilledLine(line.label, line.features, filled, tuple(_remarks(plan, grid.places, found)))
         for line, filled, found in zip(
@@ -166,6 +177,11 @@ def _remarks(
     protocols = {plan.protocol_of(trial) for group in measured for trial in group}
     for protocol in sorted(protocols - {plan.protocol}):
         yield f"splits of protocol {protocol}, not of {plan.protocol}"
+
+
+def _selection(trials: Sequence[PlannedTrial]) -> str:
+    """How the hyperparameters of some trials were chosen, every way once."""
+    return "; ".join(dict.fromkeys(trial.selection for trial in trials)) or NONE
 
 
 def _is_altered(plan: Plan, trials: Sequence[PlannedTrial]) -> bool:

@@ -8,6 +8,8 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from analysis.exports.selection import is_oracle
+
 MARKDOWN_EMPHASIS = ("", "**", "*")  # by rank
 LATEX_EMPHASIS = ("{}", r"\textbf{{{}}}", r"\textit{{{}}}")
 HTML_EMPHASIS = ("{}", "<strong>{}</strong>", "<em>{}</em>")
@@ -57,6 +59,7 @@ class Panel:
     rows: tuple[tuple[Cell, ...], ...]
     remarks: tuple[str, ...]  # about single rows and values
     legend: tuple[str, ...]  # how to read this panel's numbers
+    selections: tuple[str, ...] = ()  # which rows a search has chosen, and by what
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,10 @@ def to_markdown(sheet: Sheet) -> str:
     """Headings and aligned pipe tables."""
     lines = [f"# {sheet.title}", "", sheet.provenance]
     for panel in sheet.panels:
-        lines += ["", f"## {panel.title}", "", *_pipe_table(panel)]
+        lines += ["", f"## {panel.title}", ""]
+        if panel.selections:
+            lines += [*(f"- {_literal(line)}" for line in panel.selections), ""]
+        lines += _pipe_table(panel)
         if panel.remarks:
             lines += ["", *(f"- {_literal(remark)}" for remark in panel.remarks)]
     return "\n".join([*lines, "", *map(_literal, sheet.legend), ""])
@@ -96,7 +102,7 @@ def to_html(sheet: Sheet) -> str:
         [
             f'<section id="{html.escape(sheet.name)}">',
             f"<h2>{html.escape(sheet.title)}</h2>",
-            f'<p class="provenance">{html.escape(sheet.provenance)}</p>',
+            f'<p class="provenance{_oracle(sheet.provenance)}">{html.escape(sheet.provenance)}</p>',
             panels_to_html(sheet),
             "</section>",
             "",
@@ -108,7 +114,12 @@ def panels_to_html(sheet: Sheet) -> str:
     """What stands below a sheet's title."""
     lines = []
     for panel in sheet.panels:
-        lines += [f"<h3>{html.escape(panel.title)}</h3>", *_html_table(panel)]
+        lines.append(f"<h3>{html.escape(panel.title)}</h3>")
+        lines += [
+            f'<p class="selection{_oracle(line)}">{html.escape(line)}</p>'
+            for line in panel.selections
+        ]
+        lines += _html_table(panel)
         if panel.remarks:
             items = "".join(f"<li>{html.escape(remark)}</li>" for remark in panel.remarks)
             lines.append(
@@ -177,7 +188,10 @@ def _float(sheet: Sheet, panel: Panel) -> str:
             *(f"    {row} \\\\" for row in rows),
             r"    \bottomrule",
             r"  \end{tabular}",
-            *(rf"  \par{{\footnotesize {_escaped(remark)}\par}}" for remark in panel.remarks),
+            *(
+                rf"  \par{{\footnotesize {_escaped(line)}\par}}"
+                for line in (*panel.selections, *panel.remarks)
+            ),
             r"\end{table}",
             "",
         ]
@@ -196,8 +210,14 @@ def _html_table(panel: Panel) -> list[str]:
     lines = ['<div class="scroll"><table>', f"<thead><tr>{head}</tr></thead>", "<tbody>"]
     for first, *others in panel.rows:
         name = f'<th scope="row">{html.escape(first.text)}</th>'
-        lines.append(f"<tr>{name}{''.join(map(_html_cell, others))}</tr>")
+        row = f'<tr class="oracle">{name}' if is_oracle(first.text) else f"<tr>{name}"
+        lines.append(f"{row}{''.join(map(_html_cell, others))}</tr>")
     return [*lines, "</tbody></table></div>"]
+
+
+def _oracle(text: str) -> str:
+    """A class besides others, of what test images have chosen; a page shows it in red."""
+    return " oracle" if is_oracle(text) else ""
 
 
 def _html_cell(one: Cell) -> str:

@@ -7,6 +7,7 @@ number, JSON everything.
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from analysis.exports.selection import by_row
 from analysis.papers.published import PAPERS
 from analysis.tables import sheet
 from analysis.tables.render import Printable
@@ -14,7 +15,7 @@ from analysis.tables.sweep_table import Block, Entry, Heading, Table
 
 CSV_COLUMNS = (
     *("sweep", "dataset", "method", "metric", "source", "mean_percent", "std_percent"),
-    *("num_finished", "num_planned", "starred", "note"),
+    *("num_finished", "num_planned", "selection", "starred", "note"),
 )
 
 
@@ -42,6 +43,7 @@ def to_sheet(table: Table) -> sheet.Sheet:
             ),
             remarks=(*missing(block), *notes(block)),
             legend=tuple(legend(table, [block])),
+            selections=by_row((row.label, row.selection) for row in block.rows),
         )
         for block in table.blocks
     )
@@ -140,6 +142,7 @@ def _rows(table: Table) -> Iterator[dict[str, str | int]]:
                     "std_percent": _four_decimals(entry.std_percent),
                     "num_finished": entry.num_finished,
                     "num_planned": entry.num_planned,
+                    "selection": "" if column.paper else row.selection,
                     "starred": int(entry.starred),
                     "note": entry.note,
                 }

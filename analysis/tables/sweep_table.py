@@ -11,6 +11,7 @@ from pathlib import Path
 from analysis.exports.labels import recipe_label, row_labels
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial
+from analysis.exports.selection import in_short
 from analysis.papers.published import PAPERS, Published, published
 from analysis.tables.aggregate import METRIC_TITLES, Average, averages, ranks
 from osr_core.errors import ConfigError, unknown_name
@@ -50,6 +51,7 @@ class Row:
     """A method, with the hyperparameters that set it apart."""
 
     label: str
+    selection: str  # how its hyperparameters were chosen
     entries: tuple[Entry, ...]  # one per heading
     missing: tuple[PlannedTrial, ...]
 
@@ -71,7 +73,7 @@ class Table:
     sweep: str
     protocol: str
     recipe: str  # and what the spec changes of it for all methods
-    selection: str  # rule that chose the hyperparameters
+    selection: str  # rules that chose the hyperparameters
     num_splits: int
     num_seeds: int
     commit: str  # code version; more than one where trials were scored by different ones
@@ -100,7 +102,7 @@ def table(
         sweep=plan.sweep,
         protocol=plan.protocol,
         recipe=recipe_label(plan),
-        selection=joined(finished.values(), "selection") or "none",
+        selection=in_short(trial.selection for trial in planned),
         num_splits=len({trial.split for trial in planned}),
         num_seeds=len({trial.seed for trial in planned}),
         commit=joined(finished.values(), "commit") or plan.commit,
@@ -130,8 +132,9 @@ def _block(
             ]
             if any(entry.mean_percent is not None for entry in printed):
                 columns[Heading(metric, paper)] = printed
+    chosen = {labels[trial.trial_id]: trial.selection for trial in planned}
     rows = [
-        Row(row, tuple(entries), ours[row, dataset, METRICS[0]].missing)
+        Row(row, chosen[row], tuple(entries), ours[row, dataset, METRICS[0]].missing)
         for row, *entries in zip(titles, *columns.values(), strict=True)
     ]
     return Block(dataset, _task(finished.values()), tuple(columns), tuple(rows))

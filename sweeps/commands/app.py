@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from osr_core.errors import ConfigError, OsrError
-from sweeps.commands import catalogue, doctor, results, run, store, ui
+from sweeps.commands import catalogue, doctor, results, run, store, study, ui
 from sweeps.commands.terminal import drop
 
 app = typer.Typer(
@@ -46,7 +46,17 @@ def osr(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --help` lists them
-    *(run.plan, run.cost, run.run, store.status, store.log, store.stop, store.sync, store.gc),
+    *(
+        run.plan,
+        run.cost,
+        run.run,
+        store.status,
+        study.study,
+        store.log,
+        store.stop,
+        store.sync,
+        store.gc,
+    ),
     *(results.export, results.table, results.figure, results.report),
     *(ui.ui, doctor.doctor, catalogue.methods, catalogue.splits, catalogue.schema),
 )

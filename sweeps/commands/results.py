@@ -109,10 +109,15 @@ def table(
 
 def figure(
     name: Annotated[
-        str, typer.Argument(help="roc, histogram, confusion, cac2 to cac5, pmal4a to pmal6.")
+        str,
+        typer.Argument(help="roc, histogram, confusion, search, cac2 to cac5, pmal4a to pmal6."),
     ],
+    named: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP]", help="As --sweep.", show_default=False)
+    ] = None,
     sweep: Annotated[str, typer.Option(help="Sweep; the paper's own, if left out.")] = "",
     trial: Annotated[str, typer.Option(help="How the id of the trial to show begins.")] = "",
+    search: Annotated[str, typer.Option(help="How the id of the search to show begins.")] = "",
     accepted: Annotated[
         int | None,
         typer.Option(min=1, max=100, help="cac4: count unknowns accepted where % of knowns are."),
@@ -125,6 +130,9 @@ def figure(
     """Draw a figure from an export and print where it lies."""
     from analysis.figures.draw import draw
 
+    if named and sweep:
+        raise ConfigError(f"figure {name} is of one sweep, not of '{named}' and '{sweep}'.")
+    sweep = named or sweep
     if sweep and not at(home).export(sweep).exists():
         known = exported_sweeps(at(home).root / "exports")
         raise ConfigError(f"{unknown_name('export', sweep, known)} Make it: osr export {sweep}")
@@ -138,9 +146,10 @@ def figure(
         format=format,
         images=images,
         accepted=accepted,
+        search=search,
     )
     share = f"{accepted}" if accepted else ""
-    words = "-".join(word for word in (name, sweep, trial[:8], share) if word)
+    words = "-".join(word for word in (name, sweep, trial[:8], search[:8], share) if word)
     leave(output or at(home).root / "figures" / f"{words}.{format}", drawn)
 
 

@@ -50,6 +50,7 @@ def status(
     drivers: list[str] = []
     begun: Rows = []
     failures: Rows = []
+    searches: list[str] = []
     for name in [sweep] if sweep else store.sweeps():
         record = sweep_record(store, name)
         labels = {stage["stage_id"]: stage["label"] for stage in record["stages"]}
@@ -64,22 +65,34 @@ def status(
         failed = labelled(name, labels, failures_now, "reason", "traceback", "failed_at")
         failures += failed
         sweeps.append({**row, "failed": len(failed)})
+        searches += search_lines(record, store)
         if driver := driver_of(store, name):
             drivers.append(driver)
     if as_json:
         facts = {"sweeps": sweeps, "drivers": drivers, "begun": begun, "failures": failures}
+        facts["searches"] = searches
         typer.echo(json.dumps(facts, indent=2))
         return
     if not sweeps:
         typer.echo(f"no sweep has been run in {home}. Run one first: osr run digits")
         return
     show(sweeps, False)
-    for driver in drivers:
-        typer.echo(driver)
+    for line in (*drivers, *searches):
+        typer.echo(line)
     show_stages("begun fits", begun, "epochs_done", "num_epochs")
     show_stages("failed stages", failures, "reason")
     for row in failures if sweep else ():
         typer.echo(f"\n{row['stage']}\n{row['traceback']}")
+
+
+def search_lines(record: Mapping[str, Any], store: "Store") -> list[str]:
+    """A line for each search of a sweep, as it stands now."""
+    if not record.get("searches"):
+        return []
+    from analysis.exports.searches import searches_in
+    from sweeps.search.standing import standing
+
+    return [search.line for search in searches_in(standing(record, store))]
 
 
 def labelled(sweep: str, labels: Mapping[str, str], notes: Mapping[str, Any], *keys: str) -> Rows:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from osr_core.stage import Stage
+from osr_core.wording import duration
 from sweeps.planning.plan import Plan
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 
@@ -174,13 +175,3 @@ class SweepProgress:
 def _group(stage: Stage) -> str:
     name = stage.config["method"]["name"]
     return f"{stage.kind} {name}" if stage.kind.trains else stage.kind.name
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: "45 s", "3 min 20 s", "2 h 5 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -16,6 +16,7 @@ from osr_core.kinds import Kind
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
 from osr_core.trial import Trial
+from osr_core.wording import Shortened
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
 
@@ -92,17 +93,17 @@ class Plan:
         return needed
 
     @cached_property
-    def varied(self) -> dict[str, tuple[str, ...]]:
-        """By method, the hyperparameters in which its trials differ."""
+    def varied(self) -> dict[str, dict[str, Shortened]]:
+        """By method, the hyperparameters in which its trials differ, and how values are shown."""
         settings: dict[str, list[Mapping[str, Any]]] = {}
         for trial in self.trials:
             settings.setdefault(trial.method, []).append(trial.hyperparameters)
         return {
-            method: tuple(
-                key
+            method: {
+                key: Shortened(each.get(key) for each in given)
                 for key in dict.fromkeys(key for each in given for key in each)
                 if any(each.get(key) != given[0].get(key) for each in given)
-            )
+            }
             for method, given in settings.items()
         }
 
@@ -156,7 +157,9 @@ class Plan:
         for part in ("training", "backbone"):
             known |= {f"{part}.{key}": value for key, value in settings.get(part, {}).items()}
         return "".join(
-            f" {key}={known[key]}" for key in self.varied.get(method, ()) if key in known
+            f" {key}={shown(known[key])}"
+            for key, shown in self.varied.get(method, {}).items()
+            if key in known
         )
 
     def kinds(self) -> dict[Kind, int]:

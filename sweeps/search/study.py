@@ -203,6 +203,7 @@ class Study:
             "rules": list(self.search.rules),
             "select": rule.name,
             "looks_at": rule.looks_at,
+            "space": {each.name: each.plain() for each in self.search.space},
             "planned": options.candidates,
             "num_steps": len(self._steps[0]) if self._steps else 0,
             "over": self.is_over,

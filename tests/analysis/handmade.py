@@ -22,7 +22,11 @@ GOLDEN = {
 }
 
 
-def planned_trial(title, *, dataset="svhn", split=0, seed=0, **hyperparameters):
+HELD_OUT = "held_out_classes_auroc (AUROC of held-out images), best of 8 candidates"
+BY_ORACLE = "oracle_auroc (ORACLE: AUROC on the test images), best of 8 candidates"
+
+
+def planned_trial(title, *, dataset="svhn", split=0, seed=0, selection="none", **hyperparameters):
     """A planned trial whose id says what it is."""
     settings = "".join(f"-{name}={value}" for name, value in hyperparameters.items())
     return PlannedTrial(
@@ -34,6 +38,7 @@ def planned_trial(title, *, dataset="svhn", split=0, seed=0, **hyperparameters):
         seed=seed,
         hyperparameters=hyperparameters,
         backbone="osrci",
+        selection=selection,
     )
 
 
@@ -70,7 +75,7 @@ def run_of(trial, **metrics):
         "num_known": 6,
         "num_unknown": 4,
         "openness": 1 - (12 / 16) ** 0.5,
-        "selection": "none",
+        "selection": trial.selection,
         "commit": "1a2b3c4",
         "num_parameters": None,
         "num_additional_parameters": None,

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from handmade import plan_of, planned_trial, run_of, runs_table
+from searched import RULE, record_of, search_facts
 
+from analysis.exports.candidates import CANDIDATES, write_candidates
 from analysis.exports.schema import (
     EMBEDDINGS,
     MINED,
@@ -21,12 +23,14 @@ from analysis.exports.schema import (
     mined_schema,
     scores_schema,
 )
+from analysis.exports.searches import searches_in
 from analysis.figures.draw import FIGURES, draw
 from analysis.figures.trial import TRIAL_FIGURES
 
 STORED = Path(__file__).parents[1] / "golden" / "figures"
 EXPORTS = STORED / "exports"
-SWEEPS = dict.fromkeys(TRIAL_FIGURES, "cac-table2")  # where the figure has none of its own
+# where the figure has none of its own
+SWEEPS = {**dict.fromkeys(TRIAL_FIGURES, "cac-table2"), "search": "searched"}
 CLASSES = ("airplane", "car", "cat", "dog")  # the last two are unknown
 CAC = {"alpha": 10.0, "anchor_weight": 0.1, "tuplet": True, "anchor": True}
 
@@ -124,6 +128,24 @@ def write_pmal():
     pq.write_table(pa.table(embedded, schema=embeddings_schema()), folder / EMBEDDINGS)
 
 
+def write_search():
+    """A search by two rules: the nearer to alpha 10 and weight 0.1, the better."""
+    random = np.random.default_rng(9)
+    drawn_at = random.uniform((2, -2), (20, 0), (11, 2)).tolist()
+    points = [(10.0, 0.1), *((alpha, 10**power) for alpha, power in drawn_at)]
+    candidates = []
+    for number, (alpha, weight) in enumerate(points):
+        value = float(0.9 - 0.01 * abs(alpha - 10) - 0.1 * abs(np.log10(weight) + 1))
+        values = [value + 0.02, value - 0.02]
+        state = "complete" if number % 4 < 3 else "pruned"
+        candidates.append((alpha, weight, state, values[: 2 if state == "complete" else 1], ""))
+    candidates.append((5.0, 0.5, "failed", [], "the loss is nan"))
+    facts = search_facts(candidates, planned=13, rules=(RULE, "known_accuracy"))
+    trial = planned_trial("CAC", **CAC)
+    folder = write("searched", [trial], [run_of(trial)])
+    write_candidates(folder / CANDIDATES, "searched", searches_in(record_of(facts)))
+
+
 def drawn(name, format="png"):
     """A figure from its stored export."""
     return draw(name, EXPORTS, sweep=SWEEPS.get(name, ""), format=format, images=made_up_images)
@@ -132,5 +154,6 @@ def drawn(name, format="png"):
 if __name__ == "__main__":
     write_cac()
     write_pmal()
+    write_search()
     for name in FIGURES:
         (STORED / f"{name}.png").write_bytes(drawn(name))

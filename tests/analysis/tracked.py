@@ -31,7 +31,7 @@ class Store:
         self.parent = self.run({"kind": "sweep"})
         self.plan(trials, stages, purposes)
 
-    def plan(self, trials, stages=(), purposes=(), leaves=()):
+    def plan(self, trials, stages=(), purposes=(), leaves=(), searches=()):
         """Write the plan, in place of an older one; `leaves` has tables by other kinds."""
         record = {"sweep": SWEEP, "protocol": "cac", "recipe": "common", "code": "1a2b3c4"}
         record["spec"] = {"backbone": {}, "training": {}}
@@ -40,6 +40,7 @@ class Store:
             facts["purpose"] = dict(purposes).get(facts["trial_id"], "evaluate")
         record["leaves"] = {"fit": [FILES[1]], "score": [FILES[2], "embeddings.parquet"]}
         record["leaves"] |= {"pmal.mine": ["mined.parquet"], **dict(leaves)}
+        record["searches"] = list(searches)
         record["stages"] = [{"stage_id": trial.trial_id} for trial in trials]
         record["stages"] += [
             {

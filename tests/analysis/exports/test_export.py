@@ -8,6 +8,7 @@ import pytest
 from handmade import run_of
 from tracked import FILES, SWEEP, TRIALS, Store, content, scores_of
 
+from analysis.exports.candidates import CANDIDATE_COLUMNS
 from analysis.exports.mlflow_runs import Found, SweepRuns, artifact
 from analysis.exports.schema import (
     EMBEDDING_COLUMNS,
@@ -245,7 +246,7 @@ def test_every_column_is_documented():
     """docs/exports.md says name, type, unit and meaning, as the files themselves do."""
     text = (Path(__file__).parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")
     groups = (RUN_COLUMNS, HISTORY_COLUMNS, SCORE_COLUMNS, MINED_COLUMNS, EMBEDDING_COLUMNS)
-    groups += (STAGE_COLUMNS, LINK_COLUMNS)
+    groups += (STAGE_COLUMNS, LINK_COLUMNS, CANDIDATE_COLUMNS)
     for column in [column for columns in groups for column in columns]:
         line = f"| {column.name} | {column.type} | {column.unit} | {column.meaning}"
         assert line in text

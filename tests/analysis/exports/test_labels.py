@@ -1,6 +1,6 @@
 """Which trials share a row, and how it is called."""
 
-from handmade import planned_trial
+from handmade import BY_ORACLE, planned_trial
 
 from analysis.exports.labels import row_labels
 
@@ -37,6 +37,32 @@ def test_numbers_that_look_alike_stay_apart():
     """Rounding a setting in its label would average two rows into one."""
     trials = [planned_trial("CAC", alpha=alpha) for alpha in (0.12345678, 0.12345679)]
     assert len(set(row_labels(trials).values())) == 2
+
+
+def test_label_has_four_digits_where_these_suffice():
+    """A sampler draws numbers with sixteen; whole numbers and settings of a spec keep theirs."""
+    alphas = (15.635081932291683, 0.00123456, 123456.0, 0.5)
+    labels = row_labels(planned_trial("CAC", alpha=alpha) for alpha in alphas).values()
+    assert list(labels) == [
+        f"CAC (alpha={text})" for text in ("15.64", "0.001235", "123456", "0.5")
+    ]
+
+
+def test_only_rows_that_would_look_alike_show_every_digit():
+    """One pair among a thousand candidates does not widen all other rows."""
+    alphas = (15.635081932291683, 15.641, 3.14159)
+    labels = row_labels(planned_trial("CAC", alpha=alpha) for alpha in alphas).values()
+    assert list(labels) == [
+        "CAC (alpha=15.635081932291683)",
+        "CAC (alpha=15.641)",
+        "CAC (alpha=3.142)",
+    ]
+
+
+def test_row_that_an_oracle_chose_says_so():
+    """Also where it is the method's only one, and wherever a label goes."""
+    labels = row_labels([planned_trial("CAC", alpha=1.5, selection=BY_ORACLE)])
+    assert list(labels.values()) == ["CAC (ORACLE)"]
 
 
 def test_a_protocol_that_is_not_the_sweeps_is_always_named():

@@ -202,7 +202,7 @@ def test_missing_things_are_named():
     """The sweep's command, the sweep itself, the images, the trial, the artifact."""
     with pytest.raises(DataError, match="osr run cac_fig9 && osr export cac-fig9"):
         draw("cac2", EXPORTS, sweep="cac-fig9")
-    with pytest.raises(ConfigError, match="name it with --sweep"):
+    with pytest.raises(ConfigError, match="name one, as in `osr figure roc digits`"):
         draw("roc", EXPORTS)
     with pytest.raises(ConfigError, match="--data-root"):
         draw("cac5", EXPORTS)

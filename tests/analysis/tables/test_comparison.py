@@ -141,7 +141,8 @@ def test_header_names_each_dataset_s_protocol_and_each_sweep_s_changes(tmp_path)
     ]
     header = render(printable(compare(folders)), "markdown").splitlines()[2]
     assert header == (
-        "sweeps a (backbone.width=0.25), b, protocol random on cifar10, cac on svhn, commit 1a2b3c4"
+        "sweeps a (backbone.width=0.25), b, protocol random on cifar10, cac on svhn, "
+        "selection none, commit 1a2b3c4"
     )
 
 

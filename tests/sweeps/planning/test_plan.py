@@ -56,6 +56,15 @@ def stages_by_role(plan: Plan) -> dict[str, str]:
     return dict(zip(labels, plan.stages, strict=True))
 
 
+def test_stage_is_called_by_four_digits_where_these_suffice():
+    """A sampler draws settings with sixteen, and names of runs and progress have to be read."""
+    alphas = [15.635081932291683, 3.14159265, 3.14159266, 10.0]
+    plan = plan_of({**SPEC, "methods": {"cac": {"alpha": alphas}}})
+    fits = [plan.describe(stage) for stage in plan.stages.values() if stage.kind.trains]
+    shown = ("15.64", "3.14159265", "3.14159266", "10.0")
+    assert fits == [f"fit cac digits/0 seed 0 alpha={text}" for text in shown]
+
+
 PMAL_FIT, PMAL_MINE = "fit pmal digits/0 seed 0", "pmal.mine pmal digits/0 seed 0"
 PMAL_SCORE = "score pmal digits/0 seed 0"
 MEMBERS = {"fit softmax digits/0 seed 0", "fit softmax digits/0 seed 0 member 1"}

@@ -1,0 +1,116 @@
+"""candidates.parquet: what a sweep's searches have tried, one row per candidate.
+
+Made of the plan's record alone, in the order of searches and numbers; the metadata say of each
+search what it is about. It holds no time and no host: a search that was killed and one that was not
+give the same bytes.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.exports.parts import written
+from analysis.exports.read import path_in, read_columns, readable
+from analysis.exports.schema import Column, schema_of
+from analysis.exports.searches import Candidate, Search, Step
+from osr_core.identity import canonical_json
+
+CANDIDATES = "candidates.parquet"
+VALUES = pa.list_(
+    pa.field(
+        "element",
+        pa.struct(
+            [
+                pa.field("rule", pa.string()),
+                pa.field("split", pa.int32()),
+                pa.field("seed", pa.int64()),
+                pa.field("value", pa.float64()),
+            ]
+        ),
+    )
+)
+CANDIDATE_COLUMNS = (
+    Column("sweep", pa.string(), "", "name of the sweep"),
+    Column("search_id", pa.string(), "", "identity of the search, a hash of all that made it"),
+    Column("method", pa.string(), "", "key of the method in a spec"),
+    Column("dataset", pa.string(), "", "key of the dataset in a spec"),
+    Column("number", pa.int32(), "", "of the candidate in its search, counted from 0"),
+    Column("params", pa.string(), "canonical JSON", "the settings that were searched"),
+    Column("state", pa.string(), "", "complete, pruned, failed, or running"),
+    Column("reason", pa.string(), "", "why it was pruned or has failed"),
+    Column(
+        "chosen",
+        pa.int32(),
+        "",
+        "0 for the best of those that were trained anew, 1 for the next",
+        optional=True,
+    ),
+    Column("select", pa.string(), "", "the rule that chooses"),
+    Column("mean", pa.float64(), "fraction", "average of its values by that rule", optional=True),
+    Column("values", VALUES, "fraction", "by rule, split and seed, in the order of the search"),
+)
+
+
+def write_candidates(path: Path, sweep: str, searches: Iterable[Search]) -> None:
+    """Write the candidates of a sweep's searches."""
+    searches = list(searches)
+    about = [
+        {key: of for key, of in vars(each).items() if key != "candidates"} for each in searches
+    ]
+    schema = schema_of(CANDIDATE_COLUMNS).with_metadata({"searches": canonical_json(about)})
+    rows = [_row(sweep, search, each) for search in searches for each in search.candidates]
+    with written(path, schema) as out:
+        out.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+
+def _row(sweep: str, search: Search, candidate: Candidate) -> dict[str, Any]:
+    return {
+        **{name: getattr(search, name) for name in ("search_id", "method", "dataset", "select")},
+        **asdict(candidate),
+        "sweep": sweep,
+        "params": canonical_json(candidate.params),
+        "mean": candidate.mean(search.select),
+        "values": [
+            {"rule": rule, "split": step.split, "seed": step.seed, "value": value}
+            for rule, values in candidate.values.items()
+            for step, value in zip(search.steps, values, strict=False)
+        ],
+    }
+
+
+def read_searches(folder: Path) -> list[Search]:
+    """The searches of an exported sweep.
+
+    Raises:
+        DataError: the sweep has none.
+        UnreadableError: the file is cut short, or was written by something else.
+    """
+    path = path_in(folder, CANDIDATES)
+    with readable(path):
+        metadata = pq.read_schema(path).metadata
+    rows = read_columns(path, CANDIDATE_COLUMNS).to_pylist()
+    return [
+        Search(
+            **about | {"steps": tuple(Step(*step) for step in about["steps"])},
+            candidates=tuple(
+                _candidate(row) for row in rows if row["search_id"] == about["search_id"]
+            ),
+        )
+        for about in json.loads(metadata[b"searches"])
+    ]
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    values: dict[str, list[float]] = {}
+    for each in row["values"]:
+        values.setdefault(each["rule"], []).append(each["value"])
+    return Candidate(
+        **{name: row[name] for name in ("number", "state", "reason", "chosen")},
+        params=json.loads(row["params"]),
+        values=values,
+    )

@@ -1,0 +1,107 @@
+"""`osr study`: what the searches of a sweep have tried."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from osr_core.errors import ConfigError
+from osr_core.wording import duration, percent
+from sweeps.commands.listing import show
+from sweeps.commands.options import DEFAULT_HOME, HomeOption, JsonOption, with_store
+from sweeps.commands.store import open_store, sweep_record
+
+if TYPE_CHECKING:
+    from analysis.exports.searches import Candidate, Search
+
+
+def study(
+    sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what each search of a sweep has tried, best first; also while the sweep runs."""
+    from analysis.exports.searches import searches_in
+    from sweeps.search.standing import standing, step_s
+
+    store = open_store(with_store(home))
+    record = standing(sweep_record(store, sweep), store)
+    searches = searches_in(record)
+    if not searches:
+        raise ConfigError(
+            f"sweep '{sweep}' searches nothing: no method of its spec has a search block."
+        )
+    saved = [
+        (step_s(record, facts, store) or 0.0) * search.num_saved if search.num_saved else 0.0
+        for facts, search in zip(record["searches"], searches, strict=True)
+    ]
+    if as_json:
+        pairs = zip(searches, saved, strict=True)
+        typer.echo(json.dumps([facts_of(search, spared_s) for search, spared_s in pairs], indent=2))
+        return
+    for search, spared_s in zip(searches, saved, strict=True):
+        print_search(search, spared_s)
+
+
+def print_search(search: "Search", spared_s: float) -> None:
+    """A search for people: what it is about, how it stands, and its candidates."""
+    console = Console()
+    summary = search.summary + (f", about {duration(spared_s)}" if spared_s else "")
+    for line in (search.title, summary):
+        console.print(line, markup=False, highlight=False)
+    show(list(rows_of(search)), False)
+    steps = " ".join(f"{step.split}/{step.seed}" for step in search.steps)
+    text = f"values: percent on each step, a split with a seed: {steps}"
+    if any(each.state != "complete" for each in search.candidates):
+        text += "; ~: as far behind the best as on the steps that it met"
+    console.print(text, markup=False, highlight=False)
+
+
+def rows_of(search: "Search") -> list[Mapping[str, Any]]:
+    """A row for each candidate, best first."""
+    words = search.words()
+    return [
+        {
+            "rank": rank,
+            "no.": each.number,
+            "mean": _mean(search, each),
+            **{rule: percent(each.mean(rule), 2) for rule in search.rules if rule != search.select},
+            "values": " ".join(percent(value) for value in each.values.get(search.select, ())),
+            "state": "chosen" if each.chosen is not None else each.state,
+            "settings": "\n".join(filter(None, (words[each.number], each.reason))),
+        }
+        for rank, each in with_ranks(search)
+    ]
+
+
+def with_ranks(search: "Search") -> list[tuple[int | None, "Candidate"]]:
+    """The candidates, best first, and the places of the complete ones, counted from 1."""
+    return [
+        (place if each.state == "complete" else None, each)
+        for place, each in enumerate(search.ranked, start=1)
+    ]
+
+
+def facts_of(search: "Search", spared_s: float) -> dict[str, Any]:
+    """Everything, as plain JSON."""
+    about = {key: of for key, of in vars(search).items() if key != "candidates"}
+    return about | {
+        "steps": [step._asdict() for step in search.steps],
+        "asked": len(search.candidates),
+        **{state: search.num(state) for state in ("complete", "running", "pruned", "failed")},
+        "saved_steps": search.num_saved,
+        "saved_hours": spared_s / 3600,
+        "candidates": [
+            {**vars(each), "rank": rank, "mean": each.mean(search.select)}
+            for rank, each in with_ranks(search)
+        ],
+    }
+
+
+def _mean(search: "Search", candidate: "Candidate") -> str:
+    """Over all steps; estimated where it has not met all of them."""
+    about = "" if candidate.state == "complete" else "~"
+    estimate = search.estimate(candidate)
+    return percent(estimate) if estimate is None else f"{about}{percent(estimate, 2)}"

@@ -1,0 +1,91 @@
+"""How the searches of a sweep stand now: its record, and what the store has heard since.
+
+A launch writes the record when a search asks for more. What was told meanwhile lies in the store,
+also where the launch has died since. Nothing here needs Optuna.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sweeps.planning.rules import RULES
+from sweeps.search.candidate import State
+from sweeps.store.store import Store
+
+Facts = Mapping[str, Any]  # what a record says of a search or of a candidate
+
+
+def standing(record: Facts, store: Store) -> dict[str, Any]:
+    """A sweep's record with its searches as they stand now."""
+    return {**record, "searches": [_now(facts, store) for facts in record.get("searches", ())]}
+
+
+def _now(facts: Facts, store: Store) -> Facts:
+    if facts["over"]:
+        return facts
+    asked, told = store.memories.history(facts["search_id"])
+    known = {candidate["number"]: candidate for candidate in facts["candidates"]}
+    numbers = sorted(known.keys() | {number for number in asked if number < facts["planned"]})
+    candidates = []
+    for number in numbers:
+        candidate = known.get(number) or _new(number, asked[number], facts["rules"])
+        if number in told:
+            candidate = {**candidate, **told[number]}
+        elif candidate["state"] == State.RUNNING:
+            candidate = {**candidate, "values": _met(candidate, facts["rules"], store)}
+        candidates.append(candidate)
+    return {**facts, "candidates": candidates}
+
+
+def _new(number: int, params: Any, rules: Iterable[str]) -> Facts:
+    """A candidate that was asked after the record was written."""
+    values: dict[str, list[float]] = {rule: [] for rule in rules}
+    about = {"number": number, "params": params, "chosen": None, "trials": []}
+    return {**about, "state": str(State.RUNNING), "values": values, "reason": ""}
+
+
+def _met(candidate: Facts, rules: list[str], store: Store) -> dict[str, list[float]]:
+    """The values of a candidate on its first steps, as far as they are done."""
+    values: dict[str, list[float]] = {rule: [] for rule in rules}
+    done = store.committed(trial_id for step in candidate["trials"] for trial_id in step)
+    for step in candidate["trials"]:
+        if not done.issuperset(step):
+            break
+        numbers = [
+            RULES[rule].value(store.read_commit(trial_id).metrics)
+            for rule, trial_id in zip(rules, step, strict=True)
+        ]
+        if not all(map(math.isfinite, numbers)):
+            break
+        for rule, number in zip(rules, numbers, strict=True):
+            values[rule].append(number)
+    return values
+
+
+def step_s(record: Facts, facts: Facts, store: Store) -> float | None:
+    """The seconds that a step of a search took on average; None where the store does not know.
+
+    All stages behind the search's values count, one that several candidates share once.
+    """
+    inputs = {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
+    met = [step for candidate in facts["candidates"] for step in _steps_met(candidate)]
+    stages = store.committed(_upstream((i for step in met for i in step), inputs))
+    if not stages:
+        return None
+    return sum(store.read_commit(stage_id).wall_s for stage_id in sorted(stages)) / len(met)
+
+
+def _steps_met(candidate: Facts) -> list[list[str]]:
+    steps: list[list[str]] = candidate["trials"]
+    return steps[: min(map(len, candidate["values"].values()), default=0)]
+
+
+def _upstream(ids: Iterable[str], inputs: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Some stages and all that they are made from, each once."""
+    todo, seen = list(ids), set()
+    while todo:
+        stage_id = todo.pop()
+        if stage_id not in seen:
+            seen.add(stage_id)
+            todo += inputs.get(stage_id, ())
+            yield stage_id

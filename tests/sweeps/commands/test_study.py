@@ -1,0 +1,80 @@
+"""`osr study` prints what searches have tried, and `osr status` a line of each."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sweeps.planning.record import trial_facts
+from sweeps.store.store import Store
+from tests.sweeps.command import call_osr
+from tests.sweeps.search.worlds import play, smooth, spec_with, study_of
+
+SPEC = spec_with({"candidates": 10, "lag": 2})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with the record of a search of ten candidates, and of a sweep without one."""
+    store = Store(tmp_path / "store")
+    study = play(lambda: study_of(SPEC, store), smooth, seed=1, at_once=2)
+    trials = [trial for steps in study._steps for step in steps for trial in step.values()]
+    stages = {stage.id: stage for trial in trials for stage in trial.score.walk()}
+    record = {
+        "sweep": "searching",
+        "trials": [trial_facts(SPEC, trial) for trial in trials],
+        "stages": [
+            {"stage_id": each.id, "label": "fit", "inputs": [i.id for i in each.inputs.values()]}
+            for each in stages.values()
+        ],
+        "searches": [study.facts()],
+    }
+    for stage_id in stages:
+        store.commit(stage_id, {}, {}, {}, started_at=1.0, wall_s=3600.0, host="here")
+    store.save_sweep("searching", record)
+    store.save_sweep("plain", {"sweep": "plain", "trials": [], "stages": []})
+    return tmp_path
+
+
+def test_candidates_are_printed_best_first_at_80_columns(home: Path, monkeypatch):
+    """With rule, states, savings, and why the hopeless ones were pruned."""
+    monkeypatch.setenv("COLUMNS", "80")
+    text = call_osr("study", "searching", home=home).stdout
+    (facts,) = json.loads(call_osr("study", "searching", "--json", home=home).stdout)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.startswith("search of cac on digits by held_out_classes_auroc (AUROC of held-out")
+    assert "10 of 10 candidates asked: " in text
+    assert f"pruning saved {facts['saved_steps']} of 50 steps" in " ".join(text.split())
+    assert "behind candidate" in text
+    assert text.index(" chosen ") < text.index(" complete ") < text.index(" pruned ")
+    assert "0/0 1/0 2/0 3/0 4/0" in text
+
+
+def test_json_has_every_value(home: Path):
+    """For programs: the places of complete candidates, and what pruning saved."""
+    (facts,) = json.loads(call_osr("study", "searching", "--json", home=home).stdout)
+    first, *others = facts["candidates"]
+    complete = [each for each in facts["candidates"] if each["state"] == "complete"]
+    assert (first["rank"], first["chosen"]) == (1, 0)
+    assert [each["rank"] for each in complete] == list(range(1, len(complete) + 1))
+    assert first["mean"] == max(each["mean"] for each in complete)
+    assert {each["rank"] for each in others if each["state"] == "pruned"} == {None}
+    assert facts["saved_steps"] == sum(
+        5 - len(each["values"]["held_out_classes_auroc"])
+        for each in facts["candidates"]
+        if each["state"] == "pruned"
+    )
+    assert facts["saved_hours"] == pytest.approx(2 * facts["saved_steps"])  # a fit and its scores
+
+
+def test_status_has_a_line_of_each_search(home: Path):
+    """What is asked, and the best so far."""
+    text = " ".join(call_osr("status", "searching", home=home).stdout.split())
+    assert "search of cac on digits: 10 of 10 candidates asked, best " in text
+    assert "search" not in call_osr("status", "plain", home=home).stdout
+
+
+def test_sweep_without_a_search_is_named(home: Path):
+    """And so is one that does not exist."""
+    assert "sweep 'plain' searches nothing" in call_osr("study", "plain", home=home).stderr
+    assert call_osr("study", "searchng", home=home).returncode == 2
