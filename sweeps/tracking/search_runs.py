@@ -17,6 +17,7 @@ from sweeps.tracking.found_runs import FoundRuns
 from sweeps.tracking.sending import send_points
 from sweeps.tracking.tags import ARRIVED, FACTS, PARENT, candidate_id
 
+RANK = "chosen"  # of a candidate that goes on to the evaluation: 1 is the best
 RUNNING = "running"  # a candidate's state while nothing is decided
 AT = 0  # every point's time: what a candidate found has no clock
 
@@ -27,7 +28,8 @@ def shown_facts(plan: Plan) -> dict[str, str]:
     for facts in plan.searches:
         shown[facts["search_id"]] = digest(about(facts))
         for each in facts["candidates"]:
-            shown[candidate_id(facts["search_id"], each["number"])] = digest(each)
+            found = {key: value for key, value in each.items() if key != RANK}
+            shown[candidate_id(facts["search_id"], each["number"])] = digest(found)
     return shown
 
 
@@ -61,6 +63,8 @@ class SearchRuns:
                 send_points(self._client, parent, [], about(facts))
                 if facts["over"]:
                     self._end(search_id, parent)
+            if facts["over"]:
+                self._mark_chosen(facts)
 
     def parent_of(self, trial_id: str) -> str:
         """The run below which that of a trial stands: its candidate's, or the sweep's own."""
@@ -80,15 +84,33 @@ class SearchRuns:
             return  # `look` has deleted those that show other facts
         name = f"{facts['method']} {facts['dataset']} candidate {candidate['number']}"
         tags = {"kind": "candidate", "stage_id": own_id, "state": candidate["state"]}
-        tags |= {"candidate": str(candidate["number"]), FACTS: shown[own_id]}
+        tags |= {"candidate": str(candidate["number"]), "search": facts["search_id"]}
+        tags |= {FACTS: shown[own_id]}
         tags |= {"why": candidate["reason"]} if candidate["reason"] else {}
-        tags |= {} if candidate["chosen"] is None else {"chosen": str(candidate["chosen"] + 1)}
         run_id = self._run_of(own_id, parent, name, tags)
         params = {name: str(value) for name, value in candidate["params"].items()}
         of_run = {"method": facts["method"], "dataset": facts["dataset"]}
         send_points(self._client, run_id, points(candidate["values"]), {**params, **of_run})
         if candidate["state"] != RUNNING:
             self._end(own_id, run_id)
+
+    def _mark_chosen(self, facts: Mapping[str, Any]) -> None:
+        """Let those candidates have the tag of the chosen which are; more may have been tried since
+        others were.
+        """
+        wanted = {
+            self._found.run_ids[candidate_id(facts["search_id"], each["number"])]: each[RANK] + 1
+            for each in facts["candidates"]
+            if each[RANK] is not None
+        }
+        asked = f"tags.search = '{facts['search_id']}' and tags.{RANK} != ''"
+        marked = self._client.search_runs([self._experiment_id], asked)
+        there = {run.info.run_id: run.data.tags[RANK] for run in marked}
+        for run_id in there.keys() - wanted.keys():
+            self._client.delete_tag(run_id, RANK)
+        for run_id, rank in wanted.items():
+            if there.get(run_id) != str(rank):
+                self._client.set_tag(run_id, RANK, str(rank))
 
     def _run_of(self, own_id: str, parent: str, name: str, tags: Mapping[str, str]) -> str:
         """The run of a search or a candidate, made if need be, with its tags."""
