@@ -75,6 +75,12 @@ class Search:
         theirs = best.values[self.select][: len(candidate.values[self.select])]
         return mean + own - sum(theirs) / len(theirs)
 
+    def shown_mean(self, candidate: Candidate) -> str:
+        """The estimate in percent, marked where the candidate has not met all steps."""
+        about = "" if candidate.state == "complete" else "~"
+        estimate = self.estimate(candidate)
+        return percent(None) if estimate is None else f"{about}{percent(estimate, 2)}"
+
     @property
     def num_saved(self) -> int:
         """Steps that pruned candidates did not take."""

@@ -5,7 +5,6 @@ it reads the same; with it, a click on a heading sorts a table. Links lead into 
 which `osr ui` serves. Equal exports give equal bytes.
 """
 
-import base64
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,8 @@ from analysis.exports.schema import METRICS, RUNS, FinishedTrial, PlannedTrial, 
 from analysis.exports.selection import in_short
 from analysis.figures.draw import FIGURES, draw
 from analysis.papers.layouts import LAYOUTS
+from analysis.report.picture import Picture
+from analysis.report.searches import ShownSearch, shown_searches
 from analysis.tables import paper_sheet, sheet, sweep_sheet
 from analysis.tables.paper_table import FilledGrid, paper_table
 from analysis.tables.sweep_table import table
@@ -31,14 +32,6 @@ from osr_core.errors import DataError
 MLFLOW = "http://127.0.0.1:5000"  # where `osr ui` serves it by default
 ALL_TRIALS = "viewStateShareKey=all&workflowType=machine_learning"  # see tracking/views.py
 PICTURED = 12  # methods x datasets of a sweep whose scores are drawn
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure inside the page."""
-
-    title: str
-    data: str  # data: URI
 
 
 @dataclass(frozen=True)
@@ -85,6 +78,7 @@ class Section:
     runs: str  # link to its trials in MLflow, best first; "" where the export does not say
     facts: Mapping[str, str]
     table: Markup
+    searches: tuple[ShownSearch, ...]
     pictures: tuple[Picture, ...]
     groups: tuple[Group, ...]
     costs: tuple[Cost, ...]
@@ -187,6 +181,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         all_runs,
         facts,
         Markup(sheet.panels_to_html(printed)),
+        tuple(shown_searches(exports, name)),
         tuple(_histograms(exports, name, in_order, row_labels(plan.trials))),
         groups,
         spent,
@@ -275,7 +270,7 @@ def _histograms(
             drawn = draw("histogram", exports, sweep=name, trial=trial_id, format="svg")
         except DataError:
             continue
-        yield Picture(f"Scores of {labels[trial_id]} on {dataset}, one trial", _inside(drawn))
+        yield Picture.of(f"Scores of {labels[trial_id]} on {dataset}, one trial", drawn)
 
 
 def _paper_figures(exports: Path, sweeps: Iterable[str]) -> list[Picture]:
@@ -289,10 +284,6 @@ def _paper_figures(exports: Path, sweeps: Iterable[str]) -> list[Picture]:
                 continue
             paper = name.rstrip("0123456789ab")
             pictures.append(
-                Picture(f"{paper.upper()}, Figure {name.removeprefix(paper)}", _inside(drawn))
+                Picture.of(f"{paper.upper()}, Figure {name.removeprefix(paper)}", drawn)
             )
     return pictures
-
-
-def _inside(svg: bytes) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"

@@ -66,6 +66,13 @@ def plan(
         for name, meaning in MEANINGS.items()
     ]
     show(rows, False, title=f"sweep {loaded.name}")
+    if searches := ahead.searches:
+        shown = [{key: row[key] for key in row if key != "image_passes"} for row in searches]
+        show(shown, False, title="besides, searches at most")
+        typer.echo(
+            "Every candidate on every step, and those chosen trained anew, each as the default. "
+            "What candidates share, pruning and budgets make it less."
+        )
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
     for remark in ahead.remarks:
@@ -97,7 +104,8 @@ def cost(
     from sweeps.launch.outlook import from_nothing
     from sweeps.planning.spec import load_spec, papers_specs
 
-    rows = [from_nothing(load_spec(name), 1e12 * tflops) for name in specs or papers_specs()]
+    names = specs or papers_specs()
+    rows = [row for name in names for row in from_nothing(load_spec(name), 1e12 * tflops)]
     show(rows, as_json, title=f"GPU hours at {tflops:g} TFLOP/s")
 
 

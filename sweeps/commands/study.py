@@ -66,7 +66,7 @@ def rows_of(search: "Search") -> list[Mapping[str, Any]]:
         {
             "rank": rank,
             "no.": each.number,
-            "mean": _mean(search, each),
+            "mean": search.shown_mean(each),
             **{rule: percent(each.mean(rule), 2) for rule in search.rules if rule != search.select},
             "values": " ".join(percent(value) for value in each.values.get(search.select, ())),
             "state": "chosen" if each.chosen is not None else each.state,
@@ -98,10 +98,3 @@ def facts_of(search: "Search", spared_s: float) -> dict[str, Any]:
             for rank, each in with_ranks(search)
         ],
     }
-
-
-def _mean(search: "Search", candidate: "Candidate") -> str:
-    """Over all steps; estimated where it has not met all of them."""
-    about = "" if candidate.state == "complete" else "~"
-    estimate = search.estimate(candidate)
-    return percent(estimate) if estimate is None else f"{about}{percent(estimate, 2)}"

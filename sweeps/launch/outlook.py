@@ -46,6 +46,11 @@ class Outlook:
     remarks: Sequence[str] = ()  # on the data and the splits
 
     @property
+    def searches(self) -> list[dict[str, Any]]:
+        """What each search can cost at most, besides the plan's counts."""
+        return of_searches(self.plan)
+
+    @property
     def counts(self) -> dict[str, float | None]:
         """A number for each of MEANINGS; None where it is not known beforehand."""
         of_fits = cost.cost(self.plan.stages.values())
@@ -57,6 +62,7 @@ class Outlook:
         return {
             "sweep": self.plan.spec.name,
             **self.counts,
+            "searches_at_most": self.searches,
             "kinds": {kind.name: count for kind, count in self.plan.kinds().items()},
             "missing_data": self.missing_data,
             "name_taken": self.name_taken,
@@ -66,14 +72,33 @@ class Outlook:
         }
 
 
-def from_nothing(spec: SweepSpec, flops_a_second: float) -> dict[str, Any]:
-    """A row for a sweep of which nothing is done: what its fits cost, and hours at this rate."""
+def from_nothing(spec: SweepSpec, flops_a_second: float) -> list[dict[str, Any]]:
+    """A row for a sweep of which nothing is done: what its fits cost, and hours at this rate.
+
+    Another for each of its searches: the most that it can cost besides.
+    """
     plan = make_plan(spec, placeholders(spec.datasets))
-    of_fits = cost.cost(plan.stages.values())
-    flops = of_fits["flops"]
-    hours = None if flops is None else flops / flops_a_second / 3600
-    counted = {name: count for name, count in plan.counts().items() if name in COMPARED}
-    return {"sweep": spec.name, **counted, **of_fits, "GPU hours": hours}
+    rows: list[dict[str, Any]] = [
+        {"sweep": spec.name, **plan.counts(), **cost.cost(plan.stages.values())}
+    ]
+    rows += [
+        {**row, "sweep": f"{spec.name}, search of {row['method']} on {row['dataset']}, at most"}
+        for row in of_searches(plan)
+    ]
+    return [
+        {name: row[name] for name in ("sweep", *COMPARED, *cost.MEANINGS)}
+        | {"GPU hours": None if row["flops"] is None else row["flops"] / flops_a_second / 3600}
+        for row in rows
+    ]
+
+
+def of_searches(plan: Plan) -> list[dict[str, Any]]:
+    """What each search of a plan's spec can cost at most; see `search.most`."""
+    if not plan.spec.searches:
+        return []
+    from sweeps.search.most import at_most  # Optuna takes a second to import
+
+    return at_most(plan)
 
 
 def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:

@@ -1,0 +1,83 @@
+"""What `osr plan` and `osr cost` say of searches: the most that they can cost."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from sweeps.commands.app import app
+from sweeps.planning.data import placeholders
+from sweeps.planning.plan import make_plan
+from sweeps.planning.spec import parse_spec
+from sweeps.search.most import at_most
+
+SPACE = {"anchor_weight": {"low": 0.01, "high": 1.0, "log": True}}
+SPEC = {"name": "costly", "datasets": ["digits"], "splits": [0, 1, 2], "training": {"epochs": 8}}
+
+
+def most(method: str = "cac", space: Any = SPACE, **search: Any) -> dict[str, Any]:
+    """The one search of a spec of three splits."""
+    block = {"space": space, "candidates": 10, **search}
+    spec = parse_spec({**SPEC, "methods": {method: {"search": block}}}, "costly")
+    (row,) = at_most(make_plan(spec, placeholders(["digits"])))
+    return row
+
+
+def test_each_candidate_is_fitted_on_each_split_and_the_chosen_one_anew():
+    """10 candidates on 3 splits, and 3 fits of the evaluation; every fit has 8 epochs."""
+    row = most()
+    assert (row["method"], row["dataset"]) == ("cac", "digits")
+    assert (row["candidates"], row["steps"], row["fits"]) == (10, 3, 33)
+    assert row["epochs"] == 33 * 8
+    assert row["flops"] > 0
+
+
+def test_seeds_splits_and_chosen_candidates_count():
+    """2 splits with 2 seeds are 4 steps; three chosen ones are trained on the spec's 3 splits."""
+    row = most(splits=[0, 1], seeds=[0, 1], top=3)
+    assert (row["steps"], row["fits"]) == (4, 10 * 4 + 3 * 3)
+
+
+def test_two_rules_that_hide_the_same_classes_share_their_fit():
+    """AUROC and OSCR are of one network; accuracy on all known classes is of another."""
+    rules = ("held_out_classes_auroc", "held_out_classes_oscr", "known_accuracy")
+    fits = [most(objective=list(rules[:n]), prune="none")["fits"] for n in (1, 2, 3)]
+    assert fits == [33, 33, 63]
+
+
+def test_ensemble_counts_for_every_candidate():
+    """PMAL trains three networks; candidates that share two of them cost less than this."""
+    space = {"epsilon": {"low": 0.1, "high": 0.9}}
+    assert most("pmal", space)["fits"] == 3 * most()["fits"]
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    """A file with a search beside a method of its own."""
+    search = {"space": SPACE, "candidates": 10}
+    path = tmp_path / "costly.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, "methods": {"softmax": {}, "cac": {"search": search}}}))
+    return str(path)
+
+
+def test_plan_says_what_searches_cost_at_most(spec: str, tmp_path: Path):
+    """Beside the counts of what is certain, in both forms."""
+    runner, home = CliRunner(), ["--home", str(tmp_path)]
+    facts = json.loads(runner.invoke(app, ["plan", spec, "--json", *home]).stdout)
+    assert (facts["fits"], facts["searches_at_most"]) == (3, [most()])
+    text = " ".join(runner.invoke(app, ["plan", spec, *home]).stdout.split())
+    assert "besides, searches at most" in text
+    assert "cac digits 10 3 33 264" in text
+    plain = json.loads(runner.invoke(app, ["plan", "digits", "--json", *home]).stdout)
+    assert plain["searches_at_most"] == []
+
+
+def test_cost_has_a_row_for_each_search(spec: str):
+    """With its hours at the stated rate."""
+    rows = json.loads(CliRunner().invoke(app, ["cost", spec, "--json"]).stdout)
+    assert [row["sweep"] for row in rows] == ["costly", "costly, search of cac on digits, at most"]
+    assert [row["fits"] for row in rows] == [3, 33]
+    assert rows[1]["GPU hours"] == most()["flops"] / 5e13 / 3600
