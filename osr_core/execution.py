@@ -34,7 +34,7 @@ from osr_core.methods import Method, method_named
 from osr_core.metrics import evaluate
 from osr_core.precision import whole_float32
 from osr_core.recipes import Training
-from osr_core.scoring import balanced_sample, score_images
+from osr_core.scoring import balanced_sample, images_per_class, score_images
 from osr_core.tables import embeddings_table, history_table, scores_table, table_to_bytes
 from osr_core.tensors import to_bytes
 from osr_core.training import Fit
@@ -127,6 +127,8 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
         table = embeddings_table(test.labels[sample], scored.embedding, prototypes)
         artifacts[EMBEDDINGS] = table_to_bytes(table)
     numbers = {f"test/{name}": value for name, value in metrics.items()}
+    counts = images_per_class(test, config["test"]["known"], config["test"]["unknown"])
+    numbers |= {f"scored/{name}": number for name, number in counts.items()}
     numbers["model/num_parameters"] = method.num_parameters()
     numbers["model/num_additional_parameters"] = method.num_additional_parameters()
     return Result(artifacts, numbers)

@@ -1,5 +1,6 @@
 """A trained method and images -> one row per image."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from osr_core.data.base import UNKNOWN
 from osr_core.data.batches import Batches
+from osr_core.data.tasks import TestSet
 from osr_core.methods.base import Method
 from osr_core.precision import whole_float32
 
@@ -30,6 +32,23 @@ def balanced_sample(labels: Tensor, num: int, generator: torch.Generator) -> Ten
         positions = kind.nonzero()[:, 0]
         drawn.append(positions[torch.randperm(len(positions), generator=generator)[: num // 2]])
     return torch.cat(drawn).sort().values
+
+
+def images_per_class(test: TestSet, known: Sequence[int], unknown: Sequence[int]) -> dict[str, int]:
+    """Of how many test images a class has, the smallest and the largest number on each side.
+
+    A class without any counts as 0, so that a smallest number above 0 says that each was scored.
+    """
+    found = {}
+    sides = {
+        "known": (known, test.labels != UNKNOWN),
+        "unknown": (unknown, test.labels == UNKNOWN),
+    }
+    for side, (classes, chosen) in sides.items():
+        counts = torch.bincount(test.classes[chosen], minlength=max(classes) + 1)[list(classes)]
+        found[f"{side}_images_min"] = int(counts.min())
+        found[f"{side}_images_max"] = int(counts.max())
+    return found
 
 
 @torch.no_grad()

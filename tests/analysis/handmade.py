@@ -11,7 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
+from analysis.exports.schema import (
+    METRICS,
+    RUNS,
+    SCORED,
+    Plan,
+    PlannedTrial,
+    canonical_json,
+    runs_schema,
+)
 from analysis.tables.render import render
 from analysis.tables.sweep_sheet import printable
 from analysis.tables.sweep_table import table
@@ -74,6 +82,7 @@ def run_of(trial, **metrics):
         "commit": "1a2b3c4",
         "num_parameters": None,
         "num_additional_parameters": None,
+        **dict.fromkeys(SCORED),
     }
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -89,6 +90,10 @@ def test_scores_have_a_row_per_test_image(fitted: tuple[Stage, dict[str, bytes]]
     for row in rows[:20]:
         assert row["predicted"] == max(range(SPLIT.num_known), key=row["logits"].__getitem__)
     assert set(result.metrics) >= {"test/auroc", "test/accuracy", "test/oscr"}
+    for side, is_unknown in (("known", False), ("unknown", True)):
+        names = [row["class_name"] for row in rows if (row["label"] == UNKNOWN) == is_unknown]
+        assert result.metrics[f"scored/{side}_images_min"] == min(Counter(names).values())
+        assert result.metrics[f"scored/{side}_images_max"] == max(Counter(names).values())
     assert set(result.artifacts) == {"scores.parquet"}
 
 

@@ -89,6 +89,8 @@ def test_text_names_paper_task_numbers_and_the_shared_fit(told: SimpleNamespace)
     assert "**digits**, split **3** of protocol cac, seed 0" in note
     assert "6 classes of digits" in note
     assert f"{100 * run.data.metrics['test/auroc']:.1f} %" in note
+    fewest = run.data.metrics["scored/unknown_images_min"]
+    assert f"scored of each unknown class: {fewest:g} to " in note
     machine = told.store.read_commit(run.data.tags["stage_id"]).machine
     assert f"device cpu: {machine['hardware']}; torch {torch.__version__}" in note
     link = r"\[fit softmax digits/3 seed 0\]\(#/experiments/\d+/runs/(\w+)\), shared by 2 trials"
