@@ -44,6 +44,13 @@ RUN_COLUMNS = (
     Column("openness", pa.float64(), "fraction", "1 - sqrt(2 known / (2 known + unknown))"),
     Column("selection", pa.string(), "", "rule that chose the hyperparameters, or none"),
     Column("commit", pa.string(), "", "version of the code"),
+    Column(
+        "made_on",
+        pa.string(),
+        "canonical JSON",
+        "device, hardware, threads, instruction set and torch of its stages, by kind",
+        optional=True,
+    ),
     *METRIC_COLUMNS,
     Column("num_parameters", pa.int64(), "", "trainable parameters of the model", optional=True),
     Column(

@@ -243,6 +243,7 @@ def results_of(run: "Run") -> dict[str, Any]:
     try:
         results = {name: metrics[f"test/{name}"] for name in METRICS}
         results["commit"] = run.data.tags["code"]
+        results["made_on"] = run.data.tags.get("made_on")
     except KeyError as error:
         raise ExportError(
             f"the finished score run {run.info.run_id} lacks {error}. Delete it "

@@ -53,6 +53,7 @@ RESULTS = (
     *OF_MODEL,
     *SCORED,
     "commit",
+    "made_on",
 )  # columns of runs.parquet that only the trial's run knows
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
 HISTORY_ORDER = ("stage_id", "epoch", "metric")

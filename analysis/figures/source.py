@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.exports.labels import in_words, recipe_label, row_labels
+from analysis.exports.mixture import mixture
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
 from osr_core.errors import ConfigError, DataError
@@ -176,14 +177,19 @@ class Source:
             f"{self.label(first)} {first['dataset']}, splits {' '.join(map(str, splits))}, n = "
             f"{len(splits)} splits x {seeds} seeds, sweep {first['sweep']}, protocol "
             f"{first['protocol']}, recipe {recipe_label(self.plan)}, commit "
-            f"{joined(trials, 'commit')}"
+            f"{joined(trials, 'commit')}{_differing(trials)}"
         )
 
     def rests_on(self) -> str:
         """For the foot of a figure about several trials: where the numbers are from."""
-        splits = len({trial.split for trial in self.plan.trials})
+        splits, trials = len({trial.split for trial in self.plan.trials}), self.runs.to_pylist()
         return (
             f"sweep {self.plan.sweep}, protocol {self.plan.protocol}, recipe "
             f"{recipe_label(self.plan)}, n = {splits} splits, "
-            f"commit {joined(self.runs.to_pylist(), 'commit')}"
+            f"commit {joined(trials, 'commit')}{_differing(trials)}"
         )
+
+
+def _differing(trials: Sequence[FinishedTrial]) -> str:
+    """What trials were computed on differently, for the end of a foot."""
+    return f". {differing}" if (differing := mixture(trials)) else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 from analysis.exports.labels import in_words
+from analysis.exports.mixture import mixture
 from analysis.exports.read import by_id, read_runs
 from analysis.exports.schema import METRICS
 from analysis.tables.aggregate import LOWER_IS_BETTER
@@ -49,6 +50,7 @@ class Comparison:
     rows: tuple[str, ...]
     standings: tuple[Standing, ...]
     left_out: tuple[str, ...]  # tasks, or seeds of them, that not every row has
+    mixture: str  # what the trials were computed on differently, in words; "" for nothing
 
 
 def compare(
@@ -95,6 +97,7 @@ def compare(
         tuple(shown),
         tuple(_corrected(standings)),
         tuple(left_out(wanted, seeds)),
+        mixture(of[task][seed] for of in wanted.values() for task in seeds for seed in seeds[task]),
     )
 
 

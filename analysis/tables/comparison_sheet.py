@@ -23,6 +23,7 @@ def printable(comparison: Comparison) -> Printable:
         "rows": comparison.rows,
         "lines": rows,
         "left_out": comparison.left_out,
+        "mixture": comparison.mixture,
     }
     return Printable(to_sheet(comparison), CSV_COLUMNS, rows, values)
 
@@ -41,6 +42,7 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
         f"Difference: {comparison.rows[0]} less the row. p: Wilcoxon signed-rank over the same "
         f"splits, two-sided, in brackets Holm-corrected for all {tests} tests shown.",
         "Rank: mean over splits, 1 best. Five splits alone cannot give p below 1/16.",
+        *filter(None, [comparison.mixture]),
     )
     remarks = tuple(f"left out, not there of all rows: {task}" for task in comparison.left_out)
     panels = tuple(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.exports.labels import recipe_label
+from analysis.exports.mixture import mixture
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import (
     METRICS,
@@ -94,6 +95,7 @@ class PaperTable:
     altered: Mapping[str, Any]  # settings of all methods that are not those of the packaged spec
     exported: bool  # False: the sweep has no export, nothing of ours is there
     grids: tuple[FilledGrid, ...]
+    mixture: str  # what the sweep's trials were computed on differently; "" for nothing
 
 
 def paper_table(name: str, exports: Path) -> PaperTable:
@@ -124,6 +126,7 @@ def paper_table(name: str, exports: Path) -> PaperTable:
         grids=tuple(
             FilledGrid(grid, _lines(grid, layout, plan, finished)) for grid in layout.grids
         ),
+        mixture=mixture(finished.values()),
     )
 
 

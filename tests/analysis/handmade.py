@@ -80,6 +80,7 @@ def run_of(trial, **metrics):
         "openness": 1 - (12 / 16) ** 0.5,
         "selection": "none",
         "commit": "1a2b3c4",
+        "made_on": None,
         "num_parameters": None,
         "num_additional_parameters": None,
         **dict.fromkeys(SCORED),
