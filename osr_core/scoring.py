@@ -9,6 +9,7 @@ from torch import Tensor
 from osr_core.data.base import UNKNOWN
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import TestSet
+from osr_core.errors import TrainingError
 from osr_core.methods.base import Method
 from osr_core.precision import whole_float32
 
@@ -62,6 +63,9 @@ def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
         method: on the device of `batches`.
         batches: of N images.
         sample: (n,) ascending positions; a large test set's embeddings would not fit into memory.
+
+    Raises:
+        TrainingError: a logit or a score that is not finite; nothing could be ranked by it.
     """
     method.eval()
     sampled = torch.zeros(len(batches), dtype=torch.bool, device=batches.labels.device)
@@ -72,5 +76,11 @@ def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
         logits.append(prediction.logits.float().cpu())
         scores.append(prediction.unknown_score.float().cpu())
         embeddings.append(prediction.embedding[sampled[batch.index]].float().cpu())
-    all_logits = torch.cat(logits)
-    return Scored(all_logits, all_logits.argmax(1), torch.cat(scores), torch.cat(embeddings))
+    all_logits, all_scores = torch.cat(logits), torch.cat(scores)
+    lost = ~(all_logits.isfinite().all(1) & all_scores.isfinite())
+    if lost.any():
+        raise TrainingError(
+            f"the logits or scores of {int(lost.sum())} of {len(lost)} test images are not finite "
+            "numbers, though the network's weights are. Train it with a lower learning rate."
+        )
+    return Scored(all_logits, all_logits.argmax(1), all_scores, torch.cat(embeddings))

@@ -206,7 +206,7 @@ def test_logits_of_a_finite_network_are_looked_at_too(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Softmax, "predict", predict)
     stage = trial().score.inputs["model"]
-    with pytest.raises(TrainingError, match=r"2 of the network's 2 tensors .* for training images"):
+    with pytest.raises(TrainingError, match=r"2 of 2 tensors, .* for training images"):
         run_stage("fit", stage.config, context({}))
 
 
@@ -215,5 +215,5 @@ def test_what_rests_on_a_lost_network_names_it(fitted: tuple[Stage, dict[str, by
     weights = from_bytes(fitted[1]["weights.safetensors"])[0]
     weights["head.weight"][0, 0] = float("nan")
     left = {"model": {"weights.safetensors": to_bytes(weights)}}
-    with pytest.raises(TrainingError, match=r"that 'model' left is lost: 1 of .*head\.weight"):
+    with pytest.raises(TrainingError, match=r"what 'model' left is lost: 1 of .*head\.weight"):
         run_stage("score", trial().score.config, context(left))
