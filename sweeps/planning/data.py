@@ -1,9 +1,10 @@
 """A plan for the data that is there, and for data that is not."""
 
+from functools import cache, partial
 from pathlib import Path
 
 from osr_core.data import BENCHMARKS, reader
-from osr_core.data.checks import task_problems
+from osr_core.data.checks import class_counts, task_problems
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import DataError
 from sweeps.planning.plan import Plan, make_plan
@@ -36,10 +37,13 @@ def check_tasks(plan: Plan, data_root: Path | None) -> None:
         (trial.split, trial.backbone["channels"], trial.training["validation"])
         for trial in plan.trials
     )
+    counts = cache(partial(class_counts, data_root))
     problems = [
         problem
         for split, channels, validation in asked
-        for problem in task_problems(data_root, split, channels=channels, validation=validation)
+        for problem in task_problems(
+            data_root, split, counts, channels=channels, validation=validation
+        )
     ]
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
