@@ -41,7 +41,7 @@ class Filled:
     printed_rank: int = 0  # among the paper's
     starred: bool = False
     note: str = ""
-    altered: bool = False  # ours is made with settings that are not the paper's
+    altered: bool = False  # ours is made with settings, splits or seeds that are not the paper's
 
     @property
     def num_finished(self) -> int:
@@ -55,8 +55,8 @@ class Filled:
 
     @property
     def difference(self) -> float | None:
-        """Ours less the paper's, where both are numbers of one experiment."""
-        if self.altered:
+        """Ours less the paper's, where both are numbers of one experiment, all of it done."""
+        if self.altered or self.missing:
             return None
         if isinstance(self.ours, float) and isinstance(self.printed, float):
             return self.ours - self.printed
@@ -92,7 +92,7 @@ class PaperTable:
     num_splits: int
     num_seeds: int
     commit: str
-    altered: Mapping[str, Any]  # settings of all methods that are not those of the packaged spec
+    altered: Mapping[str, Any]  # settings, splits, seeds that are not those of the packaged spec
     exported: bool  # False: the sweep has no export, nothing of ours is there
     grids: tuple[FilledGrid, ...]
     mixture: str  # what the sweep's trials were computed on differently; "" for nothing
@@ -172,7 +172,7 @@ def _remarks(
 
 
 def _is_altered(plan: Plan, trials: Sequence[PlannedTrial]) -> bool:
-    """Whether some trials were made with settings that are not the packaged spec's."""
+    """Whether some trials were made otherwise than the packaged spec has them."""
     for_all = any(not name.startswith("methods.") for name in plan.altered)
     return for_all or any(f"methods.{trial.method}" in plan.altered for trial in trials)
 
