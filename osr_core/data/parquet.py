@@ -1,8 +1,9 @@
 """Image sets in Parquet, laid out as on the Hugging Face hub.
 
-An image column holds encoded files, as struct<bytes, path> or as bytes alone; a label column the
-class's number, as a whole number of any width, or its name. Either may be dictionary-encoded. The
-schema's metadata, where there, name the classes. One file or several numbered parts.
+An image column holds encoded files, as struct<bytes, path>, as bytes alone or as lists of uint8; a
+label column the class's number, as a whole number of any width, or its name. Either may be
+dictionary-encoded. The schema's metadata, where there, name the classes. One file or several
+numbered parts.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from osr_core.data.columns import find_columns, is_text, plain
+from osr_core.data.columns import find_columns, is_list_of_bytes, is_text, plain
 from osr_core.data.encoded import Pixels
 from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.errors import DataError
@@ -218,6 +219,8 @@ def _files(column: pa.Array) -> list[bytes | None]:
     column = plain(column)
     if pa.types.is_struct(column.type):  # flatten: where the struct is null, so is its field
         column = plain(column.flatten()[column.type.get_field_index("bytes")])
+    if is_list_of_bytes(column.type):
+        return [row.values.to_numpy().tobytes() if row.is_valid else None for row in column]
     found: list[bytes | None] = column.to_pylist()
     return found
 

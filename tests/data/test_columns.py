@@ -35,6 +35,11 @@ COLUMNS = {
     "struct": pa.array(AS_STRUCT, STRUCT),
     "struct of views": pa.array(AS_STRUCT, pa.struct([("bytes", pa.binary_view())])),
     "dictionary": pa.array(FILES, pa.binary()).dictionary_encode(),
+    "lists": pa.array([list(file) for file in FILES], pa.list_(pa.uint8())),
+    "large lists": pa.array([list(file) for file in FILES], pa.large_list(pa.uint8())),
+    "struct of lists": pa.array(
+        [{"bytes": list(file)} for file in FILES], pa.struct([("bytes", pa.list_(pa.uint8()))])
+    ),
 }
 
 

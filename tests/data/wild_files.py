@@ -196,6 +196,18 @@ def _(root):
     table(root, [0, 1, 1])
 
 
+@case("parquet", "images as lists of uint8, the bytes of a file")
+def _(root):
+    files = [list(png(pixels)) for pixels in PIXELS[:3]]
+    table(root, [0, 1, 1], images=pa.array(files, pa.list_(pa.uint8())))
+
+
+@case("parquet", "raw pixels instead of a file")
+def _(root):
+    raw = [pixels.tobytes() for pixels in PIXELS[:2]]
+    table(root, [0, 1], images=pa.array([list(each) for each in raw], pa.list_(pa.uint8())))
+
+
 @case("parquet", "names in the hub's metadata")
 def _(root):
     write_parquet(root / "birds-train.parquet", PIXELS[:2], [0, 1], names=["owl", "crow"])
