@@ -77,6 +77,7 @@ class OwnImages(EncodedReader):
 
     licence = "your own"
     classes = ()
+    named_by_files = True
     channels = 3
     mirrored = True
 

@@ -3,8 +3,9 @@
 from functools import cache, partial
 from pathlib import Path
 
-from osr_core.data import BENCHMARKS, reader
+from osr_core.data import BENCHMARKS
 from osr_core.data.checks import class_counts, task_problems
+from osr_core.data.split_files import names_under
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import DataError
 from sweeps.planning.plan import Plan, make_plan
@@ -21,7 +22,7 @@ def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
     found: dict[str, str] = {}
     for name in spec.datasets:
         found |= fingerprints(data_root, BENCHMARKS[name])
-    named = spec.with_names(lambda name: reader(name).class_names(data_root))
+    named = spec.with_names(names_under(data_root))
     plan = make_plan(named, found)
     check_tasks(plan, data_root)
     return plan

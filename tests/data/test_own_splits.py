@@ -127,3 +127,12 @@ def test_splits_are_shown_by_names_and_a_folder_of_ones_own_is_expanded(birds, m
     unread = CliRunner().invoke(app, command)
     assert isinstance(unread.exception, DataError | SystemExit)
     assert "needs its files" in f"{unread.exception}{unread.output}"
+
+
+def test_tinyimagenet_goes_by_names_and_by_wnids(tmp_path):
+    """A split of one's own is often a list of wnids."""
+    text = (
+        '{"splits": {"tinyimagenet": [{"known": ["n01443537", "bullfrog"], "unknown": ["koala"]}]}}'
+    )
+    split = split_in(tmp_path, text, "tinyimagenet")
+    assert (split.known, split.unknown) == ((0, 2), (12,))
