@@ -18,7 +18,7 @@ depend on who ran what and when, and only the report reads it.
 
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ from analysis.exports.columns import (
     STAGE_COLUMNS,
     Column,
 )
-from osr_core.identity import canonical_json, dotted
+from osr_core.identity import canonical_json, digest, dotted
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
 LINKS = "links.parquet"
@@ -86,6 +86,8 @@ class Plan:
     altered: Mapping[str, Any]  # where that is not as in the packaged spec of the sweep's name
     commit: str  # the version of the code, as `git describe` says it
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
+    data: Mapping[str, str] = field(default_factory=dict)  # fingerprints, by "cifar10/train"
+    classes: Mapping[str, str] = field(default_factory=dict)  # digests, by "svhn/0 of mine.json"
 
     def protocol_of(self, trial: PlannedTrial) -> str:
         """Of a trial's splits: the sweep's, unless the spec gives its method another."""
@@ -111,6 +113,11 @@ class Plan:
             record.get("altered", {}),
             record["code"],
             trials,
+            record.get("fingerprints", {}),
+            {
+                f"{each['id']} of {each['protocol']}": digest([each["known"], each["unknown"]])
+                for each in record.get("splits", ())
+            },
         )
 
     @classmethod
@@ -120,7 +127,7 @@ class Plan:
         What a later version adds is left, and what an earlier one did not say is empty.
         """
         trials = tuple(_known(PlannedTrial, trial) for trial in values["trials"])
-        return _known(cls, {"altered": {}, **values, "trials": trials})
+        return _known(cls, {"altered": {}, "data": {}, "classes": {}, **values, "trials": trials})
 
 
 def changes_in(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,16 +45,18 @@ def planned_trial(title, *, dataset="svhn", split=0, seed=0, **hyperparameters):
     )
 
 
-def plan_of(trials, protocol="cac", **changes):
+def plan_of(trials, protocol="cac", sweep="hand_made", data=None, classes=None, **changes):
     """A plan of these trials."""
     return Plan(
-        sweep="hand_made",
+        sweep=sweep,
         protocol=protocol,
         recipe="common",
         changes=changes,
         altered={},
         commit="1a2b3c4",
         trials=tuple(trials),
+        data=data or {},
+        classes=classes or {},
     )
 
 
