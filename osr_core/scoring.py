@@ -1,5 +1,6 @@
 """A trained method and images -> one row per image."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -46,9 +47,9 @@ def images_per_class(test: TestSet, known: Sequence[int], unknown: Sequence[int]
         "unknown": (unknown, test.labels == UNKNOWN),
     }
     for side, (classes, chosen) in sides.items():
-        counts = torch.bincount(test.classes[chosen], minlength=max(classes) + 1)[list(classes)]
-        found[f"{side}_images_min"] = int(counts.min())
-        found[f"{side}_images_max"] = int(counts.max())
+        counts = Counter(test.classes[chosen].tolist())  # class numbers may be in the billions
+        found[f"{side}_images_min"] = min(counts[k] for k in classes)
+        found[f"{side}_images_max"] = max(counts[k] for k in classes)
     return found
 
 

@@ -22,6 +22,7 @@ from osr_core.data.base import EncodedReader, Reader, Subset
 from osr_core.data.encoded import Pixels, decode_square, file_blocks
 from osr_core.data.files import content_fingerprint
 from osr_core.data.folders import (
+    are_numbers,
     files_below,
     image_files,
     in_order,
@@ -89,6 +90,14 @@ class OwnImages(EncodedReader):
         """The middle square of a picture, as its camera was held."""
         return partial(decode_square, side=side, upright=True)
 
+    def numbers_as_names(self, root: Path | None, what: str) -> Iterator[str]:
+        """Which class has which number where names are numbers, unless each is its own name."""
+        names = list(self.class_names(root))
+        plain = [str(k) for k in range(len(names))]
+        if are_numbers(names) and (names != plain or names != sorted(names)):
+            first = ", ".join(f"class {k} is {what} {name}" for k, name in enumerate(names[:3]))
+            yield f"{self.name} has {what}s with numbers, taken in their order: {first} ..."
+
 
 class OwnFolder(OwnImages):
     """One folder a class."""
@@ -133,10 +142,8 @@ class OwnFolder(OwnImages):
                 f"{self.name} leaves out {_num_files(beside)} beside its folders train and test "
                 f"({beside[0]})."
             )
-        names = self.class_names(root)
-        if subset == "train" and list(names) != sorted(names):
-            first = ", ".join(f"class {k} is folder {name}" for k, name in enumerate(names[:3]))
-            yield f"{self.name} has folders with numbers, taken in their order: {first} ..."
+        if subset == "train":
+            yield from self.numbers_as_names(root, "folder")
 
     def _beside(self, root: Path | None) -> list[str]:
         """What lies beside the folders that could be a subset's."""
@@ -199,6 +206,7 @@ class OwnParquet(OwnImages):
 
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
         if subset == "train":
+            yield from self.numbers_as_names(root, "label")
             found = left_out(data_root(root, self), self.own_name, ("train", "test"))
             if others := ", ".join(found):
                 yield f"{self.name} leaves out {others}."

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from osr_core.data.columns import find_columns, is_list_of_bytes, is_text, plain
 from osr_core.data.encoded import Pixels
+from osr_core.data.folders import in_order
 from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.errors import DataError
 
@@ -111,7 +112,8 @@ def image_labels(
 def class_names(paths: Sequence[Path]) -> Sequence[str]:
     """The classes that some parts name, in label order; empty where they hold numbers alone.
 
-    They are those of the metadata; without any, the names that the label columns hold, sorted.
+    They are those of the metadata; without any, the names that the label columns hold,
+    in order (`folders.in_order`).
 
     Raises:
         DataError: two parts that name other classes, or of which one has numbers and one names,
@@ -142,7 +144,7 @@ def class_names(paths: Sequence[Path]) -> Sequence[str]:
             f"'{numbered[0]}' has numbers for labels, '{other}' names, and neither lists the "
             "classes: which number is which name is not known. Write both in the same way."
         )
-    names = next(iter(listed.values()), sorted(held))
+    names = next(iter(listed.values()), in_order(held))
     if held and (twice := [name for name in names if names.count(name) > 1]):
         raise DataError(f"'{next(iter(listed))}' lists the class {twice[0]} more than once.")
     return names
