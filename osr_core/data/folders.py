@@ -7,6 +7,7 @@ made of its files' names and their content, which is read once per machine (`mem
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 from osr_core.data.files import hash_of
 from osr_core.data.memory import remembered
@@ -27,6 +28,11 @@ def subfolders(folder: Path) -> list[str]:
             return in_order(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     except OSError as error:
         raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
+
+
+def name_of(folder: Path) -> str:
+    """What a folder is called, however its accents are written: macOS takes them apart."""
+    return normalize("NFC", folder.name)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -28,6 +28,7 @@ from osr_core.data.folders import (
     in_order,
     listing_fingerprint,
     loose_files,
+    name_of,
     subfolders,
 )
 from osr_core.data.imageset import ImageSet
@@ -168,14 +169,16 @@ class OwnFolder(OwnImages):
     def _listed(self, root: Path | None, subset: Subset) -> tuple[list[Path], list[int]]:
         """Every image of `subset` and its label."""
         number = {name: k for k, name in enumerate(self.class_names(root))}
-        per_class = [(number[f.name], image_files(f)) for f in self.files(root, subset)]
+        per_class = [(number[name_of(f)], image_files(f)) for f in self.files(root, subset)]
         images = [path for _, files in per_class for path in files]
         return images, [label for label, files in per_class for _ in files]
 
     def class_names(self, root: Path | None) -> Sequence[str]:
         """The classes of both subsets: an unknown one may be in the test images alone."""
         subsets: tuple[Subset, ...] = ("train", "test")
-        return in_order({folder.name for subset in subsets for folder in self.files(root, subset)})
+        return in_order(
+            {name_of(folder) for subset in subsets for folder in self.files(root, subset)}
+        )
 
 
 class OwnParquet(OwnImages):

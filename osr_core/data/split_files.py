@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from osr_core.data import BENCHMARKS, Benchmark, reader
 from osr_core.data.folders import in_order
@@ -44,7 +45,7 @@ def _by_name(
     """The numbers of each name; what is a class's own name is no other's."""
     found: dict[str, list[int]] = {}
     for number, name in enumerate(classes):
-        found.setdefault(name, []).append(number)
+        found.setdefault(normalize("NFC", name), []).append(number)
     further: dict[str, list[int]] = {}
     for name, number in others:
         if name not in found:
@@ -59,7 +60,8 @@ def read_splits(path: Path) -> Lists:
         ConfigError: it cannot be read, or has mistakes, all of them at once.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        text = normalize("NFC", path.read_text(encoding="utf-8-sig"))  # Windows begins with a mark
+        content = json.loads(text, object_pairs_hook=_each_once)
     except OSError as error:
         raise ConfigError(f"protocol '{path}' cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
