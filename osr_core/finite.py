@@ -26,7 +26,7 @@ def refuse_lost(tensors: Mapping[str, Tensor], when: str, lr: float) -> None:
     """
     if lost := lost_among(tensors):
         raise TrainingError(
-            f"{lost} are no longer finite numbers {when}. Lower the learning rate (lr={lr:g})."
+            f"{lost}, are no longer finite numbers {when}. Lower the learning rate (lr={lr:g})."
         )
 
 
