@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from osr_core.backbones import BACKBONES
 from osr_core.config import build
@@ -26,7 +25,8 @@ from osr_core.context import (
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
-from osr_core.errors import TrainingError, VersionError
+from osr_core.errors import VersionError
+from osr_core.finite import refuse_lost, refuse_lost_inputs, refuse_lost_result
 from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
 from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind
@@ -34,7 +34,7 @@ from osr_core.methods import Method, method_named
 from osr_core.metrics import accuracy, auroc, evaluate, oscr
 from osr_core.precision import whole_float32
 from osr_core.recipes import Training
-from osr_core.scoring import balanced_sample, score_images
+from osr_core.scoring import balanced_sample, images_per_class, score_images
 from osr_core.tables import embeddings_table, history_table, scores_table, table_to_bytes
 from osr_core.tensors import to_bytes
 from osr_core.training import Fit
@@ -127,6 +127,8 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
         table = embeddings_table(test.labels[sample], scored.embedding, prototypes)
         artifacts[EMBEDDINGS] = table_to_bytes(table)
     numbers = {f"test/{name}": value for name, value in metrics.items()}
+    counts = images_per_class(test, config["test"]["known"], config["test"]["unknown"])
+    numbers |= {f"scored/{name}": number for name, number in counts.items()}
     numbers["model/num_parameters"] = method.num_parameters()
     numbers["model/num_additional_parameters"] = method.num_additional_parameters()
     return Result(artifacts, numbers)
@@ -157,26 +159,12 @@ def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Me
     return method_named(config["method"]["name"]).fresh(config, num_known, context.device)
 
 
-def refuse_lost(tensors: Mapping[str, Tensor], when: str, lr: float) -> None:
-    """Insist on numbers in a trained network: the last step may lose what each loss before it had.
-
-    Raises:
-        TrainingError: a tensor holds an infinity or something that is no number.
-    """
-    lost = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-    if lost:
-        raise TrainingError(
-            f"{len(lost)} of the network's {len(tensors)} tensors are no longer finite numbers "
-            f"{when}, such as {lost[0]}. Lower the learning rate (lr={lr:g})."
-        )
-
-
 @torch.no_grad()
 def refuse_lost_logits(method: Method, train: Batches, training: Training) -> None:
-    """Insist on numbers for training images, as scoring will see them.
+    """Insist on numbers for the first training images; scoring looks at all that it computes.
 
     Raises:
-        TrainingError: as `refuse_lost`, of the logits of a batch.
+        TrainingError: as `refuse_lost`.
     """
     method.eval()
     prediction = method(next(iter(train.ordered())).images)
@@ -249,10 +237,14 @@ def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
 
     Raises:
         VersionError: neither general nor brought by the method that is installed here.
+        TrainingError: what it was given or would leave are not finite numbers.
     """
     known = known_kind(kind, config)
     if known is None:
         raise VersionError(f"method '{config['method']['name']}' brings no stages of kind '{kind}'")
     if known[0] == SCORE:
         context = ScoreContext(**vars(context))
-    return known[1](context, config)
+    refuse_lost_inputs(context.inputs)
+    result = known[1](context, config)
+    refuse_lost_result(kind, config, result)
+    return result

@@ -58,7 +58,7 @@ class Kind:
 
 FIT = Kind(name="fit", version=2, trains=True, leaves=(HISTORY,), effort=all_epochs)
 CALIBRATE = Kind(name="calibrate", version=2)
-SCORE = Kind(name="score", version=4, leaves=("scores.parquet", "embeddings.parquet"))
+SCORE = Kind(name="score", version=5, leaves=("scores.parquet", "embeddings.parquet"))
 VALIDATE = Kind(name="validate")
 NOOP = Kind(name="noop")
 GENERAL = {kind.name: kind for kind in (FIT, CALIBRATE, SCORE, VALIDATE, NOOP)}

@@ -1,5 +1,7 @@
 """A trained method and images -> one row per image."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,6 +9,8 @@ from torch import Tensor
 
 from osr_core.data.base import UNKNOWN
 from osr_core.data.batches import Batches
+from osr_core.data.tasks import TestSet
+from osr_core.errors import TrainingError
 from osr_core.methods.base import Method
 from osr_core.precision import whole_float32
 
@@ -32,6 +36,23 @@ def balanced_sample(labels: Tensor, num: int, generator: torch.Generator) -> Ten
     return torch.cat(drawn).sort().values
 
 
+def images_per_class(test: TestSet, known: Sequence[int], unknown: Sequence[int]) -> dict[str, int]:
+    """Of how many test images a class has, the smallest and the largest number on each side.
+
+    A class without any counts as 0, so that a smallest number above 0 says that each was scored.
+    """
+    found = {}
+    sides = {
+        "known": (known, test.labels != UNKNOWN),
+        "unknown": (unknown, test.labels == UNKNOWN),
+    }
+    for side, (classes, chosen) in sides.items():
+        counts = Counter(test.classes[chosen].tolist())  # class numbers may be in the billions
+        found[f"{side}_images_min"] = min(counts[k] for k in classes)
+        found[f"{side}_images_max"] = max(counts[k] for k in classes)
+    return found
+
+
 @torch.no_grad()
 @whole_float32()
 def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
@@ -43,6 +64,9 @@ def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
         method: on the device of `batches`.
         batches: of N images.
         sample: (n,) ascending positions; a large test set's embeddings would not fit into memory.
+
+    Raises:
+        TrainingError: a logit or a score that is not finite; nothing could be ranked by it.
     """
     method.eval()
     sampled = torch.zeros(len(batches), dtype=torch.bool, device=batches.labels.device)
@@ -53,5 +77,11 @@ def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
         logits.append(prediction.logits.float().cpu())
         scores.append(prediction.unknown_score.float().cpu())
         embeddings.append(prediction.embedding[sampled[batch.index]].float().cpu())
-    all_logits = torch.cat(logits)
-    return Scored(all_logits, all_logits.argmax(1), torch.cat(scores), torch.cat(embeddings))
+    all_logits, all_scores = torch.cat(logits), torch.cat(scores)
+    lost = ~(all_logits.isfinite().all(1) & all_scores.isfinite())
+    if lost.any():
+        raise TrainingError(
+            f"the logits or scores of {int(lost.sum())} of {len(lost)} test images are not finite "
+            "numbers, though the network's weights are. Train it with a lower learning rate."
+        )
+    return Scored(all_logits, all_logits.argmax(1), all_scores, torch.cat(embeddings))

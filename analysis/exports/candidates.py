@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.exports.columns import Column
 from analysis.exports.parts import written
 from analysis.exports.read import path_in, read_columns, readable
-from analysis.exports.schema import Column, schema_of
+from analysis.exports.schema import schema_of
 from analysis.exports.searches import Candidate, Search, Step
 from osr_core.identity import canonical_json
 

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.exports.parts import FILES, fitted
-from analysis.exports.schema import METRICS, OF_MODEL, STAGE, Plan
+from analysis.exports.schema import METRICS, OF_MODEL, SCORED, STAGE, Plan
 from osr_core.errors import ConfigError, OsrError, unknown_name
 
 if TYPE_CHECKING:
@@ -243,14 +243,16 @@ def results_of(run: "Run") -> dict[str, Any]:
     try:
         results = {name: metrics[f"test/{name}"] for name in METRICS}
         results["commit"] = run.data.tags["code"]
+        results["made_on"] = run.data.tags.get("made_on")
     except KeyError as error:
         raise ExportError(
             f"the finished score run {run.info.run_id} lacks {error}. Delete it "
             "in `osr ui`; `osr sync` then writes it anew."
         ) from None
-    for name in OF_MODEL:
-        number = metrics.get(f"model/{name}")
-        results[name] = None if number is None else int(number)
+    for prefix, names in (("model", OF_MODEL), ("scored", SCORED)):
+        for name in names:
+            number = metrics.get(f"{prefix}/{name}")
+            results[name] = None if number is None else int(number)
     return results
 
 

@@ -1,7 +1,7 @@
 """Reads an export back, also one that an older or a later version of this program wrote.
 
 A column that this version does not know is left out; one that an older version did not write yet is
-filled with nulls where `analysis.exports.schema` says that it is optional, and refused otherwise.
+filled with nulls where `analysis.exports.columns` says that it is optional, and refused otherwise.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,20 +11,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.exports.schema import (
+from analysis.exports.columns import (
     EMBEDDING_COLUMNS,
-    EMBEDDINGS,
-    HISTORY,
     HISTORY_COLUMNS,
     LINK_COLUMNS,
-    LINKS,
-    MINED,
     MINED_COLUMNS,
     RUN_COLUMNS,
-    RUNS,
     SCORE_COLUMNS,
-    SCORES,
     Column,
+)
+from analysis.exports.schema import (
+    EMBEDDINGS,
+    HISTORY,
+    LINKS,
+    MINED,
+    RUNS,
+    SCORES,
     FinishedTrial,
     Plan,
     plan_in,

@@ -21,15 +21,26 @@ depend on who ran what and when, and only the report reads it.
 
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.exports.columns import (
+    EMBEDDING_COLUMNS,
+    HISTORY_COLUMNS,
+    LINK_COLUMNS,
+    METRIC_COLUMNS,
+    MINED_COLUMNS,
+    RUN_COLUMNS,
+    SCORE_COLUMNS,
+    STAGE_COLUMNS,
+    Column,
+)
 from analysis.exports.selection import NONE
-from osr_core.identity import canonical_json, dotted
+from osr_core.identity import canonical_json, digest, dotted
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
 LINKS = "links.parquet"
@@ -37,106 +48,17 @@ MINED, EMBEDDINGS = "mined.parquet", "embeddings.parquet"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of an export."""
-
-    name: str
-    type: pa.DataType
-    unit: str  # "" for names, ids and texts
-    meaning: str
-    optional: bool = False  # null in runs that do not say; absent from older exports
-
-
-LOGITS = pa.list_(pa.field("element", pa.float32()))  # as Parquet names it
-METRIC_COLUMNS = (
-    Column("accuracy", pa.float64(), "fraction", "top-1 on known test images, none rejected"),
-    Column("auroc", pa.float64(), "fraction", "area under ROC, unknown positive"),
-    Column("oscr", pa.float64(), "fraction", "area of correct classification over false positives"),
-    Column("aupr_unknown", pa.float64(), "fraction", "average precision, unknown positive"),
-    Column("aupr_known", pa.float64(), "fraction", "average precision, known positive"),
-    Column("fpr95", pa.float64(), "fraction", "unknowns accepted where 95 % of knowns are"),
-    Column("macro_f1", pa.float64(), "fraction", "mean F1 of the known classes and unknown there"),
-)
-RUN_COLUMNS = (
-    Column("trial_id", pa.string(), "", "identity of the trial, a hash of all that made it"),
-    Column("sweep", pa.string(), "", "name of the sweep"),
-    Column("method", pa.string(), "", "key of the method in a spec"),
-    Column("title", pa.string(), "", "name of the method in a table"),
-    Column("hyperparameters", pa.string(), "canonical JSON", "resolved settings of the method"),
-    Column("recipe", pa.string(), "", "published (each paper's own training) or common"),
-    Column("backbone", pa.string(), "canonical JSON", "resolved settings of the network"),
-    Column("training", pa.string(), "canonical JSON", "resolved optimiser and schedule"),
-    Column("protocol", pa.string(), "", "published family of splits"),
-    Column("dataset", pa.string(), "", "key of the dataset in a spec"),
-    Column("split", pa.int32(), "", "number of the split in its protocol"),
-    Column("seed", pa.int64(), "", "the spec's seed, from which all others are derived"),
-    Column("num_known", pa.int32(), "classes", "known classes, trained on"),
-    Column("num_unknown", pa.int32(), "classes", "unknown classes, in the test set only"),
-    Column("openness", pa.float64(), "fraction", "1 - sqrt(2 known / (2 known + unknown))"),
-    Column("selection", pa.string(), "", "rule that chose the hyperparameters, or none"),
-    Column("commit", pa.string(), "", "version of the code"),
-    *METRIC_COLUMNS,
-    Column("num_parameters", pa.int64(), "", "trainable parameters of the model", optional=True),
-    Column(
-        "num_additional_parameters",
-        pa.int64(),
-        "",
-        "of these, prototypes and reciprocal points",
-        optional=True,
-    ),
-)
-HISTORY_COLUMNS = (
-    Column("sweep", pa.string(), "", "name of the sweep"),
-    Column("stage_id", pa.string(), "", "identity of the fit, which several trials may share"),
-    Column("method", pa.string(), "", "key of the method that was trained"),
-    Column("dataset", pa.string(), "", "key of the dataset in a spec"),
-    Column("split", pa.int32(), "", "number of the split in its protocol"),
-    Column("seed", pa.int64(), "", "the spec's seed, from which all others are derived"),
-    Column("member", pa.int32(), "", "number of the repetition within an ensemble"),
-    Column("epoch", pa.int32(), "epochs", "counted from 1"),
-    Column("metric", pa.string(), "", "a loss term, a validation metric, or wall_s"),
-    Column("value", pa.float64(), "", "the metric at the end of the epoch"),
-)
-SCORE_COLUMNS = (
-    Column("trial_id", pa.string(), "", "the trial in runs.parquet"),
-    Column("image_id", pa.string(), "", "dataset, subset and position of the test image"),
-    Column("label", pa.int32(), "", "position among the sorted known classes, -1 for unknown"),
-    Column("predicted", pa.int32(), "", "position of the best known class"),
-    Column("unknown_score", pa.float32(), "", "larger = more unknown"),
-    Column("logits", LOGITS, "", "one per known class, larger = more that class"),
-    Column("class_name", pa.string(), "", "the image's own class in its dataset", optional=True),
-)
-MINED_COLUMNS = (
-    Column("stage_id", pa.string(), "", "identity of the mining, which several trials may share"),
-    Column("dataset", pa.string(), "", "dataset of the known training images"),
-    Column("split", pa.int32(), "", "number of the split in its protocol"),
-    Column("label", pa.int32(), "", "position among the sorted known classes"),
-    Column("robustness", pa.float64(), "fraction", "r of the image, 1 = most robust"),
-    Column("correct", pa.bool_(), "", "whether the first classifier of the ensemble is right"),
-    Column("prototype", pa.bool_(), "", "whether the image was chosen"),
-)
-EMBEDDING_COLUMNS = (
-    Column("trial_id", pa.string(), "", "the trial in runs.parquet"),
-    Column("role", pa.string(), "", "image (of the test set) or prototype"),
-    Column("label", pa.int32(), "", "position among the sorted known classes, -1 for unknown"),
-    Column("embedding", LOGITS, "", "output of the backbone"),
-)
-STAGE_COLUMNS = (
-    Column("stage_id", pa.string(), "", "identity of the stage, which several trials may share"),
-    Column("dataset", pa.string(), "", "key of the stage's dataset", optional=True),
-    Column("split", pa.int32(), "", "number of the split in its protocol", optional=True),
-)
-LINK_COLUMNS = (
-    Column("stage_id", pa.string(), "", "identity of the stage; a trial's is its trial_id"),
-    Column("kind", pa.string(), "", "kind of the stage: score, fit, or a method's own"),
-    Column("experiment_id", pa.string(), "", "MLflow's number of the sweep"),
-    Column("run_id", pa.string(), "", "MLflow's name of the run"),
-)
 METRICS = tuple(column.name for column in METRIC_COLUMNS)
 STAGE = tuple(column.name for column in STAGE_COLUMNS)  # what says whose a row is
 OF_MODEL = ("num_parameters", "num_additional_parameters")
-RESULTS = (*METRICS, *OF_MODEL, "commit")  # columns of runs.parquet that only the trial's run knows
+SCORED = ("known_images_min", "known_images_max", "unknown_images_min", "unknown_images_max")
+RESULTS = (
+    *METRICS,
+    *OF_MODEL,
+    *SCORED,
+    "commit",
+    "made_on",
+)  # columns of runs.parquet that only the trial's run knows
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
 HISTORY_ORDER = ("stage_id", "epoch", "metric")
 
@@ -169,6 +91,8 @@ class Plan:
     altered: Mapping[str, Any]  # where that is not as in the packaged spec of the sweep's name
     commit: str  # the version of the code, as `git describe` says it
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
+    data: Mapping[str, str] = field(default_factory=dict)  # fingerprints, by "cifar10/train"
+    classes: Mapping[str, str] = field(default_factory=dict)  # digests, by "svhn/0 of mine.json"
 
     def protocol_of(self, trial: PlannedTrial) -> str:
         """Of a trial's splits: the sweep's, unless the spec gives its method another."""
@@ -194,6 +118,11 @@ class Plan:
             record.get("altered", {}),
             record["code"],
             trials,
+            record.get("fingerprints", {}),
+            {
+                f"{each['id']} of {each['protocol']}": digest([each["known"], each["unknown"]])
+                for each in record.get("splits", ())
+            },
         )
 
     @classmethod
@@ -205,7 +134,7 @@ class Plan:
         trials = tuple(
             _known(PlannedTrial, {"selection": NONE, **trial}) for trial in values["trials"]
         )
-        return _known(cls, {"altered": {}, **values, "trials": trials})
+        return _known(cls, {"altered": {}, "data": {}, "classes": {}, **values, "trials": trials})
 
 
 def changes_in(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.exports.labels import recipe_label, row_labels
+from analysis.exports.mixture import mixture
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
 from analysis.exports.selection import NONE, in_short
@@ -193,7 +194,7 @@ class Source:
             f"{self.label(first)} {first['dataset']}, splits {' '.join(map(str, splits))}, n = "
             f"{len(splits)} splits x {seeds} seeds, sweep {first['sweep']}, protocol "
             f"{first['protocol']}, recipe {recipe_label(self.plan)}, {chosen_by(trials)}commit "
-            f"{joined(trials, 'commit')}"
+            f"{joined(trials, 'commit')}{_differing(trials)}"
         )
 
     def rests_on(self, trials: Sequence[FinishedTrial]) -> str:
@@ -202,5 +203,10 @@ class Source:
         return (
             f"sweep {self.plan.sweep}, protocol {joined(trials, 'protocol')}, recipe "
             f"{recipe_label(self.plan)}, n = {splits} splits, "
-            f"{chosen_by(trials)}commit {joined(trials, 'commit')}"
+            f"{chosen_by(trials)}commit {joined(trials, 'commit')}{_differing(trials)}"
         )
+
+
+def _differing(trials: Sequence[FinishedTrial]) -> str:
+    """What trials were computed on differently, for the end of a foot."""
+    return f". {differing}" if (differing := mixture(trials)) else ""

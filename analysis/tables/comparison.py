@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from analysis.exports.mixture import mixture
 from analysis.exports.read import by_id, read_runs
-from analysis.exports.schema import METRICS
+from analysis.exports.schema import METRICS, FinishedTrial, Plan
 from analysis.tables.aggregate import LOWER_IS_BETTER
 from analysis.tables.pairing import Found, Seeds, Task, left_out, means, paired, rows_in
 from analysis.tables.statistics import average_ranks, bootstrap, holm, wilcoxon
@@ -50,6 +51,8 @@ class Comparison:
     selections: Mapping[str, str]  # by row, how its hyperparameters were chosen
     standings: tuple[Standing, ...]
     left_out: tuple[str, ...]  # tasks, or seeds of them, that not every row has
+    mixture: str  # what the trials were computed on differently, in words; "" for nothing
+    other_data: tuple[str, ...]  # subsets whose files differ between sweeps
 
 
 def compare(
@@ -63,7 +66,7 @@ def compare(
     Raises:
         ConfigError: a row, dataset or metric that is not there; fewer than two rows; one row of the
             same name in two sweeps on the same task; nothing that all rows have; a dataset under
-            two protocols.
+            two protocols, or two split files of one name.
         DataError: a folder holds no export.
     """
     read = [read_runs(folder) for folder in folders]
@@ -89,6 +92,8 @@ def compare(
         for name, group in _groups(list(seeds)).items()
         for standing in _standings(name, metric, group, values)
     ]
+    trials = [of[task][seed] for of in wanted.values() for task in seeds for seed in seeds[task]]
+    plans = _refuse_other_classes([plan for _, plan in read], trials)
     return Comparison(
         {folder.name: in_words(of.changes) for folder, (_, of) in zip(folders, read, strict=True)},
         {task.dataset: task.protocol for task in seeds},
@@ -97,6 +102,8 @@ def compare(
         {row: _selection(wanted[row], seeds) for row in shown},
         tuple(_corrected(standings)),
         tuple(left_out(wanted, seeds)),
+        mixture(trials),
+        tuple(_differing([plan.data for plan in plans])),
     )
 
 
@@ -105,6 +112,27 @@ def _selection(of: Found, seeds: Seeds) -> str:
     return "; ".join(
         dict.fromkeys(of[task][seed]["selection"] for task in seeds for seed in of[task])
     )
+
+
+def _refuse_other_classes(plans: Sequence[Plan], trials: Sequence[FinishedTrial]) -> Sequence[Plan]:
+    """The plans of some trials; split files of one name that are not the same are refused."""
+    sweeps = {trial["sweep"] for trial in trials}
+    plans = [plan for plan in plans if plan.sweep in sweeps]
+    if other := _differing([plan.classes for plan in plans]):
+        raise ConfigError(
+            f"{', '.join(other)} has other classes in one of the sweeps than in another one; give "
+            "their split files different names, or run the methods in one sweep."
+        )
+    return plans
+
+
+def _differing(sweeps: Sequence[Mapping[str, str]]) -> list[str]:
+    """What is there in several sweeps and not the same."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for sweep in sweeps:
+        for name, value in sweep.items():
+            found[name].add(value)
+    return sorted(name for name, values in found.items() if len(values) > 1)
 
 
 def _groups(tasks: Sequence[Task]) -> dict[str, list[Task]]:

@@ -25,6 +25,8 @@ def printable(comparison: Comparison) -> Printable:
         "selections": comparison.selections,
         "lines": rows,
         "left_out": comparison.left_out,
+        "mixture": comparison.mixture,
+        "other_data": comparison.other_data,
     }
     return Printable(to_sheet(comparison), CSV_COLUMNS, rows, values)
 
@@ -43,6 +45,7 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
         f"Difference: {comparison.rows[0]} less the row. p: Wilcoxon signed-rank over the same "
         f"splits, two-sided, in brackets Holm-corrected for all {tests} tests shown.",
         "Rank: mean over splits, 1 best. Five splits alone cannot give p below 1/16.",
+        *filter(None, [comparison.mixture, other_data(comparison)]),
     )
     remarks = tuple(f"left out, not there of all rows: {task}" for task in comparison.left_out)
     panels = tuple(
@@ -58,6 +61,16 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
         for (metric, dataset), standings in groups.items()
     )
     return sheet.Sheet("compare", "Comparison", provenance(comparison), panels, legend)
+
+
+def other_data(comparison: Comparison) -> str:
+    """That numbers of the same splits are of other images."""
+    if not comparison.other_data:
+        return ""
+    return (
+        f"The sweeps had other files of {', '.join(comparison.other_data)}, or read them "
+        "otherwise: their numbers are not of the same images."
+    )
 
 
 def provenance(comparison: Comparison) -> str:

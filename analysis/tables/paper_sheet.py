@@ -29,6 +29,7 @@ def printable(table: PaperTable) -> Printable:
         "title": table.layout.title,
         "sweep": table.layout.sweep,
         "provenance": provenance(table),
+        "mixture": table.mixture,
         "places": rows,
         "trials": {
             f"{line.label}/{place.label}": filled.trial_ids
@@ -49,6 +50,7 @@ def to_sheet(table: PaperTable) -> sheet.Sheet:
         f"{NOTHING}: nothing there.",
         f"Published: {PAPERS[layout.paper].split(', Table')[0]}.",
         *layout.legend,
+        *filter(None, [table.mixture]),
     )
     panels = tuple(_panel(table, grid, legend) for grid in table.grids)
     return sheet.Sheet(layout.name, layout.title, provenance(table), panels, legend)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.exports.labels import recipe_label
+from analysis.exports.mixture import mixture
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import (
     METRICS,
@@ -41,7 +42,7 @@ class Filled:
     printed_rank: int = 0  # among the paper's
     starred: bool = False
     note: str = ""
-    altered: bool = False  # ours is made with settings that are not the paper's
+    altered: bool = False  # ours is made with settings, splits or seeds that are not the paper's
     selection: str = NONE  # how our settings were chosen
 
     @property
@@ -56,8 +57,8 @@ class Filled:
 
     @property
     def difference(self) -> float | None:
-        """Ours less the paper's, where both are numbers of one experiment."""
-        if self.altered:
+        """Ours less the paper's, where both are numbers of one experiment, all of it done."""
+        if self.altered or self.missing:
             return None
         if isinstance(self.ours, float) and isinstance(self.printed, float):
             return self.ours - self.printed
@@ -93,9 +94,10 @@ class PaperTable:
     num_splits: int
     num_seeds: int
     commit: str
-    altered: Mapping[str, Any]  # settings of all methods that are not those of the packaged spec
+    altered: Mapping[str, Any]  # settings, splits, seeds that are not those of the packaged spec
     exported: bool  # False: the sweep has no export, nothing of ours is there
     grids: tuple[FilledGrid, ...]
+    mixture: str  # what the sweep's trials were computed on differently; "" for nothing
 
 
 def paper_table(name: str, exports: Path) -> PaperTable:
@@ -131,6 +133,7 @@ def paper_table(name: str, exports: Path) -> PaperTable:
         altered=plan.altered,
         exported=exported,
         grids=grids,
+        mixture=mixture(finished.values()),
     )
 
 
@@ -185,7 +188,7 @@ def _selection(trials: Sequence[PlannedTrial]) -> str:
 
 
 def _is_altered(plan: Plan, trials: Sequence[PlannedTrial]) -> bool:
-    """Whether some trials were made with settings that are not the packaged spec's."""
+    """Whether some trials were made otherwise than the packaged spec has them."""
     for_all = any(not name.startswith("methods.") for name in plan.altered)
     return for_all or any(f"methods.{trial.method}" in plan.altered for trial in trials)
 

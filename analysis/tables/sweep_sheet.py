@@ -42,12 +42,12 @@ def to_sheet(table: Table) -> sheet.Sheet:
                 for row in block.rows
             ),
             remarks=(*missing(block), *notes(block)),
-            legend=tuple(legend(table, [block])),
+            legend=tuple(legend(table, [block], block.mixture)),
             selections=by_row((row.label, row.selection) for row in block.rows),
         )
         for block in table.blocks
     )
-    legend_of_all = tuple(legend(table, table.blocks))
+    legend_of_all = tuple(legend(table, table.blocks, table.mixture))
     return sheet.Sheet(table.sweep, table.sweep, provenance(table), panels, legend_of_all)
 
 
@@ -94,7 +94,7 @@ def notes(block: Block) -> list[str]:
     ]
 
 
-def legend(table: Table, blocks: Sequence[Block]) -> list[str]:
+def legend(table: Table, blocks: Sequence[Block], mixture: str) -> list[str]:
     """How to read the numbers of some blocks of a table; speaks only of what is there."""
     papers = {column.paper for block in blocks for column in block.headings}
     entries = [entry for block in blocks for row in block.rows for entry in row.entries]
@@ -105,7 +105,7 @@ def legend(table: Table, blocks: Sequence[Block]) -> list[str]:
     lines += [f"({paper}): as printed in {PAPERS[paper]}." for paper in PAPERS if paper in papers]
     if any(entry.starred for entry in entries):
         lines.append("A star marks a value that the paper's authors re-ran.")
-    return lines
+    return [*lines, mixture] if mixture else lines
 
 
 def _number(entry: Entry, column: Heading) -> str:

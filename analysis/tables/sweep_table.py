@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.exports.labels import recipe_label, row_labels
+from analysis.exports.mixture import mixture
 from analysis.exports.read import by_id, joined, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial
 from analysis.exports.selection import in_short
@@ -64,6 +65,7 @@ class Block:
     task: str  # numbers of classes and openness in words; empty while no trial is finished
     headings: tuple[Heading, ...]
     rows: tuple[Row, ...]
+    mixture: str  # as `Table`'s, of this dataset's trials
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Table:
     num_seeds: int
     commit: str  # code version; more than one where trials were scored by different ones
     blocks: tuple[Block, ...]
+    mixture: str  # what the trials were computed on differently, in words; "" for nothing
 
 
 def table(
@@ -107,6 +110,7 @@ def table(
         num_seeds=len({trial.seed for trial in planned}),
         commit=joined(finished.values(), "commit") or plan.commit,
         blocks=tuple(_block(name, planned, finished, metrics) for name in shown),
+        mixture=mixture(finished[i.trial_id] for i in planned if i.trial_id in finished),
     )
 
 
@@ -137,7 +141,8 @@ def _block(
         Row(row, chosen[row], tuple(entries), ours[row, dataset, METRICS[0]].missing)
         for row, *entries in zip(titles, *columns.values(), strict=True)
     ]
-    return Block(dataset, _task(finished.values()), tuple(columns), tuple(rows))
+    task, differing = _task(finished.values()), mixture(finished.values())
+    return Block(dataset, task, tuple(columns), tuple(rows), differing)
 
 
 def _task(finished: Iterable[FinishedTrial]) -> str:

@@ -28,6 +28,7 @@ class Reader(ABC):
     licence: ClassVar[str]
     how_to_get: ClassVar[str]  # one sentence for the error about a missing file
     classes: ClassVar[tuple[str, ...]]  # names in label order
+    named_by_files: ClassVar[bool] = False  # `classes` are numbers that stand for names
     channels: ClassVar[int]
     image_size: ClassVar[int]  # the side, in pixels, at which methods see the images by default
     mirrored: ClassVar[bool]  # a horizontal flip keeps the label (False for digits)
@@ -61,6 +62,14 @@ class Reader(ABC):
             DataError: as `files`.
         """
         return self.classes
+
+    def other_names(self, root: Path | None) -> Iterator[tuple[str, int]]:
+        """Further names by which a split file may call a class, each with its number.
+
+        Raises:
+            DataError: as `files`.
+        """
+        yield from ()
 
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
         """Sentences on what of the files of `subset` is not used, or is read in a special way.

@@ -4,8 +4,7 @@ Labels are read, images are not: it takes as long as listing the files.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from osr_core.data import reader
@@ -13,6 +12,9 @@ from osr_core.data.base import Benchmark, Subset
 from osr_core.data.splits import ClassSplit
 from osr_core.data.tasks import allowed_channels, num_held_out
 from osr_core.errors import MissingDataError
+
+Counts = Callable[[str, Subset], Counter[int]]
+"""`class_counts` of one root; of many splits, each subset is counted once."""
 
 NAMED = 10  # classes that a sentence names; of more, how many there are
 
@@ -23,11 +25,6 @@ def class_counts(root: Path | None, name: str, subset: Subset) -> Counter[int]:
     Raises:
         DataError: the labels cannot be read.
     """
-    return _counts(root, name, subset, reader(name).fingerprint(root, subset))
-
-
-@lru_cache(maxsize=64)
-def _counts(root: Path | None, name: str, subset: Subset, fingerprint: str) -> Counter[int]:
     return Counter(reader(name).labels(root, subset).tolist())
 
 
@@ -71,13 +68,14 @@ def remarks(root: Path | None, benchmark: Benchmark) -> Iterator[str]:
 
 
 def task_problems(
-    root: Path | None, split: ClassSplit, *, channels: int, validation: float
+    root: Path | None, split: ClassSplit, counts: Counts, *, channels: int, validation: float
 ) -> Iterator[str]:
     """A sentence for everything in which the data does not fit what a trial asks of it.
 
     Args:
         root: the data folder.
         split: which classes are known and unknown.
+        counts: the images of each class.
         channels: of the images that the network sees.
         validation: the fraction of each known class's training images that is held out.
 
@@ -85,26 +83,26 @@ def task_problems(
         DataError: the labels cannot be read.
     """
     known, unknown = split.known, split.unknown
-    yield from _absent(root, split, split.known_from, "train", "known", known)
-    yield from _absent(root, split, split.known_from, "test", "known", known)
-    yield from _absent(root, split, split.unknown_from, "test", "unknown", unknown)
+    yield from _absent(root, split, counts, split.known_from, "train", "known", known)
+    yield from _absent(root, split, counts, split.known_from, "test", "known", known)
+    yield from _absent(root, split, counts, split.unknown_from, "test", "unknown", unknown)
     for name in dict.fromkeys((split.known_from, split.unknown_from)):
         if channels not in (allowed := allowed_channels(reader(name).channels)):
             yield (
                 f"backbone.channels is {channels}, and the images of {name} can be seen with "
                 f"{' or '.join(map(str, allowed))}."
             )
-    counts = class_counts(root, split.known_from, "train")
-    held_out = {k: num_held_out(validation, counts[k]) for k in known if counts[k]}
-    if all_of := [k for k, num in held_out.items() if num >= counts[k]]:
+    there = counts(split.known_from, "train")
+    held_out = {k: num_held_out(validation, there[k]) for k in known if there[k]}
+    if all_of := [k for k, num in held_out.items() if num >= there[k]]:
         yield (
             f"training.validation {validation:g} leaves no training image of {split.known_from} "
-            f"class {listed(root, split.known_from, all_of)}; it has {counts[all_of[0]]}. Lower it."
+            f"class {listed(root, split.known_from, all_of)}; it has {there[all_of[0]]}. Lower it."
         )
     if validation and held_out and not any(held_out.values()):
         yield (
             f"training.validation {validation:g} holds out no image at all of {split.id}: its "
-            f"known classes have {max(counts[k] for k in held_out)} training images at most. Raise "
+            f"known classes have {max(there[k] for k in held_out)} training images at most. Raise "
             "it, or set it to 0."
         )
 
@@ -128,15 +126,16 @@ def inner_problems(root: Path | None, split: ClassSplit, *, fraction: float) -> 
 def _absent(
     root: Path | None,
     split: ClassSplit,
+    counts: Counts,
     name: str,
     subset: Subset,
     side: str,
     classes: Sequence[int],
 ) -> Iterator[str]:
-    counts = class_counts(root, name, subset)
-    if absent := [k for k in classes if not counts[k]]:
+    there = counts(name, subset)
+    if absent := [k for k in classes if not there[k]]:
         yield (
             f"{name}/{subset} holds no image of class {listed(root, name, absent)}: "
             f"{len(absent)} of the {len(classes)} {side} classes of split {split.id} are missing. "
-            f"It has images of {len(counts)} classes."
+            f"It has images of {len(there)} classes."
         )

@@ -27,10 +27,16 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Whether a column holds bytes."""
+    """Whether a column holds bytes, perhaps as lists of them."""
     types, kind = pa.types, value_type(kind)
     tests = (types.is_binary, types.is_large_binary, types.is_binary_view)
-    return any(test(kind) for test in tests)
+    return any(test(kind) for test in tests) or is_list_of_bytes(kind)
+
+
+def is_list_of_bytes(kind: pa.DataType) -> bool:
+    """Whether a column holds bytes as tools leave them that know no binary type."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return bool(is_list and pa.types.is_uint8(kind.value_type))
 
 
 def is_image(kind: pa.DataType) -> bool:
@@ -64,6 +70,6 @@ def find_columns(path: Path, schema: pa.Schema) -> tuple[str, str]:
     held = ", ".join(f"{name}: {kind}" for name, kind in columns.items())
     raise DataError(
         f"'{path}' must have an image column ({' or '.join(IMAGE_COLUMNS)}: encoded files as "
-        f"struct<bytes, path> or binary) and a label column ({' or '.join(LABEL_COLUMNS)}: whole "
-        f"numbers or names); it has {held or 'none'}."
+        "struct<bytes, path>, binary or lists of uint8) and a label column "
+        f"({' or '.join(LABEL_COLUMNS)}: whole numbers or names); it has {held or 'none'}."
     )

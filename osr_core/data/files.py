@@ -5,7 +5,6 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,12 +63,6 @@ def unpacked(file: BinaryIO, path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
 
 def _content_hash(path: Path) -> str:
     try:
-        status = path.stat()
-        return _remembered_hash(path.absolute(), status.st_size, status.st_mtime_ns)
+        return str(remembered(path.parent, [path.name], "content", hash_of)[path.name])
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
-
-
-@lru_cache(maxsize=1024)
-def _remembered_hash(path: Path, size: int, mtime_ns: int) -> str:
-    return str(remembered(path.parent, [path.name], "content", hash_of)[path.name])

@@ -6,8 +6,8 @@ made of its files' names and their content, which is read once per machine (`mem
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
+from unicodedata import normalize
 
 from osr_core.data.files import hash_of
 from osr_core.data.memory import remembered
@@ -30,6 +30,11 @@ def subfolders(folder: Path) -> list[str]:
         raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
 
 
+def name_of(folder: Path) -> str:
+    """What a folder is called, however its accents are written: macOS takes them apart."""
+    return normalize("NFC", folder.name)
+
+
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of classes by the alphabet; where all are numbers, by number: 2 before 10."""
     found = sorted(names)
@@ -43,8 +48,6 @@ def are_numbers(names: Iterable[str]) -> bool:
 
 def image_files(folder: Path) -> Sequence[Path]:
     """The image files in `folder`, sorted by name.
-
-    Listed once per process for as long as the folder's time of change stays.
 
     Raises:
         DataError: `folder` cannot be read, or holds none.
@@ -126,7 +129,7 @@ def image_hashes(folder: Path) -> dict[str, str]:
     """
     names = [path.name for path in image_files(folder)]
     try:
-        return _hashes(folder, tuple(names), folder.stat().st_mtime_ns)
+        return remembered(folder, names, "content", hash_of)
     except OSError as error:
         raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
 
@@ -137,31 +140,22 @@ def num_bytes(path: Path) -> int:
     return sum(each.stat().st_size for each in paths)
 
 
-@lru_cache(maxsize=8192)
-def _hashes(folder: Path, names: tuple[str, ...], mtime_ns: int) -> dict[str, str]:
-    return remembered(folder, names, "content", hash_of)
-
-
 def _entries(folder: Path) -> tuple[Sequence[str], Sequence[str]]:
-    try:
-        return _listed(folder, folder.stat().st_mtime_ns)
-    except OSError as error:
-        raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
-
-
-@lru_cache(maxsize=8192)
-def _listed(folder: Path, mtime_ns: int) -> tuple[Sequence[str], Sequence[str]]:
     """Names of the images, and of everything else, each sorted."""
     images, others = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                others.append(f"{entry.name}/")
-            # A link to nowhere is kept, to be refused by name; a pipe would be waited for.
-            elif entry.name.lower().endswith(ENDINGS) and (entry.is_file() or entry.is_symlink()):
-                images.append(entry.name)
-            else:
-                others.append(entry.name)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                is_image = entry.name.lower().endswith(ENDINGS)
+                if entry.is_dir():
+                    others.append(f"{entry.name}/")
+                # A link to nowhere is kept, to be refused by name; a pipe would be waited for.
+                elif is_image and (entry.is_file() or entry.is_symlink()):
+                    images.append(entry.name)
+                else:
+                    others.append(entry.name)
+    except OSError as error:
+        raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
     return sorted(images), sorted(others)

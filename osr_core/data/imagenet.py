@@ -23,6 +23,7 @@ from osr_core.errors import DataError
 
 TERMS = "ImageNet's terms: non-commercial research and education"
 SOLUTION = "LOC_val_solution.csv"
+WORDS = "LOC_synset_mapping.txt"
 LT_TRAIN = "ImageNet_LT_train.txt"
 OPEN_2010 = "openset_imagenet2010_synsets.txt"
 
@@ -33,7 +34,9 @@ class ImageNet(EncodedReader):
         imagenet/train/n01440764/n01440764_10026.JPEG
         imagenet/val/n01440764/ILSVRC2012_val_00000293.JPEG     sorted into folders, or
         imagenet/val/ILSVRC2012_val_00000293.JPEG               flat beside LOC_val_solution.csv,
-        imagenet/LOC_val_solution.csv                           as Kaggle ships them
+        imagenet/LOC_val_solution.csv                           as Kaggle ships them,
+
+        imagenet/LOC_synset_mapping.txt                         if there: what classes are called
 
     The validation images are the test images. Their 1,000 wnids fix the numbers of the classes.
 
@@ -46,6 +49,7 @@ class ImageNet(EncodedReader):
         f"into the folder imagenet there (a flat val beside Kaggle's {SOLUTION})."
     )
     classes = tuple(map(str, range(1000)))
+    named_by_files = True
     channels = 3
     image_size = 224
     mirrored = True
@@ -69,6 +73,16 @@ class ImageNet(EncodedReader):
     def class_names(self, root: Path | None) -> Sequence[str]:
         """The wnids."""
         return self.wnids(data_root(root, self) / "imagenet")
+
+    def other_names(self, root: Path | None) -> Iterator[tuple[str, int]]:
+        """WordNet's words for each class, where Kaggle's list of them is there."""
+        base = data_root(root, self) / "imagenet"
+        if is_there(base / WORDS):
+            number = {wnid: k for k, wnid in enumerate(self.wnids(base))}
+            for line in _lines(base / WORDS):
+                wnid, _, words = line.partition(" ")
+                if wnid in number:
+                    yield from ((word, number[wnid]) for word in words.split(", "))
 
     def wnids(self, base: Path) -> list[str]:
         """The classes' wnids, sorted."""
@@ -180,6 +194,7 @@ class ImageNet2010Open(EncodedReader):
         f"with the list {OPEN_2010} of OSDN's repository."
     )
     classes = tuple(map(str, range(360)))
+    named_by_files = True
     channels = 3
     image_size = 224
     mirrored = True

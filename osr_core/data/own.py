@@ -22,11 +22,13 @@ from osr_core.data.base import EncodedReader, Reader, Subset
 from osr_core.data.encoded import Pixels, decode_square, file_blocks
 from osr_core.data.files import content_fingerprint
 from osr_core.data.folders import (
+    are_numbers,
     files_below,
     image_files,
     in_order,
     listing_fingerprint,
     loose_files,
+    name_of,
     subfolders,
 )
 from osr_core.data.imageset import ImageSet
@@ -77,6 +79,7 @@ class OwnImages(EncodedReader):
 
     licence = "your own"
     classes = ()
+    named_by_files = True
     channels = 3
     mirrored = True
 
@@ -87,6 +90,14 @@ class OwnImages(EncodedReader):
     def decode(self, side: int) -> Callable[..., Pixels]:
         """The middle square of a picture, as its camera was held."""
         return partial(decode_square, side=side, upright=True)
+
+    def numbers_as_names(self, root: Path | None, what: str) -> Iterator[str]:
+        """Which class has which number where names are numbers, unless each is its own name."""
+        names = list(self.class_names(root))
+        plain = [str(k) for k in range(len(names))]
+        if are_numbers(names) and (names != plain or names != sorted(names)):
+            first = ", ".join(f"class {k} is {what} {name}" for k, name in enumerate(names[:3]))
+            yield f"{self.name} has {what}s with numbers, taken in their order: {first} ..."
 
 
 class OwnFolder(OwnImages):
@@ -132,10 +143,8 @@ class OwnFolder(OwnImages):
                 f"{self.name} leaves out {_num_files(beside)} beside its folders train and test "
                 f"({beside[0]})."
             )
-        names = self.class_names(root)
-        if subset == "train" and list(names) != sorted(names):
-            first = ", ".join(f"class {k} is folder {name}" for k, name in enumerate(names[:3]))
-            yield f"{self.name} has folders with numbers, taken in their order: {first} ..."
+        if subset == "train":
+            yield from self.numbers_as_names(root, "folder")
 
     def _beside(self, root: Path | None) -> list[str]:
         """What lies beside the folders that could be a subset's."""
@@ -160,14 +169,16 @@ class OwnFolder(OwnImages):
     def _listed(self, root: Path | None, subset: Subset) -> tuple[list[Path], list[int]]:
         """Every image of `subset` and its label."""
         number = {name: k for k, name in enumerate(self.class_names(root))}
-        per_class = [(number[f.name], image_files(f)) for f in self.files(root, subset)]
+        per_class = [(number[name_of(f)], image_files(f)) for f in self.files(root, subset)]
         images = [path for _, files in per_class for path in files]
         return images, [label for label, files in per_class for _ in files]
 
     def class_names(self, root: Path | None) -> Sequence[str]:
         """The classes of both subsets: an unknown one may be in the test images alone."""
         subsets: tuple[Subset, ...] = ("train", "test")
-        return in_order({folder.name for subset in subsets for folder in self.files(root, subset)})
+        return in_order(
+            {name_of(folder) for subset in subsets for folder in self.files(root, subset)}
+        )
 
 
 class OwnParquet(OwnImages):
@@ -198,6 +209,7 @@ class OwnParquet(OwnImages):
 
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
         if subset == "train":
+            yield from self.numbers_as_names(root, "label")
             found = left_out(data_root(root, self), self.own_name, ("train", "test"))
             if others := ", ".join(found):
                 yield f"{self.name} leaves out {others}."

@@ -1,8 +1,9 @@
 """Image sets in Parquet, laid out as on the Hugging Face hub.
 
-An image column holds encoded files, as struct<bytes, path> or as bytes alone; a label column the
-class's number, as a whole number of any width, or its name. Either may be dictionary-encoded. The
-schema's metadata, where there, name the classes. One file or several numbered parts.
+An image column holds encoded files, as struct<bytes, path>, as bytes alone or as lists of uint8; a
+label column the class's number, as a whole number of any width, or its name. Either may be
+dictionary-encoded. The schema's metadata, where there, name the classes. One file or several
+numbered parts.
 """
 
 import hashlib
@@ -19,8 +20,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from osr_core.data.columns import find_columns, is_text, plain
+from osr_core.data.columns import find_columns, is_list_of_bytes, is_text, plain
 from osr_core.data.encoded import Pixels
+from osr_core.data.folders import in_order
 from osr_core.data.imageset import ImageSet, label_tensor
 from osr_core.errors import DataError
 
@@ -110,7 +112,8 @@ def image_labels(
 def class_names(paths: Sequence[Path]) -> Sequence[str]:
     """The classes that some parts name, in label order; empty where they hold numbers alone.
 
-    They are those of the metadata; without any, the names that the label columns hold, sorted.
+    They are those of the metadata; without any, the names that the label columns hold,
+    in order (`folders.in_order`).
 
     Raises:
         DataError: two parts that name other classes, or of which one has numbers and one names,
@@ -141,7 +144,7 @@ def class_names(paths: Sequence[Path]) -> Sequence[str]:
             f"'{numbered[0]}' has numbers for labels, '{other}' names, and neither lists the "
             "classes: which number is which name is not known. Write both in the same way."
         )
-    names = next(iter(listed.values()), sorted(held))
+    names = next(iter(listed.values()), in_order(held))
     if held and (twice := [name for name in names if names.count(name) > 1]):
         raise DataError(f"'{next(iter(listed))}' lists the class {twice[0]} more than once.")
     return names
@@ -218,6 +221,8 @@ def _files(column: pa.Array) -> list[bytes | None]:
     column = plain(column)
     if pa.types.is_struct(column.type):  # flatten: where the struct is null, so is its field
         column = plain(column.flatten()[column.type.get_field_index("bytes")])
+    if is_list_of_bytes(column.type):
+        return [row.values.to_numpy().tobytes() if row.is_valid else None for row in column]
     found: list[bytes | None] = column.to_pylist()
     return found
 

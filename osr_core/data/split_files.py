@@ -1,14 +1,17 @@
 """Split files of one's own: {"splits": {"folder:birds": [{"known": [...], "unknown": [...]}]}}.
 
-A side lists the classes' numbers or their names. Names of one's own images have numbers once their
-files are read. What else a split holds is free for notes.
+A side lists the classes' numbers or their names. Where only the files name the classes (one's own
+images, ImageNet), names have numbers once these are read. What else a split holds is free for
+notes.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from osr_core.data import BENCHMARKS, Benchmark, reader
 from osr_core.data.folders import in_order
@@ -16,12 +19,38 @@ from osr_core.data.own import is_own
 from osr_core.errors import ConfigError, unknown_name
 
 Lists = Mapping[str, Sequence[Mapping[str, Any]]]  # splits by benchmark
-Names = Callable[[str], Sequence[str]]  # a dataset's names in label order; none: not known yet
+Names = Callable[[str], Mapping[str, Sequence[int]]]
+"""What a dataset's classes are called, with the numbers that a name has; none: not known yet."""
 
 
-def beforehand(name: str) -> Sequence[str]:
+def beforehand(name: str) -> Mapping[str, Sequence[int]]:
     """A dataset's names as far as they are known without its files."""
-    return reader(name).classes
+    found = reader(name)
+    return {} if found.named_by_files else _by_name(found.classes, found.other_names(None))
+
+
+def names_under(root: Path | None) -> Names:
+    """The names of datasets whose files lie under `root`.
+
+    They raise DataError as `Reader.class_names`.
+    """
+    return cache(
+        lambda name: _by_name(reader(name).class_names(root), reader(name).other_names(root))
+    )
+
+
+def _by_name(
+    classes: Sequence[str], others: Iterable[tuple[str, int]]
+) -> Mapping[str, Sequence[int]]:
+    """The numbers of each name; what is a class's own name is no other's."""
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(classes):
+        found.setdefault(normalize("NFC", name), []).append(number)
+    further: dict[str, list[int]] = {}
+    for name, number in others:
+        if name not in found:
+            further.setdefault(name, []).append(number)
+    return found | further
 
 
 def read_splits(path: Path) -> Lists:
@@ -31,7 +60,8 @@ def read_splits(path: Path) -> Lists:
         ConfigError: it cannot be read, or has mistakes, all of them at once.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        text = normalize("NFC", path.read_text(encoding="utf-8-sig"))  # Windows begins with a mark
+        content = json.loads(text, object_pairs_hook=_each_once)
     except OSError as error:
         raise ConfigError(f"protocol '{path}' cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
@@ -105,14 +135,14 @@ def split_problems(pair: Benchmark, split: Any, names: Names = beforehand) -> li
 def _absent(side: str, classes: Sequence[int | str], names: Names, source: str) -> list[str]:
     """What is wrong with classes that a dataset does not have."""
     numbers = [each for each in classes if isinstance(each, int)]
-    last = len(beforehand(source)) - 1 if beforehand(source) else math.inf
+    last = len(reader(source).classes) - 1 if reader(source).classes else math.inf
     problems = []
     if outside := sorted({k for k in numbers if not 0 <= k <= last}):
         problems.append(f"{side} class {_join(outside)} does not exist; {source} has 0 to {last}.")
     if len(numbers) == len(classes) or not (listed := names(source)):
         return problems
     for name in classes:
-        if (num := listed.count(str(name))) == 0:
+        if (num := len(listed.get(str(name), ()))) == 0:
             problems.append(unknown_name(f"{side} class", str(name), listed))
         elif num > 1:
             problems.append(f"{side} class '{name}' is the name of {num} classes; give numbers.")
@@ -123,8 +153,8 @@ def _numbers(classes: Sequence[int | str], names: Names, source: str) -> list[in
     """Classes by number; a name that has none stays."""
     if all(isinstance(each, int) for each in classes):
         return list(classes)
-    number = {name: k for k, name in enumerate(names(source))}
-    return [number.get(str(name), name) for name in classes]
+    listed = names(source)
+    return [listed.get(str(name), [name])[0] for name in classes]
 
 
 def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

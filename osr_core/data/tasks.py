@@ -26,7 +26,8 @@ class TestSet(ImageSet):
     __test__ = False  # not a test, whatever its name makes pytest believe
 
     image_ids: list[str]  # "cifar10/test/123": dataset, subset, position in the reader's order
-    class_names: list[str]  # each image's own class in its dataset; its number where it has no name
+    classes: Tensor  # (N,) each image's own class in its dataset
+    class_names: list[str]  # its name; its number where it has none
 
 
 def fingerprints(root: Path | None, benchmark: Benchmark) -> dict[str, str]:
@@ -90,21 +91,23 @@ def open_test(
         sources = [(test["known_from"], known, unknown)]
     else:
         sources = [(test["known_from"], known, ()), (test["unknown_from"], (), unknown)]
-    images, labels, image_ids, class_names = [], [], [], []
+    images, labels, image_ids, classes, class_names = [], [], [], [], []
     for name, known_here, unknown_here in sources:
         loaded = _load(root, name, "test", test["fingerprints"][name], image_size)
         wanted = torch.tensor([*known_here, *unknown_here])
         refuse_absent(name, "test", loaded.labels, wanted.tolist())
         kept = torch.isin(loaded.labels, wanted).nonzero()[:, 0]
         images.append(in_channels(pick(loaded.images, kept), channels))
-        labels.append(relabelled(loaded.labels[kept], known_here))
+        classes.append(loaded.labels[kept])
+        labels.append(relabelled(classes[-1], known_here))
         image_ids += [f"{name}/test/{position}" for position in kept.tolist()]
         names = reader(name).class_names(root)
-        class_names += [names[k] if names else str(k) for k in loaded.labels[kept].tolist()]
+        class_names += [names[k] if names else str(k) for k in classes[-1].tolist()]
     return TestSet(
         images[0] if len(images) == 1 else torch.cat([part[:] for part in images]),
         torch.cat(labels),
         image_ids,
+        torch.cat(classes),
         class_names,
     )
 

@@ -58,6 +58,10 @@ class TinyImageNet(EncodedReader):
     mirrored = True
     version = 2
 
+    def other_names(self, root: Path | None) -> Iterator[tuple[str, int]]:
+        """The wnids."""
+        yield from zip(WNIDS, range(len(WNIDS)), strict=True)
+
     def files(self, root: Path | None, subset: Subset) -> Sequence[Path]:
         """Parquet files, or the folders of the images and then, for val, the list of labels."""
         root = data_root(root, self)

@@ -201,9 +201,20 @@ class Method(nn.Module, ABC):
     # -- helpers for subclasses ------------------------------------------------------------------
 
     def embed(self, images: Tensor) -> Tensor:
-        """(B, D) float32 embeddings; in training the backbone runs in bfloat16 on CUDA."""
+        """(B, D) float32 embeddings; in training the backbone runs in bfloat16 on CUDA.
+
+        Raises:
+            TrainingError: in eval mode, embeddings that are not finite, by which nothing can be
+                calibrated, mined or scored.
+        """
         with backbone_precision(images.device, training=self.training):
             embedding: Tensor = self.backbone(images)
+        lost = None if self.training else ~embedding.isfinite().all(1)
+        if lost is not None and lost.any():
+            raise TrainingError(
+                f"the network's embeddings of {int(lost.sum())} of {len(images)} images are not "
+                "finite numbers, though its weights may be. Train it with a lower learning rate."
+            )
         return embedding.float()
 
     def load_classifier(self, weights: Mapping[str, Tensor]) -> None:

@@ -89,7 +89,8 @@ def splits(
     as_json: JsonOption = False,
 ) -> None:
     """List the class splits with their openness; of one dataset, with the classes' names."""
-    from osr_core.data import BENCHMARKS, reader
+    from osr_core.data import BENCHMARKS
+    from osr_core.data.split_files import names_under
     from osr_core.data.splits import class_split, protocols, splits_of
 
     if protocol.endswith(".json"):
@@ -100,9 +101,7 @@ def splits(
     rows = []
     for name in names:
         for index in range(splits_of(name, protocol) or 0):
-            split = class_split(
-                name, protocol, index, lambda source: reader(source).class_names(data_root)
-            )
+            split = class_split(name, protocol, index, names_under(data_root))
             row: dict[str, Any] = {"split": split.id, "protocol": protocol}
             if dataset is None and not as_json:
                 row |= {"known": list(split.known), "unknown": f"{len(split.unknown)} classes"}

@@ -1,9 +1,11 @@
 """A plan for the data that is there, and for data that is not."""
 
+from functools import cache, partial
 from pathlib import Path
 
-from osr_core.data import BENCHMARKS, reader
-from osr_core.data.checks import task_problems
+from osr_core.data import BENCHMARKS
+from osr_core.data.checks import class_counts, task_problems
+from osr_core.data.split_files import names_under
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import DataError
 from sweeps.planning.plan import Plan, make_plan
@@ -21,7 +23,7 @@ def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
     found: dict[str, str] = {}
     for name in spec.datasets:
         found |= fingerprints(data_root, BENCHMARKS[name])
-    named = spec.with_names(lambda name: reader(name).class_names(data_root))
+    named = spec.with_names(names_under(data_root))
     plan = make_plan(named, found)
     check_tasks(plan, data_root)
     check_searches(named, data_root)
@@ -38,10 +40,13 @@ def check_tasks(plan: Plan, data_root: Path | None) -> None:
         (trial.split, trial.backbone["channels"], trial.training["validation"])
         for trial in plan.trials
     )
+    counts = cache(partial(class_counts, data_root))
     problems = [
         problem
         for split, channels, validation in asked
-        for problem in task_problems(data_root, split, channels=channels, validation=validation)
+        for problem in task_problems(
+            data_root, split, counts, channels=channels, validation=validation
+        )
     ]
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))

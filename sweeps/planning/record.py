@@ -44,7 +44,7 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
 
 def altered(spec: SweepSpec) -> dict[str, Any]:
     """What a spec sets otherwise than the packaged one of its name: "training.epochs" for all
-    methods, "methods.cac" where an entry of that method is missing.
+    methods, "methods.cac" where that method's entries do not begin with the packaged ones.
 
     A paper's table is filled from the sweep of that name, whatever it was told to do.
     """
@@ -59,14 +59,15 @@ def altered(spec: SweepSpec) -> dict[str, Any]:
         if packaged.get(name) != here.get(name)
     }
     for name, entries in theirs["methods"].items():
-        if any(entry not in ours["methods"].get(name, entries) for entry in entries):
+        if ours["methods"].get(name, entries)[: len(entries)] != entries:  # a table shows the first
             found[f"methods.{name}"] = "other settings"
     return found
 
 
 def for_all(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a spec holds for all its methods and decides numbers."""
-    return {name: spec[name] for name in ("recipe", "protocol", "training", "backbone")}
+    """What of a spec holds for all its methods and decides numbers, or what they are means of."""
+    shared = ("recipe", "protocol", "training", "backbone", "splits", "seeds")
+    return {name: spec[name] for name in shared}
 
 
 def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:

@@ -59,6 +59,12 @@ def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
     if shown := [f"{name} {100 * numbers[name]:.1f} %" for name in HEADLINE if name in numbers]:
         lines += [f"**{', '.join(shown)}**", ""]
     upstream = [made for made in stage.walk() if made.id != stage.id]
+    facts += [
+        f"scored of each {side} class: {numbers[fewest]:g} to {numbers[most]:g} test images"
+        for side in ("known", "unknown")
+        for fewest, most in [(f"scored/{side}_images_min", f"scored/{side}_images_max")]
+        if fewest in numbers
+    ]
     facts += [f"from {_link(plan, made, page)}" for made in upstream]
     facts += [f"took {result.wall_s:.1f} s on {result.host}; code {result.code or 'not known'}"]
     if machine := result.machine:

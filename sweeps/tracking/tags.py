@@ -6,6 +6,7 @@ VIEW = "mlflow.sharedViewState."  # MLflow's own: how the tags that keep prepare
 ARRIVED = "arrived_at_s"  # when MLflow held all of a finished run; for `osr export --since`
 STORE = "osr.store"  # of an experiment: the id of the store that it belongs to
 HELD = "osr.plan"  # of an experiment; absent or empty while MLflow lacks something
+MADE_ON = "made_on"  # of a trial's run: what its stages were computed on (made_on.py)
 FACTS = "osr.trial"  # of a trial's run: stands for the facts that it shows
 
 

@@ -34,6 +34,7 @@ from sweeps.tracking.database import make_database, make_ready
 from sweeps.tracking.errors import REFUSALS
 from sweeps.tracking.experiment import create_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
+from sweeps.tracking.made_on import MadeOn
 from sweeps.tracking.points import milliseconds, points_of, points_so_far
 from sweeps.tracking.search_runs import SearchRuns, shown_facts
 from sweeps.tracking.sending import send_files, send_points
@@ -63,6 +64,7 @@ class Tracker:
         """Find or make the experiment and the sweep's run, and note what is there already."""
         self._check()
         make_database(self.uri)
+        self.made_on = MadeOn(self.store)
         self.client = MlflowClient(self.uri)
         self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
         where = (self.client, self.experiment_id)
@@ -186,8 +188,7 @@ class Tracker:
                 return
 
     def _show(self, stage: Stage, told: Mapping[str, Any]) -> None:
-        began, rows = told["started_at"], told["rows"]
-        at = milliseconds(began)
+        began, rows, at = told["started_at"], told["rows"], milliseconds(told["started_at"])
         if self.found.has_ended(stage.id) and self.found.began[stage.id] == at:
             return  # the attempt that runs now has told of nothing yet
         note = descriptions.running_note(self.plan, stage)
@@ -217,8 +218,8 @@ class Tracker:
         rows = told.get("rows", [])
         began = told["started_at"] if rows else failure["failed_at"]
         run_id = self._run_of(stage, began, "", descriptions.failure_note(failure["reason"]))
-        reason = [RunTag("reason", failure["reason"][:5000])]
-        send_points(self.client, run_id, points_so_far(rows), self._params(stage), reason)
+        tags = [RunTag("reason", failure["reason"][:5000])]
+        send_points(self.client, run_id, points_so_far(rows), self._params(stage), tags)
         send_files(self.client, run_id, {"traceback.txt": failure["traceback"].encode()})
         self.client.set_terminated(run_id, "FAILED", failed_at)
         self.found.unended.discard(run_id)
@@ -232,7 +233,8 @@ class Tracker:
         }
         note = descriptions.note_of(self.plan, stage, result, self._page)
         run_id = self._run_of(stage, result.started_at, result.code, note)
-        send_points(self.client, run_id, points_of(result, files), self._params(stage))
+        tags = [RunTag(*each) for each in self.made_on.tags(stage, result).items()]
+        send_points(self.client, run_id, points_of(result, files), self._params(stage), tags)
         files.pop(MACHINE, None)
         if "scores.parquet" in files:
             files |= self._drawn(stage, result, files["scores.parquet"])
@@ -260,8 +262,7 @@ class Tracker:
         self._check()
         began = milliseconds(started_at)
         news = {**descriptions.tags_of(stage, code or self.code), NOTE: note}
-        if shown := self.found.facts[stage.id]:
-            news[FACTS] = shown
+        news |= {FACTS: shown} if (shown := self.found.facts[stage.id]) else {}
         if attempts := self.store.attempts.retries(stage.id):
             news["repeated"] = ", ".join(attempt["cause"] for attempt in attempts)
         if run_id := self.found.run_of(stage.id, began):  # shown while it ran, or cut off

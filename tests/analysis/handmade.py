@@ -11,7 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.exports.schema import METRICS, RUNS, Plan, PlannedTrial, canonical_json, runs_schema
+from analysis.exports.schema import (
+    METRICS,
+    RUNS,
+    SCORED,
+    Plan,
+    PlannedTrial,
+    canonical_json,
+    runs_schema,
+)
 from analysis.tables.render import render
 from analysis.tables.sweep_sheet import printable
 from analysis.tables.sweep_table import table
@@ -42,16 +50,18 @@ def planned_trial(title, *, dataset="svhn", split=0, seed=0, selection="none", *
     )
 
 
-def plan_of(trials, protocol="cac", **changes):
+def plan_of(trials, protocol="cac", sweep="hand_made", data=None, classes=None, **changes):
     """A plan of these trials."""
     return Plan(
-        sweep="hand_made",
+        sweep=sweep,
         protocol=protocol,
         recipe="common",
         changes=changes,
         altered={},
         commit="1a2b3c4",
         trials=tuple(trials),
+        data=data or {},
+        classes=classes or {},
     )
 
 
@@ -77,8 +87,10 @@ def run_of(trial, **metrics):
         "openness": 1 - (12 / 16) ** 0.5,
         "selection": trial.selection,
         "commit": "1a2b3c4",
+        "made_on": None,
         "num_parameters": None,
         "num_additional_parameters": None,
+        **dict.fromkeys(SCORED),
     }
 
 

@@ -17,6 +17,8 @@ from osr_core.stage import Stage
 # What finds a method, a network or a reader by its name, and what starts a stage.
 FINDING = {
     "osr_core.execution": ("run_stage", "known_kind"),
+    # What looks at the two ends of a stage of any kind makes nothing.
+    "osr_core.finite": ("refuse_lost_", "lost_", "num_lost"),
     "osr_core.methods": ("method_named",),
     "osr_core.methods.plugins": ("Methods",),
     "osr_core.data.own": ("WithOwn",),

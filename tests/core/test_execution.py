@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -89,6 +90,10 @@ def test_scores_have_a_row_per_test_image(fitted: tuple[Stage, dict[str, bytes]]
     for row in rows[:20]:
         assert row["predicted"] == max(range(SPLIT.num_known), key=row["logits"].__getitem__)
     assert set(result.metrics) >= {"test/auroc", "test/accuracy", "test/oscr"}
+    for side, is_unknown in (("known", False), ("unknown", True)):
+        names = [row["class_name"] for row in rows if (row["label"] == UNKNOWN) == is_unknown]
+        assert result.metrics[f"scored/{side}_images_min"] == min(Counter(names).values())
+        assert result.metrics[f"scored/{side}_images_max"] == max(Counter(names).values())
     assert set(result.artifacts) == {"scores.parquet"}
 
 
@@ -201,7 +206,7 @@ def test_logits_of_a_finite_network_are_looked_at_too(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Softmax, "predict", predict)
     stage = trial().score.inputs["model"]
-    with pytest.raises(TrainingError, match=r"2 of the network's 2 tensors .* for training images"):
+    with pytest.raises(TrainingError, match=r"2 of 2 tensors, .* for training images"):
         run_stage("fit", stage.config, context({}))
 
 
@@ -210,5 +215,5 @@ def test_what_rests_on_a_lost_network_names_it(fitted: tuple[Stage, dict[str, by
     weights = from_bytes(fitted[1]["weights.safetensors"])[0]
     weights["head.weight"][0, 0] = float("nan")
     left = {"model": {"weights.safetensors": to_bytes(weights)}}
-    with pytest.raises(TrainingError, match=r"that 'model' left is lost: 1 of .*head\.weight"):
+    with pytest.raises(TrainingError, match=r"what 'model' left is lost: 1 of .*head\.weight"):
         run_stage("score", trial().score.config, context(left))

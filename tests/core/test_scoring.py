@@ -6,9 +6,10 @@ import torch
 from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data import UNKNOWN, ImageSet
 from osr_core.data.batches import Batches
+from osr_core.data.tasks import TestSet
 from osr_core.generators import generator_for
 from osr_core.methods.softmax import Softmax
-from osr_core.scoring import balanced_sample, score_images
+from osr_core.scoring import balanced_sample, images_per_class, score_images
 from osr_core.tables import lists
 
 LABELS = torch.tensor([0, UNKNOWN, 1, 1, UNKNOWN, 0, 2, UNKNOWN, 0, 2])
@@ -55,3 +56,16 @@ def test_rows_become_lists() -> None:
     rows = torch.arange(24, dtype=torch.float32).view(4, 6)[:, 1:4]
     assert lists(rows).to_pylist() == [[float(value) for value in row] for row in rows]
     assert lists(rows[:0]).to_pylist() == []
+
+
+def test_scored_images_are_counted_over_the_classes_that_the_split_names() -> None:
+    """By hand: a class without an image counts as 0, one number of two datasets as two classes."""
+    labels = torch.tensor([0, 0, 1, UNKNOWN, UNKNOWN, UNKNOWN])
+    classes = torch.tensor([4, 4, 2**40, 2**40, 2**40, 2**40])  # the last are another dataset's
+    test = TestSet(torch.zeros(6, 1, 2, 2), labels, [""] * 6, classes, [""] * 6)
+    assert images_per_class(test, known=[4, 2**40], unknown=[2**40, 9]) == {
+        "known_images_min": 1,
+        "known_images_max": 2,
+        "unknown_images_min": 0,
+        "unknown_images_max": 3,
+    }

@@ -1,11 +1,12 @@
 """What a plan finds in the data before anything is trained on it."""
 
 import json
+from functools import partial
 
 import pytest
 from data_files import noise, write_mnist, write_parquet
 
-from osr_core.data.checks import task_problems
+from osr_core.data.checks import class_counts, task_problems
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, DataError
 from sweeps.planning.data import plan_with_data
@@ -28,7 +29,7 @@ def write(root, subset, labels, names=None):
 
 def problems(root, split, **asked):
     """What is wrong."""
-    return list(task_problems(root, split, **{**ANY, **asked}))
+    return list(task_problems(root, split, partial(class_counts, root), **{**ANY, **asked}))
 
 
 def test_every_class_of_a_split_needs_images_in_both_subsets(tmp_path):

@@ -35,6 +35,11 @@ COLUMNS = {
     "struct": pa.array(AS_STRUCT, STRUCT),
     "struct of views": pa.array(AS_STRUCT, pa.struct([("bytes", pa.binary_view())])),
     "dictionary": pa.array(FILES, pa.binary()).dictionary_encode(),
+    "lists": pa.array([list(file) for file in FILES], pa.list_(pa.uint8())),
+    "large lists": pa.array([list(file) for file in FILES], pa.large_list(pa.uint8())),
+    "struct of lists": pa.array(
+        [{"bytes": list(file)} for file in FILES], pa.struct([("bytes", pa.list_(pa.uint8()))])
+    ),
 }
 
 
@@ -203,3 +208,11 @@ def test_files_and_columns_of_no_use_are_said(tmp_path):
         "parquet:birds@8 leaves out the file birds-validation.parquet, the column label of "
         "birds-test.parquet."
     ]
+
+
+def test_names_that_are_numbers_are_taken_in_their_order(tmp_path):
+    """As folders are: by the alphabet, class 0 would be 10 and class 1 be 2."""
+    write(tmp_path, pa.array(["10", "2", "9"]), COLUMNS["binary"][:3])
+    write(tmp_path, pa.array(["2"]), COLUMNS["binary"][:1], "test")
+    assert list(READER.class_names(tmp_path)) == ["2", "9", "10"]
+    assert READER.labels(tmp_path, "train").tolist() == [2, 0, 1]

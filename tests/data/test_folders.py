@@ -64,6 +64,7 @@ def test_a_copy_of_the_data_is_the_same_data(root):
 
 def test_an_image_is_hashed_once_per_machine(root, monkeypatch):
     """A million of them would take longer than training on them; a changed one is hashed again."""
+    monkeypatch.setattr(memory, "RESTED_S", -1)
     asked = []
     hash_of = memory.remembered
 
@@ -79,16 +80,18 @@ def test_an_image_is_hashed_once_per_machine(root, monkeypatch):
     assert asked == ["2.png"]
 
 
-def test_what_was_hashed_can_be_forgotten(root):
+def test_what_was_hashed_can_be_forgotten(root, monkeypatch):
     """Where a tool rewrites files and sets their times back."""
+    monkeypatch.setattr(memory, "RESTED_S", -1)
     READER.fingerprint(root, "train")
     assert list((root / "cache" / "hashes").iterdir())
     memory.forget()
     assert not (root / "cache" / "hashes").exists()
 
 
-def test_a_damaged_or_forbidden_memory_costs_time_alone(root):
+def test_a_damaged_or_forbidden_memory_costs_time_alone(root, monkeypatch):
     """It is a cache."""
+    monkeypatch.setattr(memory, "RESTED_S", -1)
     before = READER.fingerprint(root, "train")
     for path in (root / "cache" / "hashes").iterdir():
         path.write_text("{")

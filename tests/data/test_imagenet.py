@@ -1,12 +1,14 @@
 """ILSVRC's folders and lists in small: four classes, of which the first two are trained."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from data_files import noise, png
 from PIL import Image
 
-from osr_core.data import BENCHMARKS
+from osr_core.data import BENCHMARKS, READERS, Benchmark
 from osr_core.data import encoded as encoded_module
 from osr_core.data.encoded import decode_square
 from osr_core.data.imagenet import (
@@ -17,8 +19,9 @@ from osr_core.data.imagenet import (
     ImageNet2010Open,
     ImageNetLT,
 )
+from osr_core.data.split_files import class_numbers, names_under
 from osr_core.data.splits import class_split
-from osr_core.errors import DataError
+from osr_core.errors import ConfigError, DataError
 
 WNIDS = ("n01", "n02", "n03", "n04")
 SMALL = {"classes": WNIDS, "num_trained": 2, "image_size": 8}
@@ -70,6 +73,45 @@ def test_a_flat_val_is_labelled_by_its_list(root):
 def test_classes_are_called_by_their_wnids(root):
     """Their numbers say nothing in a figure."""
     assert FIRST.class_names(root) == list(WNIDS)
+
+
+WORDS = "n01 tench, Tinca tinca\nn02 crane\nn03 crane\nn04 n01, ox\nn99 elsewhere\n"
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown", "numbers"),
+    [
+        (["n03", "n01"], ["n04"], ([2, 0], [3])),
+        (["tench", "n02"], ["ox"], ([0, 1], [3])),
+        (["n01", "n02"], ["Tinca tinca"], "cannot be both known and unknown"),
+        (["crane", "n01"], ["n04"], "known class 'crane' is the name of 2 classes; give numbers"),
+        (["n1", "n01"], ["n04"], "known class 'n1' does not exist. Did you mean 'n01'?"),
+        ([0, 7], ["n04"], "known class 7 does not exist; imagenet100 has 0 to 3"),
+    ],
+)
+def test_a_split_file_may_name_classes_as_the_data_do(
+    root, tmp_path, monkeypatch, known, unknown, numbers
+):
+    """By wnid or, with Kaggle's list, in WordNet's words; a wnid is never taken for a word."""
+    (root / "imagenet" / "LOC_synset_mapping.txt").write_text(WORDS)
+    monkeypatch.setitem(READERS, "imagenet100", FIRST)
+    pair = Benchmark("imagenet100", FIRST, FIRST)
+    split = {"known": known, "unknown": unknown}
+    if isinstance(numbers, str):
+        with pytest.raises(ConfigError, match=re.escape(numbers)):
+            class_numbers("mine", pair, split, names_under(root))
+    else:
+        assert class_numbers("mine", pair, split, names_under(root)) == numbers
+
+
+def test_names_that_only_the_files_tell_are_counted_beforehand(tmp_path):
+    """A spec is read, and its sweep counted, without the data; 0 to 999 are no names."""
+    path = tmp_path / "mine.json"
+    path.write_text(
+        '{"splits": {"imagenet100": [{"known": ["n1", "n2", "n3"], "unknown": ["n4"]}]}}'
+    )
+    split = class_split("imagenet100", str(path), 0)
+    assert (len(split.known), len(split.unknown)) == (3, 1)
 
 
 def test_a_val_of_folders_needs_no_list(root):

@@ -3,9 +3,11 @@
 import json
 
 import pytest
-from data_files import noise, write_parquet
+from data_files import noise, png, write_parquet
 from typer.testing import CliRunner
 
+from osr_core.data import READERS
+from osr_core.data.split_files import names_under
 from osr_core.data.splits import class_split
 from osr_core.errors import ConfigError, DataError
 from sweeps.commands.app import app
@@ -127,3 +129,30 @@ def test_splits_are_shown_by_names_and_a_folder_of_ones_own_is_expanded(birds, m
     unread = CliRunner().invoke(app, command)
     assert isinstance(unread.exception, DataError | SystemExit)
     assert "needs its files" in f"{unread.exception}{unread.output}"
+
+
+def test_tinyimagenet_goes_by_names_and_by_wnids(tmp_path):
+    """A split of one's own is often a list of wnids."""
+    text = (
+        '{"splits": {"tinyimagenet": [{"known": ["n01443537", "bullfrog"], "unknown": ["koala"]}]}}'
+    )
+    split = split_in(tmp_path, text, "tinyimagenet")
+    assert (split.known, split.unknown) == ((0, 2), (12,))
+
+
+def test_accents_and_a_mark_at_the_beginning_make_no_other_names(tmp_path):
+    """MacOS writes e and its accent apart, and editors of Windows begin a file with a mark."""
+    apart, whole = "cafe\u0301", "caf\u00e9"
+    for subset, name in (("train", whole), ("test", apart)):
+        for number, each in enumerate((name, "owl", "dove")):
+            folder = tmp_path / "birds" / subset / each
+            folder.mkdir(parents=True)
+            (folder / "1.png").write_bytes(png(noise(3, 8, 8, 3)[number]))
+    own = READERS["folder:birds@8"]
+    assert own.class_names(tmp_path) == [whole, "dove", "owl"]
+    assert own.labels(tmp_path, "test").tolist() == own.labels(tmp_path, "train").tolist()
+    path = tmp_path / "mine.json"
+    split = {"known": [apart, "owl"], "unknown": ["dove"]}
+    text = json.dumps({"splits": {"folder:birds@8": [split]}}, ensure_ascii=False)
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    assert class_split("folder:birds@8", str(path), 0, names_under(tmp_path)).known == (0, 2)

@@ -106,6 +106,13 @@ def _(root):
         image(root, f"test/{number}/0.png", number + 20)
 
 
+@case("folders", "class folders `1` and `2`")
+def _(root):
+    for subset in ("train", "test"):
+        for number, name in enumerate(("crow", "owl"), 1):
+            (root / "birds" / subset / name).rename(root / "birds" / subset / str(number))
+
+
 @case("folders", "a class in `test` alone")
 def _(root):
     image(root, "test/dove/1.png")
@@ -191,9 +198,27 @@ def _(root):
     table(root, pa.array(["owl", "dove"]).dictionary_encode(), "test", _pngs(10, 11))
 
 
+@case("parquet", "names that are numbers: 2 and 10")
+def _(root):
+    table(root, ["2", "10"])
+    table(root, ["10", "2"], "test", _pngs(10, 11))
+
+
 @case("parquet", "images as bytes instead of struct<bytes, path>")
 def _(root):
     table(root, [0, 1, 1])
+
+
+@case("parquet", "images as lists of uint8, the bytes of a file")
+def _(root):
+    files = [list(png(pixels)) for pixels in PIXELS[:3]]
+    table(root, [0, 1, 1], images=pa.array(files, pa.list_(pa.uint8())))
+
+
+@case("parquet", "raw pixels instead of a file")
+def _(root):
+    raw = [pixels.tobytes() for pixels in PIXELS[:2]]
+    table(root, [0, 1], images=pa.array([list(each) for each in raw], pa.list_(pa.uint8())))
 
 
 @case("parquet", "names in the hub's metadata")

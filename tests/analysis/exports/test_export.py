@@ -9,21 +9,17 @@ from handmade import run_of
 from tracked import FILES, SWEEP, TRIALS, Store, content, scores_of
 
 from analysis.exports.candidates import CANDIDATE_COLUMNS
-from analysis.exports.mlflow_runs import Found, SweepRuns, artifact
-from analysis.exports.schema import (
+from analysis.exports.columns import (
     EMBEDDING_COLUMNS,
     HISTORY_COLUMNS,
     LINK_COLUMNS,
-    METRICS,
     MINED_COLUMNS,
     RUN_COLUMNS,
     SCORE_COLUMNS,
     STAGE_COLUMNS,
-    history_schema,
-    plan_in,
-    runs_schema,
-    scores_schema,
 )
+from analysis.exports.mlflow_runs import Found, SweepRuns, artifact
+from analysis.exports.schema import METRICS, history_schema, plan_in, runs_schema, scores_schema
 from analysis.exports.write import ExportError, export
 from analysis.tables.sweep_table import table
 from osr_core.errors import ConfigError

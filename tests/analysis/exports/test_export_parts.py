@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from tracked import SWEEP, TRIALS, content
 
+from analysis.exports.columns import RUN_COLUMNS
 from analysis.exports.parts import put_together, row_groups
 from analysis.exports.read import read_embeddings, read_links, read_runs
-from analysis.exports.schema import RUN_COLUMNS
 from analysis.exports.write import ExportError, export
 from analysis.tables.sweep_table import table
 from osr_core.errors import DataError

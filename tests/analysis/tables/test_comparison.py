@@ -3,9 +3,12 @@
 import csv
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from handmade import planned_trial, run_of, write_export
 
+from analysis.exports.schema import RUNS
 from analysis.tables.comparison import POOLED, compare
 from analysis.tables.comparison_sheet import printable
 from analysis.tables.render import FORMATS, render
@@ -194,3 +197,37 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         compare([one, folder_of(tmp_path, "b", {"A": A})])
     with pytest.raises(ConfigError, match="nothing is paired"):
         compare([folder_of(tmp_path, "c", {"A": (0.5, None), "B": (None, 0.5)})])
+
+
+def named_apart(folder):
+    """An export whose trials say its folder's name for their sweep's."""
+    runs = pq.read_table(folder / RUNS)
+    named = pa.array([folder.name] * len(runs))
+    pq.write_table(runs.set_column(1, runs.schema.field("sweep"), named), folder / RUNS)
+    return folder
+
+
+def test_sweeps_on_other_files_of_one_dataset_are_named(tmp_path):
+    """Half of a test set is another test set; a sweep that gives no row has no say."""
+    folders = [
+        named_apart(folder_of(tmp_path, n, {n: A}, sweep=n, data={"svhn/test": prints}))
+        for n, prints in (("a", "1"), ("b", "2"), ("c", "1"))
+    ]
+    text = render(printable(compare(folders, rows=["a", "b"])), "markdown")
+    assert "The sweeps had other files of svhn/test, or read them otherwise" in text
+    assert compare(folders, rows=["a", "c"]).other_data == ()
+
+
+def test_split_files_of_one_name_are_not_taken_for_one_protocol(tmp_path):
+    """Two folders may each have a mine.json; nothing in their splits would be paired."""
+    folders = [
+        named_apart(
+            folder_of(
+                tmp_path, n, {n: A}, sweep=n, classes={"svhn/0 of mine.json": digest}, protocol="x"
+            )
+        )
+        for n, digest in (("a", "1"), ("b", "2"), ("c", "1"))
+    ]
+    with pytest.raises(ConfigError, match=r"svhn/0 of mine\.json has other classes in one of"):
+        compare(folders, rows=["a", "b"])
+    assert len(compare(folders, rows=["a", "c"]).standings) == 2

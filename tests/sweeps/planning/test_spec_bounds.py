@@ -6,7 +6,7 @@ import jsonschema
 import pyarrow as pa
 import pytest
 
-from analysis.exports.schema import HISTORY_COLUMNS, RUN_COLUMNS
+from analysis.exports.columns import HISTORY_COLUMNS, RUN_COLUMNS
 from osr_core.errors import ConfigError
 from sweeps.planning.json_schema import json_schema
 from sweeps.planning.spec import parse_spec

@@ -248,6 +248,10 @@ def test_what_a_paper_sweep_was_told_otherwise_is_on_record() -> None:
     other = parse_spec(values | {"recipe": "common"}, "mine.yaml")
     told = {"backbone.width": 0.1, "recipe": "common", "training.epochs": 3}
     assert altered(other) == told
+    fewer = parse_spec(load_spec("cac_table2").plain() | {"splits": [0]}, "mine.yaml")
+    assert altered(fewer) == {"splits": [0]}
+    more = parse_spec(load_spec("cac_table2").plain() | {"seeds": [0, 1, 7]}, "mine.yaml")
+    assert altered(more) == {"seeds": [0, 1, 7]}
     assert altered(load_spec("cac_table2")) == altered(load_spec("pmal_table2")) == {}
     assert altered(parse_spec(values | {"name": "mine"}, "mine.yaml")) == {}
 
@@ -269,6 +273,7 @@ def test_a_method_that_was_told_otherwise_is_on_record() -> None:
         ([short], {"methods.cac": "other settings"}),
         ([lists], {"methods.cac": "other settings"}),
         ([packaged, short], {}),
+        ([short, packaged], {"methods.cac": "other settings"}),  # tables show the first
     ):
         other = parse_spec(values | {"methods": values["methods"] | {"cac": entries}}, "mine.yaml")
         assert altered(other) == told

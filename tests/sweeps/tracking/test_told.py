@@ -33,7 +33,7 @@ SPEC = {
     "splits": [0, 3],
     "backbone": {"width": 0.125},
     "training": {"epochs": 2, "batch_size": 32, "warmup_epochs": 0},
-    "methods": {"softmax": {}, "mls": {}, "cac": {"anchor_weight": [0.1, 0.4]}},
+    "methods": {"softmax": {}, "mls": {}, "openmax": {}, "cac": {"anchor_weight": [0.1, 0.4]}},
 }
 PICTURES = ["confusion.png", "histogram.png", "roc.png"]
 
@@ -66,10 +66,20 @@ def test_names_tell_runs_apart_by_what_differs(told: SimpleNamespace):
         for title, setting in (
             ("Softmax", ""),
             ("MLS", ""),
+            ("OpenMax", ""),
             ("CAC", " anchor_weight=0.1"),
             ("CAC", " anchor_weight=0.4"),
         )
     }
+
+
+def test_a_run_says_what_all_its_stages_were_computed_on(told: SimpleNamespace):
+    """By kind of stage: a fit made elsewhere moves its trials' numbers."""
+    kinds = json.loads(told.runs["OpenMax digits/3 seed 0"].data.tags["made_on"])
+    assert set(kinds) == {"fit", "calibrate", "score"}
+    for facts in kinds.values():
+        assert facts["threads"] == [torch.get_num_threads()]
+        assert set(facts) == {"device", "hardware", "threads", "instruction_set", "torch"}
 
 
 def test_columns_say_what_a_run_is_about(told: SimpleNamespace):
@@ -89,9 +99,11 @@ def test_text_names_paper_task_numbers_and_the_shared_fit(told: SimpleNamespace)
     assert "**digits**, split **3** of protocol cac, seed 0" in note
     assert "6 classes of digits" in note
     assert f"{100 * run.data.metrics['test/auroc']:.1f} %" in note
+    fewest = run.data.metrics["scored/unknown_images_min"]
+    assert f"scored of each unknown class: {fewest:g} to " in note
     machine = told.store.read_commit(run.data.tags["stage_id"]).machine
     assert f"device cpu: {machine['hardware']}; torch {torch.__version__}" in note
-    link = r"\[fit softmax digits/3 seed 0\]\(#/experiments/\d+/runs/(\w+)\), shared by 2 trials"
+    link = r"\[fit softmax digits/3 seed 0\]\(#/experiments/\d+/runs/(\w+)\), shared by 3 trials"
     (run_id,) = re.findall(link, note)
     assert told.runs["fit softmax digits/3 seed 0"].info.run_id == run_id
 
@@ -149,7 +161,7 @@ def test_the_list_of_a_split_has_its_trials_best_first(told: SimpleNamespace):
     order = f"{view['orderByKey']} {'ASC' if view['orderByAsc'] else 'DESC'}"
     found = client.search_runs([experiment_id], view["searchFilter"], order_by=[order])
     assert {run.data.params["split"] for run in found} == {"3"}
-    assert len(found) == 4
+    assert len(found) == 5
     values = [run.data.metrics["test/auroc"] for run in found]
     assert values == sorted(values, reverse=True)
     for column in view["selectedColumns"]:
