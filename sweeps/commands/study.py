@@ -1,7 +1,7 @@
 """`osr study`: what the searches of a sweep have tried."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +15,8 @@ from sweeps.commands.store import open_store, sweep_record
 
 if TYPE_CHECKING:
     from analysis.exports.searches import Candidate, Search
+
+IN_LINE = 3  # values of a candidate
 
 
 def study(
@@ -67,10 +69,9 @@ def rows_of(search: "Search") -> list[Mapping[str, Any]]:
             "rank": rank,
             "no.": each.number,
             "mean": search.shown_mean(each),
-            **{rule: percent(each.mean(rule), 2) for rule in search.rules if rule != search.select},
-            "values": " ".join(percent(value) for value in each.values.get(search.select, ())),
+            "values": _in_lines([percent(value) for value in each.values.get(search.select, ())]),
             "state": "chosen" if each.chosen is not None else each.state,
-            "settings": "\n".join(filter(None, (words[each.number], each.reason))),
+            "settings": "\n".join([words[each.number], *_remarks(search, each)]),
         }
         for rank, each in with_ranks(search)
     ]
@@ -98,3 +99,16 @@ def facts_of(search: "Search", spared_s: float) -> dict[str, Any]:
             for rank, each in with_ranks(search)
         ],
     }
+
+
+def _in_lines(values: Sequence[str]) -> str:
+    """A few in each line: the settings beside them need room."""
+    starts = range(0, len(values), IN_LINE)
+    return "\n".join(" ".join(values[start : start + IN_LINE]) for start in starts)
+
+
+def _remarks(search: "Search", candidate: "Candidate") -> list[str]:
+    """Its means by rules that do not choose, and why it was pruned or has failed."""
+    others = [rule for rule in search.rules if rule != search.select and candidate.values.get(rule)]
+    means = [f"{rule} {percent(candidate.mean(rule), 2)}" for rule in others]
+    return [*means, candidate.reason] if candidate.reason else means

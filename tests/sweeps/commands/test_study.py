@@ -48,6 +48,8 @@ def test_candidates_are_printed_best_first_at_80_columns(home: Path, monkeypatch
     assert "behind candidate" in text
     assert text.index(" chosen ") < text.index(" complete ") < text.index(" pruned ")
     assert "0/0 1/0 2/0 3/0 4/0" in text
+    weights = [each["params"]["anchor_weight"] for each in facts["candidates"]]
+    assert all(f"anchor_weight={weight:.4g}, " in text for weight in weights)  # none is broken
 
 
 def test_json_has_every_value(home: Path):
