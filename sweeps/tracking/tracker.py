@@ -104,8 +104,7 @@ class Tracker:
         send_files(self.client, self.found.parent_id, {"plan.json": content})
 
     def write(self, stage: Stage) -> None:
-        """Bring the run of a stage that has ended up to date with the store; does nothing the
-        second time.
+        """Bring the run of a stage that has ended up to date with the store; twice is once.
 
         What MLflow will never take is noted in `refused`; it must not hold up the other stages.
         """

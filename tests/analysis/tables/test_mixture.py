@@ -80,4 +80,5 @@ def test_a_paper_s_table_says_it(tmp_path):
 
 def test_a_figure_about_several_trials_says_it(tmp_path):
     """At the end of its foot."""
-    assert Source.open(sweep(tmp_path)).rests_on().endswith(THREADS)
+    source = Source.open(sweep(tmp_path))
+    assert source.rests_on(source.trials()).endswith(THREADS)
