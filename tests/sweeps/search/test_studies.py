@@ -37,7 +37,7 @@ def test_a_candidate_knows_only_results_before_its_lag(tmp_path: Path):
     def other(trial: PlannedTrial) -> Mapping[str, float]:
         numbers = smooth(trial)
         is_ninth = trial.hyperparameters["anchor_weight"] == ninth
-        return dict.fromkeys(numbers, 0.1) if is_ninth else numbers
+        return dict.fromkeys(numbers, 1.0) if is_ninth else numbers
 
     search = {"prune": "none"}
     before = played(tmp_path / "a", search, seed=1, at_once=3)
