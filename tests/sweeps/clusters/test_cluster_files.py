@@ -69,7 +69,7 @@ PLANTED = [
         "sweep.slurm",
         "--gpus-per-node",
         "--gpu-per-node",
-        "line 11: the option '--gpu-per-node' does",
+        "line 12: the option '--gpu-per-node' does",
     ),
     ("sweep.slurm", "--time=", "--tim=", "the option --time is missing; without it"),
     ("sweep.slurm", "ntasks-per-node=1", "ntasks-per-node=4", "Ray starts once a machine: 1."),
