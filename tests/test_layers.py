@@ -19,11 +19,14 @@ FROM_CORE = (
 BELOW = {  # what each room may import of its own package, besides itself
     "sweeps.store": (),
     "sweeps.planning": (),
+    "sweeps.clusters": ("store", "planning"),
     "sweeps.running": ("store", "planning"),
     "sweeps.tracking": ("store", "planning", "running"),
     "sweeps.search": ("store", "planning", "running"),
     "sweeps.launch": ("store", "planning", "running", "tracking", "search"),
-    "sweeps.commands": ("store", "planning", "running", "tracking", "search", "launch"),
+    "sweeps.commands": (
+        *("store", "planning", "clusters", "running", "tracking", "search", "launch"),
+    ),
     "analysis.exports": (),
     "analysis.papers": (),
     "analysis.tables": ("exports", "papers"),
@@ -35,6 +38,7 @@ OPEN_TO_ALL = {
 }  # files beside the rooms that import none
 DOORS = {
     "ray": {
+        "sweeps/clusters/ray_rules.py",
         "sweeps/running/cluster.py",
         "sweeps/running/events.py",
         "sweeps/running/searcher.py",
@@ -54,6 +58,7 @@ DOORS = {
     "optuna": {"sweeps/search/sampling.py", "analysis/figures/importance.py"},
     "obstore": {"sweeps/store/bucket.py"},
     "torchvision": {"osr_core/vision.py"},
+    "jsonschema": {"sweeps/clusters/fields.py"},
     "pydantic": {"sweeps/planning/spec.py"},
     "yaml": {"sweeps/planning/yaml_values.py"},
     "sklearn": {"analysis/figures/pmal.py"},

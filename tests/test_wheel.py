@@ -33,6 +33,7 @@ def test_the_wheel_carries_specs_splits_and_published_values(installed: Path):
     assert (installed / "sweeps" / "specs" / "digits.yaml").exists()
     assert (installed / "osr_core" / "data" / "protocols" / "cac.json").exists()
     assert (installed / "analysis" / "papers" / "tables.json").exists()
+    assert (installed / "sweeps" / "clusters" / "fields" / "kuberay.json").exists()
     packaged = {path.name for path in (installed / "sweeps" / "specs").glob("*.yaml")}
     assert packaged == {path.name for path in (ROOT / "sweeps" / "specs").glob("*.yaml")}
 

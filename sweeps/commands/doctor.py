@@ -1,5 +1,6 @@
 """`osr doctor`: does everything that a sweep needs work here? See `rehearsal` for what it does."""
 
+import json
 import os
 import platform
 import shutil
@@ -8,14 +9,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from osr_core.errors import ConfigError, DataError, OsrError
 from sweeps.commands import rehearsal
 from sweeps.commands.listing import show
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, at
+from sweeps.commands.options import (
+    DEFAULT_HOME,
+    DataOption,
+    HomeOption,
+    JsonOption,
+    at,
+    expanded_option,
+)
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
 from sweeps.store.address import Address
@@ -27,10 +35,30 @@ LOW_DISK_GB = 2
 SUBSETS: "tuple[Subset, ...]" = ("train", "test")
 
 
+ClusterOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        callback=expanded_option,
+        help="Check a file that starts a cluster (ray up, KubeRay, Slurm) instead; starts nothing.",
+    ),
+]
+
+
 def doctor(
-    home: HomeOption = DEFAULT_HOME, data_root: DataOption = None, as_json: JsonOption = False
+    home: HomeOption = DEFAULT_HOME,
+    data_root: DataOption = None,
+    cluster: ClusterOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Do once what a sweep needs, from a file to a start of Ray, and say what does not work."""
+    if cluster is not None:
+        from sweeps.clusters.check import check
+
+        starts = check(cluster)
+        facts = json.dumps({"file": str(cluster), "starts": starts})
+        typer.echo(facts if as_json else f"ok: {starts}")
+        return
     findings = [vars(finding) for finding in examine(at(home), data_root)]
     show(findings, as_json)
     if not as_json and any(
