@@ -42,21 +42,19 @@ def point_of(settings: Mapping[str, Any]) -> str:
 
 
 def replayed(grid: Grid, search: dict[str, Any]) -> tuple[float, int]:
-    """The average that the choice has in the grid, and how many of its fits were looked at."""
-    used: set[tuple[str, int]] = set()
+    """The average that the choice has in the grid, and how many fits that took."""
 
     def answer(trial: PlannedTrial) -> dict[str, float]:
-        point, split = point_of(trial.hyperparameters), trial.split.index
-        used.add((point, split))
-        return {"validation/auroc": grid[point][split]}
+        return {"validation/auroc": grid[point_of(trial.hyperparameters)][trial.split.index]}
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
-        study = Study(subject_of(search), store.memories, Budget(store), [])
+        study = Study(subject_of(search), store.memories, Budget(store), list)
         while trials := study.advance():
             for trial in trials:
                 study.note(trial.id, answer(trial))
-        return statistics.fmean(grid[point_of(study.chosen[0].params)]), len(used)
+        used = sum(candidate.steps_done for candidate in study.candidates)
+        return statistics.fmean(grid[point_of(study.chosen[0].params)]), used
 
 
 def worth(grid: Grid, sampler: str, prune: str) -> dict[str, Any]:

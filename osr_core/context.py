@@ -69,16 +69,6 @@ class Context:
             channels=backbone["channels"],
         )
 
-    def held_out(self, config: Mapping[str, Any]) -> ImageSet:
-        """The images that an inner task keeps from training; hidden classes' as unknown ones."""
-        backbone = config["backbone"]
-        return inner_held_out(
-            self.data_root,
-            config["task"],
-            image_size=backbone["image_size"],
-            channels=backbone["channels"],
-        )
-
     def tensors(self, role: str) -> dict[str, Tensor]:
         """All tensors that the upstream stage in `role` left, on the CPU."""
         tensors: dict[str, Tensor] = {}
@@ -90,6 +80,20 @@ class Context:
     def weights(self, role: str) -> dict[str, Tensor]:
         """The weights that the upstream stage in `role` left."""
         return from_bytes(self.inputs[role][WEIGHTS])[0]
+
+
+class ValidateContext(Context):
+    """The context of `validate`: the only way to the images that a search holds out."""
+
+    def held_out(self, config: Mapping[str, Any]) -> ImageSet:
+        """The images that an inner task keeps from training; hidden classes' as unknown ones."""
+        backbone = config["backbone"]
+        return inner_held_out(
+            self.data_root,
+            config["task"],
+            image_size=backbone["image_size"],
+            channels=backbone["channels"],
+        )
 
 
 class ScoreContext(Context):

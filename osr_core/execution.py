@@ -21,6 +21,7 @@ from osr_core.context import (
     Result,
     ScoreContext,
     StageFunction,
+    ValidateContext,
 )
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
@@ -139,6 +140,8 @@ def validate(context: Context, config: Mapping[str, Any]) -> Result:
 
     A search chooses by these numbers. Test images are out of its reach.
     """
+    if not isinstance(context, ValidateContext):
+        raise TypeError("validate needs a ValidateContext; run it through run_stage")
     method = untrained(context, config, len(config["task"]["known"]))
     method.load_trained(context.weights("model"))
     images = context.held_out(config)
@@ -244,6 +247,8 @@ def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
         raise VersionError(f"method '{config['method']['name']}' brings no stages of kind '{kind}'")
     if known[0] == SCORE:
         context = ScoreContext(**vars(context))
+    if known[0] == VALIDATE:
+        context = ValidateContext(**vars(context))
     refuse_lost_inputs(context.inputs)
     result = known[1](context, config)
     refuse_lost_result(kind, config, result)

@@ -23,9 +23,6 @@ Growth = Callable[[Plan, Outcome | None], Plan]
 """The plan as it goes on, at first and whenever a stage has ended."""
 
 
-GIVEN_UP = "a stage that it needs was given up before"
-
-
 class LaunchError(OsrError):
     """A launch cannot go on, through no fault of its stages."""
 
@@ -146,19 +143,23 @@ class Conduct:
             store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
         self.progress.finished(outcome, skipped)
         self.tracking.add(self.launch.plan.stages[outcome.stage_id])
-        self.grow(outcome)
+        ended = [outcome]
+        while ended:
+            ended += self.grow(ended.pop())
 
     def _drop_claim(self, stage_id: str) -> None:
         """Let other sweeps train a stage that this one does not train at this moment."""
         with suppress(StoreError):  # a claim only saves work
             self.launch.store.claims.drop(stage_id, self.launch.fence)
 
-    def grow(self, outcome: Outcome) -> None:
-        """Let the plan go on: its record, what is handed out, seen and tracked."""
+    def grow(self, outcome: Outcome) -> list[Outcome]:
+        """Let the plan go on: its record, what is handed out, seen and tracked; new stages that
+        have ended already, since what they need was given up.
+        """
         launch, store = self.launch, self.launch.store
         plan = launch.plan if self.growth is None else self.growth(launch.plan, outcome)
         if plan is launch.plan:
-            return
+            return []
         store.leases.check(launch.fence)
         before, launch.plan = launch.plan.stages.keys(), plan
         store.save_sweep(launch.plan.spec.name, plan_record(launch.plan, launch.code))
@@ -168,8 +169,13 @@ class Conduct:
         self.tracking.grow(launch.plan)
         skipped = [] if self.searcher is None else self.searcher.add(todo)
         self.progress.skip(skipped)
-        for stage_id in skipped:  # what it needs was given up before it was asked for
-            self.grow(Outcome(stage_id=stage_id, wall_s=0.0, cause=Cause.ERROR, reason=GIVEN_UP))
+        return [self._given_up(launch.plan.stages[stage_id]) for stage_id in skipped]
+
+    def _given_up(self, stage: Stage) -> Outcome:
+        """The end of a stage whose input was given up before it was asked for."""
+        failures = self.launch.store.attempts.failures(each.id for each in stage.walk())
+        reason = next((str(each["reason"]) for each in failures.values()), str(Cause.ERROR))
+        return Outcome(stage_id=stage.id, wall_s=0.0, cause=Cause.ERROR, reason=reason)
 
     def waiting(self, text: str) -> None:
         """No machine has what a stage asks for, or one has come."""

@@ -48,14 +48,16 @@ class Launch:
 
     @property
     def unchosen(self) -> list[str]:
-        """Searches that have ended without a choice, each with its last reason."""
-        return [
-            f"search of {search['method']} on {search['dataset']} has chosen nothing: all "
-            f"{len(search['candidates'])} candidates failed, the last one: "
-            f"{search['candidates'][-1]['reason']}"
-            for search in self.plan.unchosen
-            if search["over"]
-        ]
+        """A sentence for each search without a choice, and why."""
+        sentences = []
+        for search in self.plan.unchosen:
+            about = f"search of {search['method']} on {search['dataset']} has chosen nothing"
+            failed = [each for each in search["candidates"] if each["state"] == "failed"]
+            why = f"the last one failed: {failed[-1]['reason']}" if failed else "none was tried"
+            if not search["over"]:
+                why = "it has not ended; run the sweep again to go on"
+            sentences.append(f"{about}: {why}")
+        return sentences
 
     @property
     def missing(self) -> list[tuple[PlannedTrial, str]]:

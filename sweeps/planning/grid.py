@@ -53,11 +53,12 @@ def expand(name: str, entries: Any) -> Iterator[Entry]:
         if not (entry is None or isinstance(entry, Mapping)):
             raise ConfigError(f"settings must be a mapping, not {entry!r}; write {{}} for defaults")
         given = dict(entry or {})
+        is_search = SEARCH in given
         block = given.pop(SEARCH, None)
         for point in grid(given, METHODS[name].Config):
             try:
                 settings = method_settings(name, point)
-                yield settings if block is None else read_search(name, block, point)
+                yield read_search(name, block, point) if is_search else settings
             except ConfigError as error:
                 problems += [p for p in error.problems if p not in problems]
     if problems:

@@ -195,8 +195,9 @@ def plan_with(
 def both(first: PlannedTrial, second: PlannedTrial) -> PlannedTrial:
     """One trial that is planned twice, such as an evaluation by which an oracle has chosen."""
     evaluates = first if first.purpose == EVALUATE else second
-    chosen = first if first.selection != UNSELECTED else second
-    return replace(evaluates, selection=chosen.selection)
+    if first.purpose == second.purpose == EVALUATE and first.selection != second.selection:
+        return replace(first, selection=f"{first.selection}, and {second.selection}")
+    return evaluates
 
 
 def add_stages(stage: Stage, stages: dict[str, Stage]) -> None:

@@ -17,7 +17,7 @@ from osr_core.identity import dotted
 from osr_core.methods import method_named
 from osr_core.recipes import Training
 from osr_core.stage import Stage
-from sweeps.planning.plan import EVALUATE, Plan, PlannedTrial, plan_trial, plan_with
+from sweeps.planning.plan import EVALUATE, UNSELECTED, Plan, PlannedTrial, plan_trial, plan_with
 from sweeps.planning.settings import Resolved
 from sweeps.planning.spec import SweepSpec, load_spec, packaged_specs, parse_spec
 from sweeps.planning.spec_splits import Splits
@@ -189,12 +189,16 @@ def trial_of(
 
 
 def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTrial]:
-    """Trials that were added while an earlier launch of the same spec ran, but for those by which
-    searches choose: what a search asks for follows from what it was told.
+    """Trials that were added while an earlier launch of the same spec ran, but for those of
+    searches: what they ask for and choose follows from what they were told.
     """
     if record is None or same_science(record["spec"]) != same_science(plan.spec.plain()):
         return []
-    grown = [t for t in record["trials"] if t["grown"] and t["purpose"] == EVALUATE]
+    grown = [
+        trial
+        for trial in record["trials"]
+        if trial["grown"] and (trial["purpose"], trial["selection"]) == (EVALUATE, UNSELECTED)
+    ]
     return [trial_of(facts, plan.fingerprints, splits_in(record)) for facts in grown]
 
 

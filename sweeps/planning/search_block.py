@@ -61,7 +61,7 @@ class Search:
     method: str
     fixed: Mapping[str, Any]  # the entry's other settings, as given
     space: tuple[Dimension, ...]
-    enqueue: tuple[Mapping[str, Any], ...]  # tried first, by dotted names
+    enqueue: tuple[Mapping[str, Any], ...] | None  # tried first, by dotted names; None: the paper's
     sources: tuple[str, ...]  # sweeps whose searches are known from the start
     options: Options
 
@@ -85,6 +85,14 @@ class Search:
         return method_settings(self.method, laid_over(self.fixed, params))
 
     @property
+    def looks_at(self) -> str:
+        """What was looked at to choose; an oracle that only leads the sampler is one, too."""
+        rule = RULES[self.options.select]
+        oracles = [RULES[name] for name in self.objective if RULES[name].is_oracle]
+        led = [f"led by {oracle.looks_at}" for oracle in oracles if oracle is not rule]
+        return "; ".join([rule.looks_at, *led])
+
+    @property
     def protocol(self) -> str:
         """Of its splits; "" is the spec's."""
         return str(self.fixed.get("protocol", ""))
@@ -96,8 +104,9 @@ class Search:
         }
         space = {dimension.name: dimension.plain() for dimension in self.space}
         block |= {"from": list(self.sources)} if self.sources else {}
-        points = [dict(point) for point in self.enqueue]
-        return {**self.fixed, SEARCH: {"space": space, "enqueue": points, **block}}
+        if self.enqueue is not None:
+            block["enqueue"] = [dict(point) for point in self.enqueue]
+        return {**self.fixed, SEARCH: {"space": space, **block}}
 
 
 def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
@@ -110,13 +119,17 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
         raise ConfigError(f"search must be a mapping with a space, not {given!r}.")
     problems: list[str] = []
     space: tuple[Dimension, ...] = ()
-    points: tuple[Mapping[str, Any], ...] = ()
+    points: tuple[Mapping[str, Any], ...] | None = None
     options = Options()
     known = (*OTHERS, *(field.name for field in fields(Options)))
     problems += [unknown_name("key", str(key), known) for key in given if key not in known]
+    for key in ("splits", "seeds"):
+        listed = given.get(key)
+        if isinstance(listed, list) and any(listed.count(each) > 1 for each in listed):
+            problems.append(f"{key} names a number more than once: {listed}.")
     try:
         space = read_space(method, given.get("space"), fixed)
-        points = _points(method, given.get("enqueue"), space, fixed)
+        points = _points(given.get("enqueue"), space, fixed)
     except ConfigError as error:
         problems += error.problems
     try:
@@ -147,12 +160,11 @@ def _are_names(given: Any) -> bool:
 
 
 def _points(
-    method: str, given: Any, space: tuple[Dimension, ...], fixed: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], ...]:
-    """The settings to try first: by default those of the paper, where they lie in the space."""
+    given: Any, space: tuple[Dimension, ...], fixed: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ...] | None:
+    """The settings to try first."""
     if given is None:
-        default = {**_defaults(method, space, fixed)}
-        return (default,) if len(default) == len(space) else ()
+        return None
     if not isinstance(given, list):
         raise ConfigError(f"enqueue must be a list of settings, not {given!r}.")
     problems: list[str] = []
@@ -176,20 +188,3 @@ def _points(
     if problems:
         raise ConfigError(problems)
     return tuple({d.name: point[d.name] for d in space if d.name in point} for point in given)
-
-
-def _defaults(
-    method: str, space: tuple[Dimension, ...], fixed: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The method's own values of the settings in a space; what the recipe decides is left."""
-    own = method_settings(method, fixed).hyperparameters
-    found: dict[str, Any] = {}
-    for dimension in space:
-        value = own.get(dimension.name)
-        if dimension.name in own and dimension.contains(value):
-            found[dimension.name] = value
-    return {
-        name: value
-        for name, value in found.items()
-        if next(d for d in space if d.name == name).is_active({**own, **found})
-    }

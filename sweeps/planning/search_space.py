@@ -44,7 +44,8 @@ class Dimension:
         """Whether a value lies in the range, steps aside, or is a choice."""
         if self.choices:
             return value in self.choices
-        return _is_number(value) and bool(self.low <= value <= self.high)
+        is_fit = isinstance(value, int) or not self.is_whole
+        return _is_number(value) and is_fit and bool(self.low <= value <= self.high)
 
     @property
     def is_whole(self) -> bool:
@@ -90,6 +91,8 @@ def read_space(method: str, values: Any, fixed: Mapping[str, Any]) -> tuple[Dime
     for name, given in values.items():
         try:
             dimension = _dimension(method, str(name), given)
+            if name in fixed:
+                raise ConfigError(f"is fixed at {fixed[name]!r} beside the search, too.")
             _check_when(dimension, space, fixed)
             _check_values(method, dimension, fixed)
             space[dimension.name] = dimension
@@ -185,6 +188,8 @@ def _check_when(
                     f"when {name} is {missing[0]!r}, which is none of its choices: "
                     f"{', '.join(map(str, before[name].choices))}."
                 )
+        elif name in fixed and fixed[name] not in values:
+            raise ConfigError(f"when {name} is {values[0]!r}, and it is fixed at {fixed[name]!r}.")
         elif name not in fixed:
             raise ConfigError(
                 f"when names '{name}', which is neither a choice that stands before it in the "

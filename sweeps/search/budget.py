@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 from sweeps.planning.search_block import Options
+from sweeps.store.files import StoreError
 from sweeps.store.store import Store
 
 
@@ -26,5 +28,7 @@ class Budget:
 
     def _hours_of(self, stage_id: str) -> float:
         if stage_id not in self._hours:
-            self._hours[stage_id] = self._store.read_commit(stage_id).wall_s / 3600
+            self._hours[stage_id] = 0.0
+            with suppress(StoreError):  # it was deleted since, and counts no more
+                self._hours[stage_id] = self._store.read_commit(stage_id).wall_s / 3600
         return self._hours[stage_id]

@@ -1,18 +1,19 @@
 """The searches of a sweep: its plan grows by what they ask for, and at last by what they choose."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from osr_core.errors import ConfigError, unknown_name
 from sweeps.planning.plan import Plan, PlannedTrial
 from sweeps.planning.search_block import Search
-from sweeps.running.outcome import OF_LAUNCH, Outcome
+from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.search.budget import Budget
 from sweeps.search.candidate import State, average
 from sweeps.search.study import Known, Study
 from sweeps.search.subject import Subject
-from sweeps.store.store import Store
+from sweeps.store.store import DamagedError, Store
 
 
 class Searches:
@@ -20,71 +21,77 @@ class Searches:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         """Begin, or go on with, all searches of a plan's spec."""
-        self._store, budget = store, Budget(store)
+        self._base, self._store, budget = plan, store, Budget(store)
         self.studies = [
-            Study(subject, store.memories, budget, found_before(subject, store))
+            Study(subject, store.memories, budget, partial(found_before, subject, store))
             for subject in subjects(plan)
         ]
-        self._awaited: dict[str, set[int]] = {}  # by trial, the studies that wait for it
-        self._is_evaluated: set[int] = set()
+        self._failed: dict[str, str] = {}  # by trial, why it was given up in this launch
 
     def __call__(self, plan: Plan, outcome: Outcome | None) -> Plan:
-        """The plan once a stage has ended, or at first: with what the searches ask for now."""
+        """The plan once a stage has ended, or at first: with what the searches ask for now.
+
+        Whatever came first, its trials are in one order: the spec's, then those of each search.
+        """
         if outcome is not None and not self._note(plan, outcome):
             return plan
-        wanted: list[PlannedTrial] = []
-        while new := self._advance():
-            wanted += new
-            self._look([trial.id for trial in new])
-        told_over = sum(facts["over"] for facts in plan.searches)
-        if not wanted and told_over == sum(study.is_over for study in self.studies):
+        num_over, wanted = sum(study.is_over for study in self.studies), outcome is None
+        while new := [trial for study in self.studies for trial in study.advance()]:
+            wanted = True
+            self._look(new)
+        if not wanted and num_over == sum(study.is_over for study in self.studies):
             return plan
+        trials = [trial for study in self.studies for trial in study.trials()]
         facts = tuple(study.facts() for study in self.studies)
-        return replace(plan.extended(wanted), searches=facts)
+        return replace(self._base.extended(trials), searches=facts)
 
-    def _advance(self) -> list[PlannedTrial]:
-        """What the studies ask for besides what they have asked for."""
-        wanted: list[PlannedTrial] = []
-        for number, study in enumerate(self.studies):
-            asked = study.advance()
-            for trial in asked:
-                self._awaited.setdefault(trial.id, set()).add(number)
-            wanted += asked
-            if study.is_over and number not in self._is_evaluated:
-                self._is_evaluated.add(number)
-                wanted += study.evaluations()
-        return wanted
-
-    def _look(self, ids: Iterable[str]) -> None:
-        """Note those of new trials that are done already: no stage of theirs will end."""
-        for trial_id in self._store.committed(ids):
-            self._has_result(trial_id)
+    def _look(self, trials: Sequence[PlannedTrial]) -> None:
+        """Note what is known already of new trials: no stage of theirs will end any more."""
+        awaited = {trial_id for study in self.studies for trial_id in study.awaited}
+        ids = [trial.id for trial in trials if trial.id in awaited]
+        done = self._store.committed(ids)
+        for trial_id in ids:
+            if trial_id in done:
+                self._has_result(trial_id)
+            elif trial_id in self._failed:
+                self._tell(trial_id, self._failed[trial_id])
 
     def _note(self, plan: Plan, outcome: Outcome) -> bool:
-        """Note what a stage's end says of awaited trials; whether it says anything."""
+        """Note what a stage's end says of awaited trials; whether it says anything.
+
+        One that a user has cancelled says nothing of its candidate, and is tried again by the next
+        launch.
+        """
+        awaited = {trial_id for study in self.studies for trial_id in study.awaited}
         if outcome.cause is None:
-            return self._has_result(outcome.stage_id)
-        if outcome.cause in OF_LAUNCH:
+            return outcome.stage_id in awaited and self._has_result(outcome.stage_id)
+        if outcome.cause in (*OF_LAUNCH, Cause.CANCELLED):
             return False
-        trials = [trial for trial in plan.trials_of[outcome.stage_id] if trial.id in self._awaited]
-        for trial in trials:
-            for number in self._awaited[trial.id]:
-                self.studies[number].note(trial.id, str(outcome.reason or outcome.cause))
-        return bool(trials)
+        reason = str(outcome.reason or outcome.cause)
+        self._failed |= {trial.id: reason for trial in plan.trials_of[outcome.stage_id]}
+        for trial_id in self._failed.keys() & awaited:
+            self._tell(trial_id, self._failed[trial_id])
+        return bool(self._failed.keys() & awaited)
 
     def _has_result(self, trial_id: str) -> bool:
-        waiting = self._awaited.get(trial_id, set())
-        if waiting:
+        """Note a trial's numbers, unless its marker is broken: then it is made again."""
+        try:
             numbers = self._store.read_commit(trial_id).metrics
-            for number in waiting:
-                self.studies[number].note(trial_id, numbers)
-        return bool(waiting)
+        except DamagedError:
+            self._store.set_aside(trial_id)
+            return False
+        self._tell(trial_id, numbers)
+        return True
+
+    def _tell(self, trial_id: str, found: Mapping[str, float] | str) -> None:
+        for study in self.studies:
+            study.note(trial_id, found)
 
 
 def found_before(subject: Subject, store: Store) -> Known:
     """What searches of the sweeps that a block names have found of the same question.
 
-    The same method and dataset, the same rules, and settings that lie in the space.
+    The same method and question, and settings that lie in the space.
 
     Raises:
         ConfigError: a sweep that the store does not have.
@@ -96,7 +103,7 @@ def found_before(subject: Subject, store: Store) -> Known:
             known = unknown_name("sweep", name, store.sweeps())
             raise ConfigError(f"search of {search.method}: from: {known}")
         for facts in record.get("searches", ()):
-            same = (facts["method"], facts["dataset"]) == (search.method, subject.dataset)
+            same = facts["method"] == search.method and facts["question"] == subject.question
             if same and set(search.objective) <= set(facts["rules"]):
                 found += [
                     (each["params"], [average(each["values"][rule]) for rule in search.objective])

@@ -6,7 +6,7 @@ same way on any number of workers, and after any crash.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from osr_core.errors import ConfigError
@@ -20,24 +20,29 @@ from sweeps.search.subject import Steps, Subject
 from sweeps.store.memories import Memories
 
 Known = list[tuple[Mapping[str, Any], Sequence[float]]]  # settings, and a number per objective
+Before = Callable[[], Known]
 
 
 class Study:
     """Asks candidates, notes what their trials find, drops the hopeless and chooses."""
 
-    def __init__(self, subject: Subject, memories: Memories, budget: Budget, before: Known) -> None:
-        """`before` is what searches of earlier sweeps have found of the same question."""
+    def __init__(
+        self, subject: Subject, memories: Memories, budget: Budget, before: Before
+    ) -> None:
+        """`before` gives what searches of earlier sweeps have found of the same question."""
         self.subject, self._memories, self._budget = subject, memories, budget
         self.search = subject.search
         self.id = subject.identity
         self.candidates: list[Candidate] = []
         self._steps: list[Steps] = []  # by candidate
+        self._asked_for: list[list[PlannedTrial]] = []  # by candidate
         self._sampling = Sampling(self.search, subject.draws)
         self._num_told = 0
         self._found: dict[str, Mapping[str, float] | str] = {}  # by trial: numbers, or why none
         for params, means in memories.begin(self.id, before):
             self._sampling.learn(params, means)
         self._asked, self._told = memories.history(self.id)
+        self._first = subject.first_points()
         self._is_out_of_budget = False
 
     # -- what comes in ---------------------------------------------------------------------------
@@ -54,9 +59,12 @@ class Study:
         """
         wanted: list[PlannedTrial] = []
         for candidate in self.candidates:
-            wanted += self._go_on(candidate)
+            if candidate.state == State.RUNNING:
+                wanted += self._go_on(candidate)
         while self._may_ask():
-            wanted += self._begin(self._ask())
+            candidate = self._ask()
+            self._asked_for.append(self._begin(candidate))
+            wanted += self._asked_for[candidate.number]
         return wanted
 
     @property
@@ -71,19 +79,24 @@ class Study:
         options = self.search.options
         return best(self.candidates, options.select, options.top) if self.is_over else []
 
-    @property
-    def selection(self) -> str:
-        """How the settings were chosen, for a table's header."""
-        rule = RULES[self.search.options.select]
-        return f"{rule.name} ({rule.looks_at}), best of {len(self.candidates)} candidates"
+    def selection(self, rank: int) -> str:
+        """How the settings of that rank, counted from 0, were chosen, for a table's header."""
+        place = f"number {rank + 1}" if rank else "best"
+        rule, looks_at = self.search.options.select, self.search.looks_at
+        return f"{rule} ({looks_at}), {place} of {len(self.candidates)} candidates"
 
-    def evaluations(self) -> list[PlannedTrial]:
-        """The trials of the chosen candidates."""
-        return [
-            trial
-            for candidate in self.chosen
-            for trial in self.subject.evaluations(candidate.params, self.selection)
-        ]
+    def trials(self) -> list[PlannedTrial]:
+        """All that was asked for so far, by the candidates' numbers, and the chosen ones' own."""
+        asked = [trial for each in self.candidates for trial in self._asked_for[each.number]]
+        for rank, candidate in enumerate(self.chosen):
+            asked += self.subject.evaluations(candidate.params, self.selection(rank))
+        return asked
+
+    @property
+    def awaited(self) -> set[str]:
+        """The ids of trials whose numbers are wanted."""
+        running = [each.number for each in self.candidates if each.state == State.RUNNING]
+        return {trial.id for number in running for trial in self._asked_for[number]}
 
     # -- one candidate ---------------------------------------------------------------------------
 
@@ -99,7 +112,7 @@ class Study:
         if any(each.state == State.RUNNING for each in known):
             return False
         if number not in self._asked:
-            stages = [stage for each in known for stage in self._stages(each)]
+            stages = (stage for each in known for stage in self._stages(each))
             self._is_out_of_budget = self._budget.is_spent(self.search.options, stages)
         return not self._is_out_of_budget
 
@@ -115,14 +128,14 @@ class Study:
             self._sampling.tell(candidate)
             self._num_told += 1
         params = self._asked.get(number)
-        if params is None and number < len(self.search.enqueue):
-            params = dict(self.search.enqueue[number])
+        if params is None and number < len(self._first):
+            params = dict(self._first[number])
         if params is None:
             params = self._sampling.suggest()
         else:
             self._sampling.take(params)
         if number not in self._asked:
-            self._memories.ask(self.id, number, params)
+            params = self._memories.ask(self.id, number, params)
         candidate = Candidate(number, params)
         self.candidates.append(candidate)
         return candidate
@@ -166,7 +179,9 @@ class Study:
                 moved = True
         if not moved or candidate.state != State.RUNNING or not self._may_prune(candidate):
             return []
-        return list(steps[candidate.steps_done].values())
+        asked = list(steps[candidate.steps_done].values())
+        self._asked_for[candidate.number] += asked
+        return asked
 
     def _take(self, candidate: Candidate, found: Mapping[str, Any]) -> None:
         numbers = {rule: RULES[rule].value(found[rule]) for rule in self.search.rules}
@@ -183,12 +198,16 @@ class Study:
             candidate.values[rule], known, rule
         ):
             [leader] = best(known, rule)
-            behind = f"behind candidate {leader.number} on {candidate.steps_done} splits and seeds"
+            met = candidate.steps_done
+            behind = f"behind candidate {leader.number} on {met} step{'s' * (met > 1)}"
             self._decide(candidate, State.PRUNED, behind)
 
     def _decide(self, candidate: Candidate, state: State, reason: str = "") -> None:
+        """Tell it; where another sweep with this search has told before, what that said counts."""
         candidate.state, candidate.reason = state, reason
-        self._memories.tell(self.id, candidate.number, candidate.told())
+        told = self._memories.tell(self.id, candidate.number, candidate.told())
+        candidate.state, candidate.reason = State(told["state"]), told["reason"]
+        candidate.values = told["values"]
 
     # -- what is said of it ----------------------------------------------------------------------
 
@@ -202,7 +221,8 @@ class Study:
             "dataset": self.subject.dataset,
             "rules": list(self.search.rules),
             "select": rule.name,
-            "looks_at": rule.looks_at,
+            "looks_at": self.search.looks_at,
+            "question": self.subject.question,
             "space": {each.name: each.plain() for each in self.search.space},
             "planned": options.candidates,
             "num_steps": len(self._steps[0]) if self._steps else 0,

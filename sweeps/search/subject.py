@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from osr_core.config import as_dict
 from osr_core.data.inner_splits import inner_split
-from osr_core.identity import digest
-from sweeps.planning.plan import SEARCH, PlannedTrial, plan_trial
+from osr_core.identity import digest, dotted
+from sweeps.planning.plan import SEARCH, PlannedTrial, check_keep, plan_trial
 from sweeps.planning.rules import RULES, Rule
 from sweeps.planning.search_block import Search
 from sweeps.planning.settings import Resolved, resolve
@@ -43,7 +44,10 @@ class Subject:
             for seed in options.seeds or self.spec.seeds
         ]
         rules = [RULES[name] for name in self.search.rules]
-        return [{rule.name: self._trial(entry, rule, *point) for rule in rules} for point in points]
+        steps = [{r.name: self._trial(entry, r, *point) for r in rules} for point in points]
+        for stage in (stage for step in steps for t in step.values() for stage in t.score.walk()):
+            check_keep(stage)
+        return steps
 
     def _trial(self, entry: Resolved, rule: Rule, index: int, seed: int) -> PlannedTrial:
         split, options = self.spec.split(self.dataset, entry.protocol, index), self.search.options
@@ -62,6 +66,27 @@ class Subject:
             for seed in self.spec.seeds:
                 trial = plan_trial(entry, split, seed, self.fingerprints)
                 yield replace(trial, selection=selection)
+
+    def first_points(self) -> tuple[Mapping[str, Any], ...]:
+        """The settings to try first: by default those of the paper, if they lie in the space."""
+        if self.search.enqueue is not None:
+            return self.search.enqueue
+        entry = self.resolved({})
+        layers = {"training": entry.schedule, "backbone": entry.backbone}
+        own = {**as_dict(entry.config), **dict(dotted(layers))}
+        settings = {**self.search.fixed, **own}
+        counts = [each for each in self.search.space if each.is_active(settings)]
+        if not all(each.name in own and each.contains(own[each.name]) for each in counts):
+            return ()
+        return ({each.name: own[each.name] for each in counts},)
+
+    @property
+    def question(self) -> str:
+        """An id that two searches share if their numbers can be compared: the same data, network,
+        schedule, splits, seeds and images, measured by the same objective.
+        """
+        steps = self.trials({})
+        return digest([[step[name].id for name in self.search.objective] for step in steps])
 
     @property
     def draws(self) -> dict[str, Any]:

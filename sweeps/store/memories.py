@@ -8,6 +8,7 @@ Each is made once: a search that goes on, anywhere, goes on from the same histor
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from sweeps.store.files import Files
@@ -27,9 +28,11 @@ class Memories:
         """Keep how a candidate went, as `ask`."""
         return self._keep(f"searches/{search_id}/told-{number:06}.json", told)
 
-    def begin(self, search_id: str, known: Any) -> Any:
-        """Keep what a search knows from earlier sweeps; what it knew when it began, if it has."""
-        return self._keep(f"searches/{search_id}/before.json", known)
+    def begin(self, search_id: str, known: Callable[[], Any]) -> Any:
+        """What a search knew from earlier sweeps when it began; where it begins now, `known()`."""
+        name = f"searches/{search_id}/before.json"
+        found = self._files.load(name)
+        return self._keep(name, known()) if found is None else found
 
     def history(self, search_id: str) -> tuple[dict[int, Any], dict[int, Any]]:
         """By number, what was asked and what was told."""

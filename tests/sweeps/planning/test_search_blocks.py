@@ -75,6 +75,12 @@ def test_each_point_of_a_grid_has_its_own_search():
         ({"space": {"anchor_weight": WEIGHT}, "objective": ["x"]}, "rule 'x' does not exist"),
         ({"space": {"anchor_weight": WEIGHT}, "held_out": 1.0}, "held_out must be < 1"),
         ({"space": {"anchor_weight": WEIGHT}, "from": 3}, "from must be a sweep's name"),
+        ({"space": {"anchor_weight": WEIGHT}, "splits": [0, 0]}, "splits names a number more than"),
+        (None, "search must be a mapping with a space, not None"),
+        (
+            {"space": {"training.epochs": [1, 2]}, "enqueue": [{"training.epochs": 1.5}]},
+            "training.epochs 1.5 is not in the space",
+        ),
         ({"space": {"anchor_weight": WEIGHT}, "enqueue": [{}]}, "'anchor_weight' is missing"),
         (
             {"space": {"anchor_weight": WEIGHT}, "enqueue": [{"anchor_weight": 2.0}]},
@@ -107,6 +113,14 @@ def test_all_problems_are_said_at_once():
     assert all(part in found for part in ("'beta'", "the choice is empty", "sampler", "top must"))
 
 
+def test_what_is_fixed_is_not_searched_and_a_condition_on_it_can_hold():
+    """Beside the block, and in the space: one of them would never count."""
+    assert "is fixed at 5.0" in problems({"space": {"alpha": [5.0, 10.0]}}, alpha=5.0)[0]
+    space = {"label_smoothing": {"low": 0.0, "high": 0.3, "when": {"loss": "one_vs_rest"}}}
+    said = problems({"space": space}, "softmax", loss="cross_entropy")[0]
+    assert "it is fixed at 'cross_entropy'" in said
+
+
 def test_a_condition_names_a_choice_that_exists():
     """A value that its setting never takes would leave the other out for ever."""
     smoothing = {"low": 0.0, "high": 0.3, "when": {"loss": "hinge"}}
@@ -135,6 +149,15 @@ def test_some_images_are_held_out_and_some_left(held_out: float):
     spec = spec_of({"space": {"anchor_weight": WEIGHT}, "held_out": held_out})
     with pytest.raises(ConfigError, match="some must be held out and some left"):
         plan_with_data(spec, None)
+
+
+def test_an_oracle_that_only_leads_the_sampler_is_named():
+    """Test images were looked at, whatever chose at last."""
+    search = {"space": {"anchor_weight": WEIGHT}, "select": "known_accuracy"}
+    assert "ORACLE" not in spec_of(search).searches[0].looks_at
+    led = spec_of({**search, "objective": ["oracle_auroc"]}).searches[0].looks_at
+    assert led.startswith("accuracy on held-out")
+    assert "led by ORACLE" in led
 
 
 def test_a_split_that_the_protocol_lacks_is_refused():

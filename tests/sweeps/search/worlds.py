@@ -30,7 +30,7 @@ def study_of(spec: SweepSpec, store: Store, before: Known = ()) -> Study:  # typ
     """The study of a spec's first search."""
     found = fingerprints(None, benchmark(spec.datasets[0]))
     subject = Subject(spec, spec.searches[0], spec.datasets[0], found)
-    return Study(subject, store.memories, Budget(store), list(before))
+    return Study(subject, store.memories, Budget(store), lambda: list(before))
 
 
 def smooth(trial: PlannedTrial) -> Mapping[str, float]:
