@@ -4,7 +4,7 @@
     launch     one `osr run`, from its spec to its orderly end
     tracking   MLflow as a picture of the store
     running    stages on a Ray cluster, from the plan to the store
-    clusters   files that start a Ray cluster, checked without one
+    clusters   Ray clusters seen from outside: files that start one, and jobs handed to one
     planning   from a spec to the graph of its stages
     store      what stages leave, and who may write it
 

@@ -38,6 +38,7 @@ OPEN_TO_ALL = {
 }  # files beside the rooms that import none
 DOORS = {
     "ray": {
+        "sweeps/clusters/jobs.py",
         "sweeps/clusters/ray_rules.py",
         "sweeps/running/cluster.py",
         "sweeps/running/events.py",

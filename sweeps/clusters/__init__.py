@@ -1,1 +1,1 @@
-"""Files that start a Ray cluster, checked without one: a launcher's, KubeRay's, Slurm's."""
+"""Ray clusters seen from outside: files that start one, and jobs handed to one."""

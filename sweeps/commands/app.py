@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from osr_core.errors import ConfigError, OsrError
-from sweeps.commands import catalogue, doctor, results, run, store, study, ui
+from sweeps.commands import catalogue, doctor, results, run, store, study, submit, ui
 from sweeps.commands.terminal import drop
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --he
         run.plan,
         run.cost,
         run.run,
+        submit.submit,
         store.status,
         study.study,
         store.log,

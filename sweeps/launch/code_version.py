@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+SHIPPED = "code_version.txt"  # beside code that was sent to a cluster, without its repository
 ANSWER_S = 60.0  # a big checkout on a slow disk
 # Git refuses to look at what belongs to another user, since it might run programs that are named
 # there. These are programs that run already, and the one that git would start for itself is off.
@@ -16,6 +17,8 @@ def code_version(folder: Path = HERE) -> str:
     """The commit of the code in a folder, marked where files differ from it; else the package's
     version. Where there is a commit that cannot be told, the version says why.
     """
+    if (folder / SHIPPED).exists():
+        return (folder / SHIPPED).read_text(encoding="utf-8").strip()
     package = f"osr-sweeps {version('osr-sweeps')}"
     if not any((above / ".git").exists() for above in (folder, *folder.parents)):
         return package
@@ -33,6 +36,24 @@ def code_version(folder: Path = HERE) -> str:
         told = (str(error.stderr).strip() or f"it ended with {error.returncode}").splitlines()[0]
         why = f"git: {told.removeprefix('fatal: ')}"
     return f"{package} (commit unknown: {why})"
+
+
+def tracked(folder: Path) -> list[Path] | None:
+    """The files below a folder that git tracks; None where no repository has any of them."""
+    return _listed(folder) or None
+
+
+def untracked(folder: Path) -> list[Path]:
+    """The Python files below a folder that git would track if it was told to."""
+    return _listed(folder, "--others", "--exclude-standard", "*.py")
+
+
+def _listed(folder: Path, *words: str) -> list[Path]:
+    try:
+        names = _git(folder, "ls-files", "-z", *(words or (".",))).split("\0")
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [folder / name for name in names if name]
 
 
 def _git(folder: Path, *words: str) -> str:

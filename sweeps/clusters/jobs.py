@@ -1,0 +1,185 @@
+"""Ray Jobs: handing a driver to a cluster that runs elsewhere."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import ray
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+from osr_core.errors import ConfigError, OsrError
+from sweeps.addresses import check_server, why_uri_silent
+
+ANSWER_S = 30.0
+ENDED_BADLY = ("FAILED", "STOPPED")  # such a job is submitted anew, under the next name
+TELLS_OF_UPLOADS = (
+    *("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"),
+    "ray._private.runtime_env.packaging",
+)
+MINE = "osr_shipment"  # in a job's metadata: what it was made of
+
+
+class JobsError(OsrError):
+    """A cluster answered, and then did not do what it was asked for."""
+
+    exit_code = 3
+
+
+class Submitted(NamedTuple):
+    """A job on the cluster."""
+
+    name: str
+    state: str  # as Ray calls it
+    is_new: bool
+
+
+def token() -> str | None:
+    """What lets a user in, from the places where Ray looks for it, in its order."""
+    if told := os.environ.get("RAY_AUTH_TOKEN"):
+        return told
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named or "~/.ray/auth_token").expanduser()
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        if not named:
+            return None
+        raise ConfigError(f"RAY_AUTH_TOKEN_PATH names '{named}', and no file is there.") from None
+
+
+class Jobs:
+    """The jobs of the cluster whose dashboard is at `address`."""
+
+    def __init__(self, address: str) -> None:
+        """Say hello.
+
+        Raises:
+            ConfigError: nobody answers there, or not Ray, or of another version, or not to us.
+        """
+        check_server("--address", address)
+        self.address = address.rstrip("/")
+        if why := why_uri_silent(address):
+            raise ConfigError(
+                f"no Ray dashboard can be reached: {why}. See that the cluster runs, and that the "
+                "tunnel to its head is open: ssh -L 8265:127.0.0.1:8265 HEAD"
+            )
+        known = token()
+        self.headers = {"Authorization": f"Bearer {known}"} if known else {}
+        there = self._version()
+        if there != ray.__version__:
+            raise ConfigError(
+                f"the cluster at {address} runs Ray {there}, and here is Ray {ray.__version__}. "
+                "Install the same version on both sides."
+            )
+        for name in TELLS_OF_UPLOADS:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        with self._explained("cannot be asked"):
+            self.client = JobSubmissionClient(self.address, headers=self.headers)
+
+    def submit(self, name: str, entrypoint: str, folder: Path, made_of: str) -> Submitted:
+        """Start a job, unless it is there already; one that ended badly is started anew.
+
+        Args:
+            name: of the job; later attempts are called NAME-2, NAME-3.
+            entrypoint: the command.
+            folder: the files that it runs in.
+            made_of: what tells jobs apart that only share a name.
+
+        Raises:
+            ConfigError: another job has this name. JobsError: the cluster refuses it.
+        """
+        for number in count(1):
+            attempt = name if number == 1 else f"{name}-{number}"
+            found = self._find(attempt, made_of)
+            if found is not None and found.state in ENDED_BADLY:
+                continue
+            if found is None:
+                found = self._start(attempt, entrypoint, folder, made_of)
+            return found
+        raise AssertionError  # names do not end
+
+    def _start(self, name: str, entrypoint: str, folder: Path, made_of: str) -> Submitted:
+        with self._explained("does not take the job"):
+            try:
+                self.client.submit_job(
+                    entrypoint=entrypoint,
+                    submission_id=name,
+                    runtime_env={"working_dir": str(folder)},
+                    metadata={MINE: made_of},
+                )
+            except RuntimeError:
+                if (found := self._find(name, made_of)) is None:
+                    raise
+                return found  # somebody else was faster, or Ray had not heard its own answer
+        return Submitted(name, "PENDING", True)
+
+    def _find(self, name: str, made_of: str) -> Submitted | None:
+        """A job of that name, if there is one."""
+        with self._explained("cannot be asked for its jobs"):
+            jobs = {job.submission_id: job for job in self.client.list_jobs()}
+        job = jobs.get(name)
+        if job is None:
+            return None
+        if (job.metadata or {}).get(MINE) != made_of:
+            raise ConfigError(
+                f"the cluster at {self.address} has a job '{name}' that is not this sweep's. "
+                f"Delete it when it has ended: ray job delete {name}"
+            )
+        return Submitted(name, str(job.status.value), False)
+
+    def _version(self) -> str:
+        """Of the Ray that answers."""
+        request = Request(f"{self.address}/api/version", headers=self.headers)
+        try:
+            with urlopen(request, timeout=ANSWER_S) as answer:
+                told = json.load(answer)
+            return str(told["ray_version"])
+        except HTTPError as error:
+            if error.code in (401, 403):
+                raise ConfigError(self._refused()) from None
+            why = f"HTTP {error.code}"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = type(error).__name__
+        raise ConfigError(
+            f"what answers at {self.address} is not Ray's dashboard ({why}). Give the address that "
+            "`ray start --head` printed for it, http://HOST:8265."
+        )
+
+    def _refused(self) -> str:
+        has = "it does not know the token from here" if self.headers else "there is no token here"
+        return (
+            f"the cluster at {self.address} asks for a token, and {has}. Copy its head's "
+            "~/.ray/auth_token to the same place here, or set RAY_AUTH_TOKEN."
+        )
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Whatever Ray's client raises is one sentence of ours."""
+        try:
+            yield
+        except OsrError:
+            raise
+        except AuthenticationError:
+            raise ConfigError(self._refused()) from None
+        except Exception as error:
+            told = " ".join(str(error).split())[:300]
+            raise JobsError(
+                f"the cluster at {self.address} {what}: {told}. Run the same command again; no "
+                "second job is made of it."
+            ) from error
+
+
+def entrypoint(spec: str, home: str | None) -> str:
+    """The command of a job that runs a sweep; its own folder is deleted after it, so that results
+    must lie elsewhere.
+    """
+    where = home or "${OSR_HOME:?must be set on the head, or give osr submit --home}"
+    return f'exec python -m sweeps run {spec} --address auto --home "{where}"'

@@ -1,0 +1,48 @@
+"""`osr submit`: a sweep on a cluster, from a machine that may be switched off."""
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from osr_core.errors import ConfigError
+from sweeps.commands.run import SpecArgument
+
+WHOLE = re.compile(r"[/~][\w./~-]*")  # what needs no quoting on the head
+
+
+def submit(
+    spec: SpecArgument,
+    address: Annotated[
+        str, typer.Option(help="The cluster's dashboard.", metavar="http://HOST:PORT")
+    ],
+    home: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Folder of all results, there; default: its OSR_HOME."),
+    ] = None,
+) -> None:
+    """Send a sweep to a cluster, code and spec, and end. Again: nothing new, unless it failed."""
+    from sweeps.clusters.jobs import Jobs, entrypoint
+    from sweeps.launch.shipment import SPEC, shipment
+    from sweeps.planning.spec import load_spec
+
+    if home is not None and not WHOLE.fullmatch(home):
+        raise ConfigError(
+            f"--home must be a whole path on the cluster's head, of letters, digits, '.', '_' and "
+            f"'-', not '{home}': a job's own folder is deleted after it."
+        )
+    loaded = load_spec(spec)
+    for left_out in loaded.missing:
+        typer.echo(f"left out: {left_out}")
+    sent = shipment(spec, loaded)
+    command = entrypoint(SPEC, home)
+    jobs = Jobs(address)
+    with TemporaryDirectory(prefix="osr-submit-") as name:
+        sent.write(Path(name))
+        job = jobs.submit(f"osr-{sent.sweep}-{sent.digest[:12]}", command, Path(name), sent.digest)
+    told = f"submitted, {sent.megabytes:.1f} MB" if job.is_new else f"there already, {job.state}"
+    typer.echo(f"sweep {sent.sweep}: job {job.name} ({told}; code {sent.version})")
+    typer.echo(f"What it prints: ray job logs --address {jobs.address} --follow {job.name}")
+    typer.echo(f"Stop it: ray job stop --address {jobs.address} {job.name}")

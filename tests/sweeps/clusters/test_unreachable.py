@@ -1,0 +1,94 @@
+"""`osr submit` where no cluster can be reached: one sentence and 2, before anything is sent."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from osr_core.errors import ConfigError
+from sweeps.clusters.jobs import entrypoint, token
+from sweeps.commands.app import app
+
+Serve = Callable[[int, bytes], str]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """A server that gives one answer to all."""
+    servers: list[HTTPServer] = []
+
+    def start(code: int, body: bytes) -> str:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(code)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                """Print nothing."""
+
+        servers.append(HTTPServer(("127.0.0.1", 0), Answer))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def refused(*words: str) -> str:
+    """What `osr submit` says when it ends with 2."""
+    with pytest.raises(ConfigError) as raised:
+        CliRunner().invoke(app, ["submit", *words], catch_exceptions=False)
+    assert raised.value.exit_code == 2
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_address_where_nobody_answers_is_named():
+    """With the tunnel, which is most often what is missing."""
+    said = refused("digits", "--address", "http://127.0.0.1:1")
+    assert said.startswith("no Ray dashboard can be reached: nobody answers at 127.0.0.1:1")
+    assert "Did you mean 'http://head:8265'?" in refused("digits", "--address", "head:8265")
+
+
+def test_another_ray_is_named_with_both_versions(serve: Serve):
+    """The driver there is of its version, and what is sent is made for ours."""
+    address = serve(200, json.dumps({"ray_version": "2.9.3"}).encode())
+    assert "runs Ray 2.9.3, and here is Ray 2.60." in refused("digits", "--address", address)
+
+
+@pytest.mark.parametrize("answer", [(404, b""), (200, b"<html>"), (200, b"[]"), (500, b"{}")])
+def test_what_is_no_dashboard_is_named(serve: Serve, answer: tuple[int, bytes]):
+    """Such as MLflow's server, or a proxy."""
+    assert "is not Ray's dashboard" in refused("digits", "--address", serve(*answer))
+
+
+def test_spec_is_checked_before_anybody_is_asked():
+    """A typo must not cost a wait."""
+    assert "'digit' does not exist" in refused("digit", "--address", "http://127.0.0.1:1")
+    assert "--home must be a whole path" in refused("digits", "--address", "x", "--home", "a")
+
+
+def test_home_on_the_head_is_its_own_unless_named():
+    """A job that finds none ends at once, with what to do."""
+    assert '--home "${OSR_HOME:?must be set on the head' in entrypoint("spec.yaml", None)
+    assert entrypoint("spec.yaml", "/data/osr").endswith('--address auto --home "/data/osr"')
+
+
+def test_token_is_looked_for_where_ray_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The variable, the file that a variable names, the file at home."""
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".ray" / "auth_token").write_text("home\n")
+    assert token() == "home"
+    (tmp_path / "named").write_text("named\n")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "named"))
+    assert token() == "named"
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "told")
+    assert token() == "told"
