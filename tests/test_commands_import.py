@@ -19,10 +19,10 @@ try:
 finally:
     print(*sys.modules, file=sys.stderr)
 """
-FOR_WORK = {"matplotlib", "mlflow", "ray", "scipy", "sklearn", "torchvision"}
+FOR_WORK = {"matplotlib", "mlflow", "optuna", "ray", "scipy", "sklearn", "torchvision"}
 WITHOUT_TORCH = ["--version", "--help", "status", "study searched"]
 WITHOUT_TORCH += ["table cac2", "table cac-table2"]
-WITH_TORCH = ["splits", "datasets", "methods", "schema", "plan digits"]
+WITH_TORCH = ["splits", "datasets", "methods", "schema", "plan digits", "plan digits_search"]
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ from typing import Any
 from osr_core.stage import Stage
 from sweeps.planning.cost import cost
 from sweeps.planning.plan import Plan, PlannedTrial
-from sweeps.search.searches import subjects
-from sweeps.search.subject import Subject
+from sweeps.search.subject import Subject, subjects
 
 
 def at_most(plan: Plan) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ would have suggested. The samplers on offer keep nothing of their own between tw
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import optuna
@@ -18,7 +19,7 @@ from scipy.stats import qmc
 from osr_core.identity import seed_for
 from sweeps.planning.search_block import Search
 from sweeps.planning.search_space import Dimension
-from sweeps.search.candidate import Candidate, State
+from sweeps.search.candidate import Candidate, State, average
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SEEDS = 2**32  # numpy's generators take no larger ones
@@ -66,7 +67,7 @@ class Sampling:
         elif candidate.state == State.PRUNED:
             values = candidate.values[self._search.objective[0]]
             for step in range(len(values)):
-                trial.report(sum(values[: step + 1]) / (step + 1), step)
+                trial.report(average(values[: step + 1]), step)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, state=TrialState.FAIL)
@@ -89,25 +90,22 @@ class Sampling:
     def _ask(self) -> tuple[Trial, dict[str, Any]]:
         """Ask for all settings in the order of the space; those that do not count are left out."""
         trial = self._study.ask()
-        settings = dict(self._search.fixed)
-        params: dict[str, Any] = {}
-        for dimension in self._search.space:
-            if dimension.is_active(settings):
-                params[dimension.name] = _asked(trial, dimension)
-                settings[dimension.name] = params[dimension.name]
-        return trial, params
+        return trial, self._drawn(partial(_asked, trial))
 
     def _spread(self, number: int) -> dict[str, Any]:
         """Point `number` of a scrambled Halton sequence over the space."""
         seed = seed_for("spread", self._draws) % SEEDS
         sequence = qmc.Halton(len(self._search.space), scramble=True, seed=seed)
-        shares = sequence.fast_forward(number).random(1)[0].tolist()
-        settings = dict(self._search.fixed)
+        point = sequence.fast_forward(number).random(1)[0].tolist()
+        share = dict(zip((d.name for d in self._search.space), point, strict=True))
+        return self._drawn(lambda dimension: at(dimension, share[dimension.name]))
+
+    def _drawn(self, draw: Callable[[Dimension], Any]) -> dict[str, Any]:
+        """A value of each dimension that counts beside those before it."""
         params: dict[str, Any] = {}
-        for dimension, share in zip(self._search.space, shares, strict=True):
-            if dimension.is_active(settings):
-                params[dimension.name] = at(dimension, share)
-                settings[dimension.name] = params[dimension.name]
+        for dimension in self._search.space:
+            if dimension.is_active({**self._search.fixed, **params}):
+                params[dimension.name] = draw(dimension)
         return params
 
 

@@ -12,7 +12,7 @@ from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.search.budget import Budget
 from sweeps.search.candidate import State, average
 from sweeps.search.study import Known, Study
-from sweeps.search.subject import Subject
+from sweeps.search.subject import Subject, subjects
 from sweeps.store.store import DamagedError, Store
 
 
@@ -120,13 +120,3 @@ def is_in(search: Search, params: Mapping[str, Any]) -> bool:
     return counts.keys() == params.keys() and all(
         d.contains(params[name]) for name, d in counts.items()
     )
-
-
-def subjects(plan: Plan) -> list[Subject]:
-    """What the searches of a plan's spec are about, each on each dataset."""
-    spec = plan.spec
-    return [
-        Subject(spec, search, dataset, plan.fingerprints)
-        for dataset in spec.datasets
-        for search in spec.searches
-    ]

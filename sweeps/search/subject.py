@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from osr_core.config import as_dict
 from osr_core.data.inner_splits import inner_split
 from osr_core.identity import digest, dotted
-from sweeps.planning.plan import SEARCH, PlannedTrial, check_keep, plan_trial
+from sweeps.planning.plan import SEARCH, Plan, PlannedTrial, check_keep, plan_trial
 from sweeps.planning.rules import RULES, Rule
 from sweeps.planning.search_block import Search
 from sweeps.planning.settings import Resolved, resolve
@@ -80,7 +81,7 @@ class Subject:
             return ()
         return ({each.name: own[each.name] for each in counts},)
 
-    @property
+    @cached_property
     def question(self) -> str:
         """An id that two searches share if their numbers can be compared: the same data, network,
         schedule, splits, seeds and images, measured by the same objective.
@@ -102,3 +103,13 @@ class Subject:
         asked = {key: value for key, value in block.items() if key not in PASSING}
         steps = [[trial.id for trial in step.values()] for step in self.trials({})]
         return digest({"dataset": self.dataset, "search": asked, "steps": steps})
+
+
+def subjects(plan: Plan) -> list[Subject]:
+    """What the searches of a plan's spec are about, each on each dataset."""
+    spec = plan.spec
+    return [
+        Subject(spec, search, dataset, plan.fingerprints)
+        for dataset in spec.datasets
+        for search in spec.searches
+    ]

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from osr_core.data import benchmark
@@ -66,11 +65,6 @@ def play(
 def told(study: Study) -> list[tuple[Any, ...]]:
     """Everything that is said of each candidate."""
     return [(c.number, dict(c.params), c.state, c.values, c.reason) for c in study.candidates]
-
-
-def fresh(folder: Path) -> Store:
-    """A new store."""
-    return Store(folder)
 
 
 def complete(candidates: list[Candidate]) -> list[int]:
