@@ -32,7 +32,6 @@ CORE = {  # the tags that texts without quotes may get, by what they look like a
     ),
     "merge": ("<<", ["<"]),
 }
-ALLOWED = {*CORE, "str", "seq", "map"} - {"merge"}
 TAG = "tag:yaml.org,2002:"
 
 
@@ -111,9 +110,7 @@ def _check_tree(root: yaml.Node) -> None:
             raise yaml.YAMLError(f"the value at line {line} contains itself")
         if known is not None:
             return known
-        name = node.tag.removeprefix(TAG)
-        if name not in ALLOWED and node.tag != f"{TAG}merge":
-            raise yaml.YAMLError(f"line {line}: the tag {node.tag} has no meaning in a spec")
+        _check_tag(node)
         counts[id(node)] = 0
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
@@ -125,6 +122,19 @@ def _check_tree(root: yaml.Node) -> None:
         return found
 
     count(root)
+
+
+def _check_tag(node: yaml.Node) -> None:
+    """A value is what its tag says, which a file may give to any: !!str {a: 1}, !!bool x."""
+    name = node.tag.removeprefix(TAG)
+    if isinstance(node, yaml.ScalarNode):
+        fits = name == "str" or (name in CORE and re.fullmatch(CORE[name][0], node.value))
+    else:
+        fits = name == {"sequence": "seq", "mapping": "map"}[node.id]
+    if not fits:
+        line = node.start_mark.line + 1
+        what = f"'{node.value}'" if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+        raise yaml.YAMLError(f"line {line}: the tag {node.tag} has no meaning for {what} in a spec")
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
