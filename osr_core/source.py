@@ -7,6 +7,7 @@ networks or readers is not followed: a stage needs those that its config names.
 """
 
 import importlib.util
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -47,19 +48,33 @@ def read_source(module: str) -> tuple[str, bool] | None:
 
 
 class Sources:
-    """The source that stages rest on, as `read` gives it; each module is read once."""
+    """The source that stages rest on, as `read` gives it; each module is read once.
+
+    With the first module of a package all are read that this process has imported: it goes on to
+    run them as they are, whatever becomes of their files.
+    """
 
     def __init__(self, read: Read = read_source) -> None:
         self._read = read
+        self._texts: dict[str, tuple[str, bool] | None] = {}
         self._modules: dict[str, Module | None] = {}
         self._digests: dict[Start, str] = {}
 
     def module(self, name: str) -> Module | None:
         """A module by its full name, if there is one."""
         if name not in self._modules:
-            found = self._read(name)
+            found = self._text(name)
             self._modules[name] = found and parse(found[0], name, found[1])
         return self._modules[name]
+
+    def _text(self, name: str) -> tuple[str, bool] | None:
+        package = name.partition(".")[0]
+        if package not in self._texts:
+            imported = [each for each in [*sys.modules] if each.startswith(f"{package}.")]
+            self._texts |= {each: self._read(each) for each in (package, *imported)}
+        if name not in self._texts:
+            self._texts[name] = self._read(name)
+        return self._texts[name]
 
     def of(self, identity: Mapping[str, Any]) -> str:
         """The digest for a stage; "" where not all of what runs it has a source."""

@@ -14,6 +14,8 @@ from analysis.exports.selection import ORACLE, is_oracle
 from osr_core.identity import canonical_json
 from osr_core.wording import Shortened, in_words
 
+OF_RECIPE = ("training.", "backbone.")  # how a method's changes of its recipe are called
+
 
 def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
     """The row of each trial by trial_id."""
@@ -30,7 +32,28 @@ def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
 
 def recipe_label(plan: Plan) -> str:
     """A recipe and what the spec changes of it: "common, changed (training.epochs=2)"."""
-    return f"{plan.recipe}, changed ({in_words(plan.changes)})" if plan.changes else plan.recipe
+    changes = changes_label(plan)
+    return f"{plan.recipe}, changed ({changes})" if changes else plan.recipe
+
+
+def changes_label(plan: Plan) -> str:
+    """What a spec changes of its recipe: "backbone.width=0.25; of CAC: training.epochs=2", or "".
+
+    Of one method alone it is what all its trials share: where they differ, their rows say so.
+    """
+    changes = [in_words(plan.changes)] if plan.changes else []
+    of_title: dict[str, list[PlannedTrial]] = defaultdict(list)
+    for trial in plan.trials:
+        of_title[trial.title].append(trial)
+    for title, trials in of_title.items():
+        shared = {
+            name: value
+            for name, value in trials[0].hyperparameters.items()
+            if name.startswith(OF_RECIPE)
+            and all(trial.hyperparameters.get(name) == value for trial in trials)
+        }
+        changes += [f"of {title}: {in_words(shared)}"] if shared else []
+    return "; ".join(changes)
 
 
 def _varied(trials: list[PlannedTrial]) -> dict[str, Shortened]:

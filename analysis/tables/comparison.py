@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from analysis.exports.labels import changes_label
 from analysis.exports.mixture import mixture
 from analysis.exports.read import by_id, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial, Plan
@@ -18,7 +19,6 @@ from analysis.tables.aggregate import LOWER_IS_BETTER
 from analysis.tables.pairing import Found, Seeds, Task, left_out, means, paired, rows_in
 from analysis.tables.statistics import average_ranks, bootstrap, holm, wilcoxon
 from osr_core.errors import ConfigError, unknown_name
-from osr_core.wording import in_words
 
 POOLED = "all datasets"
 
@@ -95,7 +95,7 @@ def compare(
     trials = [of[task][seed] for of in wanted.values() for task in seeds for seed in seeds[task]]
     plans = _refuse_other_classes([plan for _, plan in read], trials)
     return Comparison(
-        {folder.name: in_words(of.changes) for folder, (_, of) in zip(folders, read, strict=True)},
+        {folder.name: changes_label(of) for folder, (_, of) in zip(folders, read, strict=True)},
         {task.dataset: task.protocol for task in seeds},
         ", ".join(sorted({commit for runs, _ in read for commit in runs["commit"].to_pylist()})),
         tuple(shown),

@@ -10,6 +10,8 @@ from typing import Any
 from analysis.tables.sheet import Sheet, to_html, to_latex, to_markdown
 from osr_core.errors import ConfigError, unknown_name
 
+RESTS_ON = "rests_on"
+
 
 @dataclass(frozen=True)
 class Printable:
@@ -33,10 +35,11 @@ def render(table: Printable, format: str) -> str:
 
 
 def _to_csv(table: Printable) -> str:
+    """The last column has in each line what stands above the table in the other formats."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, table.columns, lineterminator="\n")
+    writer = csv.DictWriter(out, (*table.columns, RESTS_ON), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(table.rows)
+    writer.writerows({**row, RESTS_ON: table.sheet.provenance} for row in table.rows)
     return out.getvalue()
 
 

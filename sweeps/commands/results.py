@@ -173,12 +173,14 @@ def leave(path: Path, content: bytes) -> None:
     """Write what a command made, with the folders around it, and print where it is.
 
     Raises:
-        ConfigError: it cannot be written there.
+        ConfigError: nothing can be written there. OSError: it does not fit, or the disk broke.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
+        if error.filename is None:  # the file was opened, so the request was right
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}. Name another file with --output."
         ) from error

@@ -128,12 +128,14 @@ def _check_tag(node: yaml.Node) -> None:
     """A value is what its tag says, which a file may give to any: !!str {a: 1}, !!bool x."""
     name = node.tag.removeprefix(TAG)
     if isinstance(node, yaml.ScalarNode):
+        what = f"'{node.value}'"
         fits = name == "str" or (name in CORE and re.fullmatch(CORE[name][0], node.value))
+    elif isinstance(node, yaml.SequenceNode):
+        what, fits = "a sequence", name == "seq"
     else:
-        fits = name == {"sequence": "seq", "mapping": "map"}[node.id]
+        what, fits = "a mapping", name == "map"
     if not fits:
         line = node.start_mark.line + 1
-        what = f"'{node.value}'" if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
         raise yaml.YAMLError(f"line {line}: the tag {node.tag} has no meaning for {what} in a spec")
 
 

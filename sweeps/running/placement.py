@@ -99,9 +99,11 @@ class Room:
     def look(self, machines: Machines, asked: Mapping[Ask, str], now: float) -> str | None:
         """Take note of the machines that are there; why no more is waited, if so.
 
-        `asked` has what is handed out or ready, each with a stage's name.
+        `asked` has what is handed out or ready, each with a stage's name. As long as there is room
+        for some of it, the rest is waited for.
         """
         self.machines = replace(machines, had_gpu=self.machines.have_gpu)
+        overdue = None
         for ask, name in asked.items():
             if machines.room_for(ask):
                 if self.unplaced.pop(ask, None) is not None:
@@ -110,9 +112,9 @@ class Room:
                 self.unplaced[ask] = now
                 self.say(f"waiting: {self._misfit(ask, name)}")
             elif now - self.unplaced[ask] > self.wait_s:
-                return f"{self._misfit(ask, name)}, and none came in {self.wait_s / 60:g} min"
+                overdue = f"{self._misfit(ask, name)}, and none came in {self.wait_s / 60:g} min"
         self.unplaced = {ask: since for ask, since in self.unplaced.items() if ask in asked}
-        return None
+        return None if any(map(machines.room_for, asked)) else overdue
 
     def _misfit(self, ask: Ask, name: str) -> str:
         return f"{name} asks for {ask} on one machine, and no machine has that ({self.machines})"

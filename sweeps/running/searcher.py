@@ -135,7 +135,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         """What the cluster has now, and what the user wants."""
         names = dict(self._waiting(now))
         described = {ask: self.watcher.name(stage) for ask, stage in names.items()}
-        if why := self.room.look(self._look(), described, now):
+        why = self.room.look(self._look(), described, now)
+        if why and not self.begun:  # else what runs may make more ready for which there is room
             raise UnplacedError(f"{why}. Lower `resources` in the spec, or wait longer (--wait).")
         self.watcher.look()
 

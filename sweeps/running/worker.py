@@ -23,6 +23,7 @@ from sweeps.running.stage_log import StageLog
 from sweeps.store.attempts import SavedState
 from sweeps.store.files import StoreError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
+from sweeps.store.orders import Given
 from sweeps.store.store import DamagedError, Store
 
 # What the values that a stage computes with make it raise: it would raise it again.
@@ -116,7 +117,9 @@ class StoreCheckpoint:
             return Cause.PREEMPTED
         if self.workplace.fence is None:
             return None
-        given = self.store.orders.read(self.workplace.fence)
+        given = Given()
+        with suppress(StoreError):  # what cannot be read now is read at the end of the next epoch
+            given = self.store.orders.read(self.workplace.fence)
         if given.ends_sweep:
             return Cause.INTERRUPTED
         return Cause.CANCELLED if self.stage_id in given.stages else None

@@ -159,6 +159,22 @@ def test_a_plugins_source_counts_with_what_it_imports_of_its_package(
     assert changed_by(edit, its_own) == {"score far"}
 
 
+def test_a_file_that_changes_under_a_running_process_changes_nothing_there() -> None:
+    """A worker goes on with what it has imported; its next result must not pass for the new one."""
+    edits: list[Edit] = []
+
+    def read(module: str) -> tuple[str, bool] | None:
+        found = read_source(module)
+        return found and (edits[0](module, found[0]) if edits else found[0], found[1])
+
+    stages = {f"{s.kind} {s.config['method']['name']}": s for s in plan().stages.values()}
+    score, running = stages["score cac"], Sources(read)
+    running.of(stages["fit softmax"].identity)  # what this worker was given first
+    edits.append(replacing(f"{MODULES}cac", "Prediction(-cac_score", "Prediction(cac_score"))
+    assert running.of(score.identity) == source_of(score.identity)
+    assert Sources(read).of(score.identity) != source_of(score.identity)
+
+
 def test_what_has_no_source_has_no_digest() -> None:
     """As a method made of another language; it is not known then, rather than changed."""
     sources = Sources(lambda module: None if module == f"{MODULES}cac" else read_source(module))

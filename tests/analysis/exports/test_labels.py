@@ -1,8 +1,8 @@
 """Which trials share a row, and how it is called."""
 
-from handmade import BY_ORACLE, planned_trial
+from handmade import BY_ORACLE, plan_of, planned_trial
 
-from analysis.exports.labels import row_labels
+from analysis.exports.labels import recipe_label, row_labels
 
 
 def test_row_is_named_by_what_differs():
@@ -74,3 +74,16 @@ def test_a_protocol_that_is_not_the_sweeps_is_always_named():
         "MLS",
         "MLS (protocol=arpl)",
     ]
+
+
+def test_what_one_method_changes_of_the_recipe_is_said_beside_what_all_change():
+    """Its row alone would pass for the recipe's; what its trials differ in stands in their rows."""
+    own = {"backbone.width": 0.25, "training.lr": 0.1}
+    trials = [planned_trial("CAC", split=split, **own) for split in (0, 1)]
+    trials += [planned_trial("PMAL", **{"training.epochs": epochs}) for epochs in (5, 10)]
+    trials += [planned_trial("MLS", alpha=1.0)]
+    of_cac = "of CAC: backbone.width=0.25, training.lr=0.1"
+    assert recipe_label(plan_of(trials)) == f"common, changed ({of_cac})"
+    changed = plan_of(trials, **{"training.batch_size": 32})
+    assert recipe_label(changed) == f"common, changed (training.batch_size=32; {of_cac})"
+    assert recipe_label(plan_of(trials[2:])) == "common"

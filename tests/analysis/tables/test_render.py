@@ -1,5 +1,8 @@
 """One renderer for all tables."""
 
+import csv
+from dataclasses import replace
+
 import pytest
 from handmade import planned_trial, run_of, small_sweep, write_export
 
@@ -29,10 +32,13 @@ def test_every_row_has_every_column(printable):
 
 
 def test_csv_has_its_columns_in_order_and_a_line_per_row(printable):
-    """A header, then the rows."""
-    header, *lines = render(printable, "csv").splitlines()
-    assert header == ",".join(printable.columns)
+    """Names, then the rows; each says what it rests on, as a changed network or schedule."""
+    changed = replace(printable.sheet, provenance="recipe common, changed (backbone.width=0.25)")
+    text = render(replace(printable, sheet=changed), "csv")
+    assert text.splitlines()[0] == ",".join([*printable.columns, "rests_on"])
+    lines = list(csv.DictReader(text.splitlines()))
     assert len(lines) == len(printable.rows)
+    assert {line["rests_on"] for line in lines} == {changed.provenance}
 
 
 def test_wrong_format_is_refused_with_the_right_ones(printable):

@@ -9,6 +9,7 @@ import pytest
 from analysis.exports.mlflow_runs import ExportError
 from osr_core.errors import ConfigError, DataError, OsrError
 from sweeps.commands import app
+from sweeps.commands.results import leave
 from sweeps.launch.conduct import LaunchError
 from sweeps.running.cluster import ClusterError
 from sweeps.running.searcher import UnplacedError
@@ -52,6 +53,18 @@ def test_output_that_does_not_fit_on_a_disk_is_said(command: str):
         done = subprocess.run(osr, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "error: the output cannot be written: No space left on device"
     assert (done.returncode, done.stderr.partition(". ")[0]) == (3, said)
+
+
+def test_a_full_disk_under_a_file_is_no_wrong_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Another name would not help where the place is right."""
+    monkeypatch.setattr(app, "app", lambda: leave(Path("/dev/full"), b"a figure"))
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 3
+    said = "error: /dev/full cannot be read or written: No space left on device. "
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_a_reader_that_has_had_enough_hears_nothing_more():

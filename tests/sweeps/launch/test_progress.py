@@ -66,6 +66,28 @@ def test_counts_tell_done_from_failed_stopped_and_repeated():
     assert lines[2] == f"stopped {plan.describe(todo[3])}"
 
 
+def test_what_waits_for_a_machine_does_not_count_as_running():
+    """More is handed out than runs at once, and none of it runs where there is no machine."""
+    plan = make_plan(parse_spec(SPEC, "small"), {"digits/train": "-", "digits/test": "-"})
+    first, second, *_ = plan.stages.values()
+    with SweepProgress(plan, [first, second], Console(file=io.StringIO())) as progress:
+        details = []
+        for step in (
+            lambda: progress.handed_out(first),
+            lambda: progress.handed_out(second),
+            lambda: progress.began(first),
+            lambda: progress.postponed(first.id),
+        ):
+            step()
+            details.append(progress.bar.tasks[0].fields["detail"].partition(", 0 failed")[0])
+    assert details == [
+        "0 running, 1 queued",
+        "0 running, 2 queued",
+        "1 running, 1 queued",
+        "0 running, 1 queued",
+    ]
+
+
 def test_a_long_sweep_asks_each_stage_once(monkeypatch: pytest.MonkeyPatch):
     """The guess is made at every start and end; it must not go through all stages again."""
     asked = []

@@ -7,13 +7,16 @@ from osr_core.methods import METHODS
 from osr_core.stage import Stage
 from sweeps.planning.spec import Resources, parse_spec
 from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of
+from sweeps.running.searcher import StageSearcher, UnplacedError
+from tests.sweeps.running.one_by_one import Notes
 
 CPUS, GPU = {"CPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}
 
 
-def stage(kind: str, method: str = "cac") -> Stage:
-    """A stage of a kind."""
-    return Stage(kind=METHODS.kinds()[kind], config={"method": {"name": method}})
+def stage(kind: str, method: str = "cac", number: int = 0) -> Stage:
+    """A stage of a kind, one of several."""
+    config = {"method": {"name": method}, "training": {"epochs": 1}, "number": number}
+    return Stage(kind=METHODS.kinds()[kind], config=config)
 
 
 def test_a_fit_takes_a_gpu_as_soon_as_there_is_one_and_scoring_a_part_of_it():
@@ -105,3 +108,27 @@ def test_what_no_machine_has_is_said_once_and_waited_for():
     assert room.look(Machines((CPUS,)), asked, 100.0) is None  # lost again: a new wait
     assert room.look(Machines((CPUS,)), asked, 159.0) is None
     assert "none came in 1 min" in str(room.look(Machines((CPUS,)), asked, 161.0))
+
+
+def test_a_stage_that_fits_nowhere_does_not_keep_the_others_from_running(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its wait may be over long before they are; the sweep ends when nothing else is left."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    stages = [stage("fit", "pmal"), *(stage("fit", number=number) for number in range(20))]
+    resources = Resources(methods={"pmal": {"gpus": 2}})
+    asked = StageSearcher(stages, resources, Notes(), lambda: Machines((GPU,)), wait_s=60.0)
+    ended = 0
+    for number in map(str, range(30)):
+        clock[0] += 30.0
+        config = asked.suggest(number)
+        if not isinstance(config, dict) or config["gpus"] > 1:
+            continue
+        asked.on_trial_start(number)
+        ended += 1
+        outcome = {"stage_id": config["stage_ids"][0], "wall_s": 1.0}
+        asked.on_trial_complete(number, {"outcomes": [outcome]})
+    assert ended == 20
+    assert isinstance(asked.problem, UnplacedError)
+    assert "asks for 1 CPU and 2 GPUs on one machine" in str(asked.problem)

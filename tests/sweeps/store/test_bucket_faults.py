@@ -176,13 +176,16 @@ def test_wrong_keys_are_said(s3_port: int, own: UriAt, monkeypatch: pytest.Monke
                 Store(own(s3_port))
 
 
-def test_a_fit_whose_progress_cannot_be_written_goes_on_to_its_end(store: Store, proxy: Proxy):
-    """The note is for people; its result is not."""
+@pytest.mark.parametrize(
+    "requests", [r"PUT .*\.progress", r"PUT .*\.log", "GET .*orders/", "PUT .*claims/"]
+)
+def test_a_fit_goes_on_to_its_end_without_its_notes(store: Store, proxy: Proxy, requests: str):
+    """Notes are for people, orders can be read later, and a claim only saves work."""
     plan = plan_with_data(parse_spec(SPEC, "bucket"), None)
     fit = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
     store.leases.create("bucket", 1, {"pid": 1, "host": "here"})
     place = Workplace(store=store.uri, data_root=None, fence=Fence("bucket", 1))
-    proxy.faults = [Fault(r"PUT .*\.progress", "busy")]
+    proxy.faults = [Fault(requests, "busy")]
     outcome = work(fit.id, {fit.id: fit.identity}, place)
     assert outcome.cause is None, outcome.reason
     assert store.committed([fit.id]) == {fit.id}
