@@ -129,11 +129,12 @@ def _check_tag(node: yaml.Node) -> None:
     name = node.tag.removeprefix(TAG)
     if isinstance(node, yaml.ScalarNode):
         fits = name == "str" or (name in CORE and re.fullmatch(CORE[name][0], node.value))
+        what = f"'{node.value}'"
     else:
-        fits = name == {"sequence": "seq", "mapping": "map"}[node.id]
+        is_list = isinstance(node, yaml.SequenceNode)
+        fits, what = name == ("seq" if is_list else "map"), "a sequence" if is_list else "a mapping"
     if not fits:
         line = node.start_mark.line + 1
-        what = f"'{node.value}'" if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
         raise yaml.YAMLError(f"line {line}: the tag {node.tag} has no meaning for {what} in a spec")
 
 
