@@ -93,6 +93,12 @@ def _(root):
     (root / "birds" / "test").rename(root / "birds" / "validation")
 
 
+@case("folders", "`Train` and `Testing` in place of `train` and `test`")
+def _(root):
+    (root / "birds" / "train").rename(root / "birds" / "Train")
+    (root / "birds" / "test").rename(root / "birds" / "Testing")
+
+
 @case("folders", "`val` beside `test`")
 def _(root):
     shutil.copytree(root / "birds" / "test", root / "birds" / "val")
@@ -155,6 +161,11 @@ def _(root):
 def _(root):
     shutil.rmtree(root / "birds" / "train" / "crow")
     image(root, "train/crow/images/1.png")
+
+
+@case("folders", "`birds/images` in place of `birds/train`")
+def _(root):
+    (root / "birds" / "train").rename(root / "birds" / "images")
 
 
 @case("folders", "a file that ends early")
@@ -278,6 +289,11 @@ def _(root):
 def _(root):
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table(root, [0, 1], images=pa.array([{"path": "x.png"}] * 2, kind))
+
+
+@case("parquet", "`birds_train.parquet` in place of `birds-train.parquet`")
+def _(root):
+    (root / "birds-train.parquet").rename(root / "birds_train.parquet")
 
 
 @case("parquet", "one part of two")
