@@ -38,6 +38,7 @@ PNG_START, PNG_DEPTH = b"\x89PNG", 24  # its first bytes, and where it says its 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel
 FILES_AT_ONCE = 512
 THREADS = 8  # Pillow decodes outside Python's lock
+MOST_SCALED = MOST_PIXELS // THREADS  # pixels of an image once its shorter side has its length
 MARGIN = 256 / 224  # the shorter side against the square that is cut out of the middle
 
 Image.MAX_IMAGE_PIXELS = None  # MOST_PIXELS is asked for below, in words
@@ -71,6 +72,11 @@ def decode_square(content: bytes, side: int, where: str, *, upright: bool = Fals
     image = _open(content, where, upright)
     scale = round(side * MARGIN) / min(image.size)
     width, height = (max(side, round(scale * length)) for length in image.size)
+    if width * height > MOST_SCALED:
+        raise DataError(
+            f"{where}: the image has {image.width} x {image.height} pixels, too narrow for a "
+            f"square: it would be scaled to {width} x {height} first. Cut it."
+        )
     left, top = (width - side) // 2, (height - side) // 2
     small = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(small.crop((left, top, left + side, top + side)))
@@ -80,6 +86,7 @@ def _open(content: bytes, where: str, upright: bool = False) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content)) as image:
             _check(image, content, where)
+            image.info.pop("transparency", None)  # Pillow warns of it, and it is dropped
             turn = TURNS.get(orientation(image)) if upright else None
             found = image if turn is None else image.transpose(turn)
             return found.convert("RGB")
