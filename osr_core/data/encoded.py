@@ -23,6 +23,7 @@ from osr_core.errors import DataError
 
 ENCODINGS = ("PNG", "JPEG", "WEBP", "BMP")  # whatever the ending: some of ImageNet's JPEG are PNG
 MOST_PIXELS = 178_956_970  # what Pillow takes for an attack on the memory
+MOST_TIMES = 300  # the shorter side: for 224 these are 20 million pixels before the cut
 EIGHT_BITS = 8
 ORIENTATION, UPRIGHT = 0x0112, 1  # the tag, and what it says of most pictures
 TURNS = {  # by the tag's value, what makes a picture upright
@@ -38,7 +39,6 @@ PNG_START, PNG_DEPTH = b"\x89PNG", 24  # its first bytes, and where it says its 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel
 FILES_AT_ONCE = 512
 THREADS = 8  # Pillow decodes outside Python's lock
-MOST_SCALED = MOST_PIXELS // THREADS  # pixels of an image once its shorter side has its length
 MARGIN = 256 / 224  # the shorter side against the square that is cut out of the middle
 
 Image.MAX_IMAGE_PIXELS = None  # MOST_PIXELS is asked for below, in words
@@ -70,13 +70,13 @@ def decode_square(content: bytes, side: int, where: str, *, upright: bool = Fals
         DataError: broken, or of another kind; `where` names the image.
     """
     image = _open(content, where, upright)
+    if max(image.size) > MOST_TIMES * min(image.size):
+        raise DataError(
+            f"{where}: the image has {image.width} x {image.height} pixels; no side may be more "
+            f"than {MOST_TIMES} times the other, as it is scaled before it is cut. Cut it."
+        )
     scale = round(side * MARGIN) / min(image.size)
     width, height = (max(side, round(scale * length)) for length in image.size)
-    if width * height > MOST_SCALED:
-        raise DataError(
-            f"{where}: the image has {image.width} x {image.height} pixels, too narrow for a "
-            f"square: it would be scaled to {width} x {height} first. Cut it."
-        )
     left, top = (width - side) // 2, (height - side) // 2
     small = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(small.crop((left, top, left + side, top + side)))
