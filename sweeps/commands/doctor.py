@@ -23,6 +23,7 @@ from sweeps.commands.options import (
     JsonOption,
     at,
     expanded_option,
+    named,
 )
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
@@ -39,6 +40,7 @@ ClusterOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
+        parser=named,
         callback=expanded_option,
         help="Check a file that starts a cluster (ray up, KubeRay, Slurm) instead; starts nothing.",
     ),
