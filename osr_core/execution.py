@@ -26,7 +26,7 @@ from osr_core.context import (
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
-from osr_core.errors import VersionError
+from osr_core.errors import TrainingError, VersionError
 from osr_core.finite import refuse_lost, refuse_lost_inputs, refuse_lost_result
 from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
@@ -163,16 +163,24 @@ def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Me
 
 
 @torch.no_grad()
+@whole_float32()
 def refuse_lost_logits(method: Method, train: Batches, training: Training) -> None:
-    """Insist on numbers for the first training images; scoring looks at all that it computes.
+    """Insist on numbers for every training image: a third of an epoch, without a gradient.
 
     Raises:
-        TrainingError: as `refuse_lost`.
+        TrainingError: weights that are finite, and so large that what they come to is not.
     """
     method.eval()
-    prediction = method(next(iter(train.ordered())).images)
-    told = {"logits": prediction.logits, "unknown_score": prediction.unknown_score}
-    refuse_lost(told, "for training images", training.lr)
+    num_lost = torch.zeros((), dtype=torch.int64, device=train.labels.device)
+    for batch in train.ordered():
+        found = method(batch.images)
+        num_lost += (~(found.logits.isfinite().all(1) & found.unknown_score.isfinite())).sum()
+    if num_lost:
+        raise TrainingError(
+            f"the logits or scores of {int(num_lost)} of {len(train)} training images are not "
+            "finite numbers, though the network's weights are. Lower the learning rate "
+            f"(lr={training.lr:g})."
+        )
 
 
 @torch.no_grad()

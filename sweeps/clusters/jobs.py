@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import ray
@@ -16,7 +16,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from osr_core.errors import ConfigError, OsrError
-from sweeps.addresses import check_server, why_uri_silent
+from sweeps.addresses import check_server, holds_password, why_uri_silent
 
 ANSWER_S = 30.0
 ENDED_BADLY = ("FAILED", "STOPPED")  # such a job is submitted anew, under the next name
@@ -42,17 +42,37 @@ class Submitted(NamedTuple):
 
 
 def token() -> str | None:
-    """What lets a user in, from the places where Ray looks for it, in its order."""
+    """What lets a user in, from the places where Ray looks for it, in its order.
+
+    Raises:
+        ConfigError: a place is named and has none, or what is there is no token.
+    """
     if told := os.environ.get("RAY_AUTH_TOKEN"):
-        return told
+        return _checked(told, "RAY_AUTH_TOKEN")
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     path = Path(named or "~/.ray/auth_token").expanduser()
     try:
-        return path.read_text(encoding="utf-8").strip() or None
+        return _checked(path.read_text(encoding="latin-1"), str(path))
     except FileNotFoundError:
         if not named:
             return None
         raise ConfigError(f"RAY_AUTH_TOKEN_PATH names '{named}', and no file is there.") from None
+    except OSError as error:
+        raise ConfigError(
+            f"the token in {path} cannot be read: {error.strerror}. Copy the head's "
+            "~/.ray/auth_token there, or set RAY_AUTH_TOKEN."
+        ) from None
+
+
+def _checked(told: str, place: str) -> str | None:
+    """A token without the spaces around it, of letters that a request can carry."""
+    found = told.strip()
+    if not (found.isascii() and found.isprintable()):
+        raise ConfigError(
+            f"what {place} holds is no token: some of it is no plain letter. Copy the head's "
+            "~/.ray/auth_token anew."
+        )
+    return found or None
 
 
 class Jobs:
@@ -64,6 +84,11 @@ class Jobs:
         Raises:
             ConfigError: nobody answers there, or not Ray, or of another version, or not to us.
         """
+        if holds_password(address):
+            raise ConfigError(
+                "--address holds a password, and it is printed and kept in logs. Take it out; a "
+                "cluster asks for a token (RAY_AUTH_TOKEN, or ~/.ray/auth_token)."
+            )
         check_server("--address", address)
         self.address = address.rstrip("/")
         if why := why_uri_silent(address):
@@ -146,6 +171,8 @@ class Jobs:
             if error.code in (401, 403):
                 raise ConfigError(self._refused()) from None
             why = f"HTTP {error.code}"
+        except URLError as error:  # of a proxy, as somebody answers
+            why = str(error.reason)
         except (OSError, ValueError, KeyError, TypeError) as error:
             why = type(error).__name__
         raise ConfigError(

@@ -16,7 +16,7 @@ import typer
 
 from osr_core.errors import ConfigError, OsrError
 from sweeps.commands import catalogue, doctor, results, run, store, study, submit, ui
-from sweeps.commands.terminal import drop
+from sweeps.commands.terminal import drop, print_whatever_the_encoding
 
 app = typer.Typer(
     help="Sweep open set recognition experiments and get a paper's tables out.",
@@ -71,6 +71,7 @@ app.add_typer(catalogue.datasets_app, name="datasets")
 def main() -> None:
     """Run the command; what is wrong with a request is said without a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    print_whatever_the_encoding()
     try:
         try:
             app()

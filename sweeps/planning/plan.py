@@ -257,21 +257,25 @@ def plan_trial(
 
 
 def check_keep(stage: Stage) -> None:
+    """`check_kept` of a stage that trains."""
+    if "training" in stage.config:
+        check_kept(stage.config["method"]["name"], stage.config["training"])
+
+
+def check_kept(method: str, training: Mapping[str, Any]) -> None:
     """Refuse a schedule whose `keep` asks for what is not measured.
 
     Raises:
         ConfigError: no such term, or no held-out images to measure it on.
     """
-    training = stage.config.get("training", {"keep": "last"})
     if training["keep"] == "last":
         return
-    name = stage.config["method"]["name"]
-    allowed = ("last", "accuracy", *METHODS[name].terms)
+    allowed = ("last", "accuracy", *METHODS[method].terms)
     if training["keep"] not in allowed:
-        raise ConfigError(f"{name}: " + unknown_name("keep", training["keep"], allowed))
+        raise ConfigError(f"{method}: " + unknown_name("keep", training["keep"], allowed))
     if training["validation"] == 0:
         raise ConfigError(
-            f"{name}: keep '{training['keep']}' is measured on held-out images, and validation "
+            f"{method}: keep '{training['keep']}' is measured on held-out images, and validation "
             "is 0. Give training.validation a fraction such as 0.1, or keep the last weights."
         )
 

@@ -123,10 +123,10 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
     options = Options()
     known = (*OTHERS, *(field.name for field in fields(Options)))
     problems += [unknown_name("key", str(key), known) for key in given if key not in known]
-    for key in ("splits", "seeds"):
+    for key in ("splits", "seeds", "objective"):
         listed = given.get(key)
         if isinstance(listed, list) and any(listed.count(each) > 1 for each in listed):
-            problems.append(f"{key} names a number more than once: {listed}.")
+            problems.append(f"{key} names something more than once: {listed}.")
     try:
         space = read_space(method, given.get("space"), fixed)
         points = _points(given.get("enqueue"), space, fixed)
@@ -140,6 +140,8 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
         problems += error.problems
     if options.prune != "none" and len(options.objective) > 1:
         problems.append("prune needs one objective; set prune: none for several.")
+    if options.top > options.candidates:
+        problems.append(f"top is {options.top}; it must be <= candidates, {options.candidates}.")
     if not _are_names(given.get("from", [])):
         problems.append(f"from must be a sweep's name, or a list of them, not {given['from']!r}.")
     if problems:

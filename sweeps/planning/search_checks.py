@@ -1,15 +1,21 @@
 """What can be known of a spec's searches before the first candidate is tried."""
 
 from collections.abc import Iterator
+from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 from osr_core.data.checks import inner_problems
 from osr_core.data.inner_splits import FEWEST_LEFT, num_hidden
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError
+from sweeps.planning.plan import check_kept
 from sweeps.planning.rules import RULES
 from sweeps.planning.search_block import Search
+from sweeps.planning.settings import resolve
 from sweeps.planning.spec import SweepSpec
+
+MOST_TRIED = 256  # combinations of choices and ends of ranges
 
 
 def check_searches(spec: SweepSpec, data_root: Path | None) -> None:
@@ -32,6 +38,7 @@ def search_problems(
     spec: SweepSpec, search: Search, dataset: str, data_root: Path | None
 ) -> Iterator[str]:
     """A sentence for all that keeps a search on a dataset from being measured."""
+    yield from hopeless_values(spec, search, dataset)
     rules = [RULES[name] for name in search.rules]
     for index in search.options.splits or spec.splits:
         try:
@@ -53,3 +60,31 @@ def too_few(split: ClassSplit, search: Search) -> Iterator[str]:
             f"{split.num_known}; it needs {FEWEST_LEFT + 1} at least. Choose by known_accuracy, or "
             "search on other splits."
         )
+
+
+def hopeless_values(spec: SweepSpec, search: Search, dataset: str) -> Iterator[str]:
+    """A sentence for each choice, or end of a range, that no other setting makes possible.
+
+    A candidate with it would fail: a setting that the recipe's network does not have, or a schedule
+    that keeps by what is not measured.
+    """
+    ends = [d.choices or (d.low, d.high) for d in search.space]
+    works: set[tuple[int, int]] = set()
+    reasons: dict[tuple[int, int], str] = {}  # by positions of a dimension and of its value
+    for at in islice(product(*map(range, map(len, ends))), MOST_TRIED):
+        values = [ends[d][number] for d, number in enumerate(at)]
+        params: dict[str, Any] = {}
+        for dimension, value in zip(search.space, values, strict=True):
+            if dimension.is_active({**search.fixed, **params}):
+                params[dimension.name] = value
+        met = {(d, n) for d, n in enumerate(at) if search.space[d].name in params}
+        try:
+            entry = resolve(spec, dataset, search.method, search.settings(params))
+            check_kept(search.method, entry.schedule)
+            works |= met
+        except ConfigError as error:
+            reasons |= dict.fromkeys(met, error.problems[0])
+    for (d, number), reason in sorted(reasons.items()):
+        if (d, number) not in works:
+            name = search.space[d].name
+            yield f"{name} {ends[d][number]!r} goes with nothing else of the space: {reason}"

@@ -115,6 +115,8 @@ def _dimension(method: str, name: str, given: Any) -> Dimension:
             raise ConfigError(f"a choice has no {', '.join(sorted(map(str, unknown)))}.")
         if not isinstance(given["choices"], list) or not given["choices"]:
             raise ConfigError("the choice is empty; give at least one value.")
+        if twice := [each for each in given["choices"] if given["choices"].count(each) > 1]:
+            raise ConfigError(f"the choice has {twice[0]!r} more than once.")
         return Dimension(name=name, choices=tuple(given["choices"]), when=when)
     if strange := [key for key in given if key not in KEYS]:
         raise ConfigError([unknown_name("key", key, KEYS) for key in strange])
@@ -161,6 +163,8 @@ def _bounds(given: Mapping[str, Any], hint: type) -> dict[str, Any]:
         raise ConfigError(f"low must be > 0 on a log scale, not {numbers['low']!r}.")
     if "step" in numbers and (log or numbers["step"] <= 0):
         raise ConfigError(f"step must be > 0 and without log, not {numbers['step']!r}.")
+    if "step" in numbers and numbers["step"] > numbers["high"] - numbers["low"]:
+        raise ConfigError(f"step must be <= high - low, not {numbers['step']!r}.")
     return {**numbers, "log": log}
 
 

@@ -46,7 +46,8 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
     """Join the cluster at `address`, or start one on this machine with the given `allotment`.
 
     Raises:
-        ClusterError: Ray cannot be joined or started. ConfigError: it finds no folder here.
+        ClusterError: Ray cannot be joined or started. ConfigError: it finds no folder here, or no
+            cluster where "auto" asks for one.
     """
     settings = {} if address is not None else of_this_machine(allotment)
     what = "Ray did not start"
@@ -55,13 +56,21 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
     with explained(what, then), in_own_folder(), unheard_below():
-        ray.init(
-            address=address or "local",  # None would join whatever cluster this machine ran last
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            **settings,
-        )
+        try:
+            ray.init(
+                address=address or "local",  # None would join whatever this machine ran last
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                **settings,
+            )
+        except ConnectionError:
+            if address != "auto":
+                raise
+            raise ConfigError(
+                "no Ray cluster runs on this machine, which --address auto looks for. Start one "
+                "with `ray start --head`, or leave --address out."
+            ) from None
     # Deaths of workers reach users through the searcher, with their stage's name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
@@ -92,16 +101,23 @@ def in_own_folder() -> Iterator[None]:
 
 
 def check_answers(address: str) -> None:
-    """ConfigError unless somebody listens at HOST:PORT; Ray would go on asking for many minutes."""
+    """ConfigError unless somebody listens at HOST:PORT, or it is "auto"; Ray would go on asking for
+    many minutes.
+    """
     if "://" in address:
         raise ConfigError(
             "--address takes HOST:PORT, as `ray start --head` printed it, not "
             f"'{address}': no sweep can be run through Ray's client (ray://). From a machine "
             "outside the cluster, run the command on the cluster's head."
         )
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        return  # "auto", which Ray looks up on this machine
+    if address == "auto":
+        return  # Ray looks it up on this machine
+    host, _, port = address.rpartition(":")
+    if not host:
+        raise ConfigError(
+            f"--address takes HOST:PORT, or 'auto' for the cluster that this machine belongs to, "
+            f"not '{address}'. Leave it out to start one here."
+        )
     why = why_silent(host.strip("[]"), int(port)) if port.isdigit() else f"'{port}' is no port"
     if why is not None:
         raise ConfigError(

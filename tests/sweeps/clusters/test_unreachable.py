@@ -92,3 +92,29 @@ def test_token_is_looked_for_where_ray_looks(monkeypatch: pytest.MonkeyPatch, tm
     assert token() == "named"
     monkeypatch.setenv("RAY_AUTH_TOKEN", "told")
     assert token() == "told"
+
+
+@pytest.mark.parametrize("content", [b"\xc0\xff", b"one\ntwo", "tokén".encode()])
+def test_what_is_no_token_is_said_of_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+):
+    """It was told as a dashboard that is none, or ended in a traceback."""
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    with pytest.raises(ConfigError, match=f"what {path} holds is no token"):
+        token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=f"token in {tmp_path} cannot be read: Is a directory"):
+        token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "one\ntwo")
+    with pytest.raises(ConfigError, match="what RAY_AUTH_TOKEN holds is no token"):
+        token()
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated():
+    """It would be printed with every line that says how to follow the job."""
+    said = refused("digits", "--address", "http://me:geheim@127.0.0.1:1")
+    assert "--address holds a password" in said
+    assert "geheim" not in said

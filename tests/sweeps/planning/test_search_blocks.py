@@ -75,8 +75,15 @@ def test_each_point_of_a_grid_has_its_own_search():
         ({"space": {"anchor_weight": WEIGHT}, "objective": ["x"]}, "rule 'x' does not exist"),
         ({"space": {"anchor_weight": WEIGHT}, "held_out": 1.0}, "held_out must be < 1"),
         ({"space": {"anchor_weight": WEIGHT}, "from": 3}, "from must be a sweep's name"),
-        ({"space": {"anchor_weight": WEIGHT}, "splits": [0, 0]}, "splits names a number more than"),
+        (
+            {"space": {"anchor_weight": WEIGHT}, "splits": [0, 0]},
+            "splits names something more than",
+        ),
         (None, "search must be a mapping with a space, not None"),
+        ({"space": {"alpha": {"low": 2, "high": 3, "step": 9}}}, "step must be <= high - low"),
+        ({"space": {"alpha": [2.0, 3.0, 2.0]}}, "the choice has 2.0 more than once"),
+        ({"space": {"alpha": [2.0]}, "objective": ["x", "x"]}, "objective names something more"),
+        ({"space": {"alpha": [2.0]}, "candidates": 2, "top": 3}, "top is 3; it must be <= cand"),
         (
             {"space": {"training.epochs": [1, 2]}, "enqueue": [{"training.epochs": 1.5}]},
             "training.epochs 1.5 is not in the space",
@@ -149,6 +156,28 @@ def test_some_images_are_held_out_and_some_left(held_out: float):
     spec = spec_of({"space": {"anchor_weight": WEIGHT}, "held_out": held_out})
     with pytest.raises(ConfigError, match="some must be held out and some left"):
         plan_with_data(spec, None)
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"training.keep": ["last", "accuracy"]}, "training.keep 'accuracy' goes with nothing"),
+        ({"backbone.head": ["gap", "flatten"]}, "backbone.head 'gap' goes with nothing"),
+    ],
+)
+def test_values_with_which_every_candidate_fails_are_refused(space: dict[str, Any], said: str):
+    """They were found one after the other, candidate by candidate."""
+    search = {"space": {"alpha": [5.0, 10.0], **space}}
+    values = {**SPEC, "backbone": {"name": "wrn"}, "methods": {"cac": {"search": search}}}
+    spec = parse_spec(values, "s.yaml")
+    with pytest.raises(ConfigError, match=f"search of cac: {said} else of the space: "):
+        plan_with_data(spec, None)
+
+
+def test_a_value_that_another_setting_makes_possible_is_kept():
+    """Only some candidates fail, and the sampler learns of it."""
+    space = {"training.keep": ["last", "accuracy"], "training.validation": [0.0, 0.2]}
+    plan_with_data(spec_of({"space": space}), None)
 
 
 def test_an_oracle_that_only_leads_the_sampler_is_named():
