@@ -70,7 +70,7 @@ def rows_of(search: "Search") -> list[Mapping[str, Any]]:
             "no.": each.number,
             "mean": search.shown_mean(each),
             "values": _in_lines([percent(value) for value in each.values.get(search.select, ())]),
-            "state": "chosen" if each.chosen is not None else each.state,
+            "state": search.outcome(each),
             "settings": "\n".join([words[each.number], *_remarks(search, each)]),
         }
         for rank, each in with_ranks(search)
@@ -87,15 +87,19 @@ def with_ranks(search: "Search") -> list[tuple[int | None, "Candidate"]]:
 
 def facts_of(search: "Search", spared_s: float) -> dict[str, Any]:
     """Everything, as plain JSON."""
-    about = {key: of for key, of in vars(search).items() if key != "candidates"}
-    return about | {
+    return search.about | {
         "steps": [step._asdict() for step in search.steps],
         "asked": len(search.candidates),
         **{state: search.num(state) for state in ("complete", "running", "pruned", "failed")},
         "saved_steps": search.num_saved,
         "saved_hours": spared_s / 3600,
         "candidates": [
-            {**vars(each), "rank": rank, "mean": each.mean(search.select)}
+            {
+                **vars(each),
+                "rank": rank,
+                "rung": search.rung(each),
+                "mean": each.mean(search.select),
+            }
             for rank, each in with_ranks(search)
         ],
     }

@@ -73,7 +73,7 @@ def for_all(spec: Mapping[str, Any]) -> dict[str, Any]:
 def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
     """All that is said of a trial besides its results; nowhere else is it written down."""
     split = trial.split
-    return {
+    facts = {
         "trial_id": trial.id,
         "method": trial.method,
         "title": trial.title,
@@ -93,6 +93,7 @@ def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
         "selection": trial.selection,
         "inner": trial.inner and dataclasses.asdict(trial.inner),
     }
+    return facts | ({"ends": list(trial.ends)} if trial.ends else {})
 
 
 def split_facts(split: ClassSplit) -> dict[str, Any]:
@@ -183,7 +184,8 @@ def trial_of(
     split = splits(facts["dataset"], facts["protocol"], facts["split"], beforehand)
     kept = facts.get("inner")
     inner = kept and InnerSplit(tuple(kept["hidden"]), kept["fraction"])
-    trial = plan_trial(entry, split, facts["seed"], fingerprints, inner)
+    ends = tuple(facts.get("ends", ()))
+    trial = plan_trial(entry, split, facts["seed"], fingerprints, inner, ends)
     said = {name: facts[name] for name in ("purpose", "grown", "selection")}
     return dataclasses.replace(trial, **said)
 

@@ -48,6 +48,11 @@ class Dimension:
         return _is_number(value) and is_fit and bool(self.low <= value <= self.high)
 
     @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Both ends of a range; every value of a choice."""
+        return self.choices or (self.low, self.high)
+
+    @property
     def is_whole(self) -> bool:
         """Whether it is a range of whole numbers."""
         return not self.choices and isinstance(self.low, int)
@@ -201,7 +206,7 @@ def _check_values(method: str, dimension: Dimension, fixed: Mapping[str, Any]) -
     """Every end of a range and every choice is a value that the setting may have."""
     problems = [
         problem
-        for value in dimension.choices or (dimension.low, dimension.high)
+        for value in dimension.extremes
         for problem in _problems(method, laid_over(fixed, {dimension.name: value}))
     ]
     if problems:

@@ -11,7 +11,7 @@ from typing import Any
 
 from osr_core.errors import ConfigError
 from sweeps.planning.plan import PlannedTrial
-from sweeps.planning.rules import RULES
+from sweeps.planning.rules import RULES, rule_of
 from sweeps.search.budget import Budget
 from sweeps.search.candidate import Candidate, State, best
 from sweeps.search.pruning import FEWEST, is_hopeless
@@ -149,7 +149,7 @@ class Study:
             self._decide(candidate, State.FAILED, str(error))
             return []
         self._steps.append(steps)
-        candidate.values = {rule: [] for rule in self.search.rules}
+        candidate.values = {each: [] for measured in self.search.measures for each in measured}
         told = self._told.get(candidate.number)
         if told is not None:
             candidate.state = State(told["state"])
@@ -169,7 +169,7 @@ class Study:
         steps, moved = self._steps[candidate.number], False
         while candidate.state == State.RUNNING:
             step = steps[candidate.steps_done]
-            found = {rule: self._found.get(trial.id) for rule, trial in step.items()}
+            found = {each: self._found.get(trial.id) for each, trial in step.items()}
             if reasons := [each for each in found.values() if isinstance(each, str)]:
                 self._decide(candidate, State.FAILED, reasons[0])
             elif any(each is None for each in found.values()):
@@ -184,23 +184,21 @@ class Study:
         return asked
 
     def _take(self, candidate: Candidate, found: Mapping[str, Any]) -> None:
-        numbers = {rule: RULES[rule].value(found[rule]) for rule in self.search.rules}
-        for rule, number in numbers.items():
+        numbers = {each: RULES[rule_of(each)].value(value) for each, value in found.items()}
+        for measure, number in numbers.items():
             if not math.isfinite(number):
-                self._decide(candidate, State.FAILED, f"{rule} is {number}")
+                self._decide(candidate, State.FAILED, f"{measure} is {number}")
                 return
-        for rule, number in numbers.items():
-            candidate.values[rule].append(number)
-        rule, known = self.search.objective[0], self._known(candidate.number)
+        for measure, number in numbers.items():
+            candidate.values[measure].append(number)
+        measure, known = next(iter(numbers)), self._known(candidate.number)
         if candidate.steps_done == len(self._steps[candidate.number]):
             self._decide(candidate, State.COMPLETE)
         elif self.search.options.prune != "none" and is_hopeless(
-            candidate.values[rule], known, rule
+            candidate.values[measure], known, measure
         ):
-            [leader] = best(known, rule)
-            met = candidate.steps_done
-            behind = f"behind candidate {leader.number} on {met} step{'s' * (met > 1)}"
-            self._decide(candidate, State.PRUNED, behind)
+            [leader] = best(known, rule_of(measure))
+            self._decide(candidate, State.PRUNED, behind(leader, candidate, measure))
 
     def _decide(self, candidate: Candidate, state: State, reason: str = "") -> None:
         """Tell it; where another sweep with this search has told before, what that said counts."""
@@ -225,7 +223,9 @@ class Study:
             "question": self.subject.question,
             "space": {each.name: each.plain() for each in self.search.space},
             "planned": options.candidates,
-            "num_steps": len(self._steps[0]) if self._steps else 0,
+            "measures": [list(each) for each in self.search.measures],
+            "rungs": list(options.rungs),
+            "shares": self.subject.shares,
             "over": self.is_over,
             "candidates": [
                 {
@@ -241,3 +241,10 @@ class Study:
                 for candidate in self.candidates
             ],
         }
+
+
+def behind(leader: Candidate, candidate: Candidate, measure: str) -> str:
+    """Why a candidate is dropped: "behind candidate 4 on 2 steps, at epoch 30"."""
+    met = len(candidate.values[measure])
+    at = measure.removeprefix(rule_of(measure)).replace("/epoch_", ", at epoch ")
+    return f"behind candidate {leader.number} on {met} step{'s' * (met > 1)}{at}"
