@@ -68,10 +68,15 @@ class Study:
         return wanted
 
     @property
+    def num_decided(self) -> int:
+        """How many candidates have ended, well or not."""
+        return sum(each.state != State.RUNNING for each in self.candidates)
+
+    @property
     def is_over(self) -> bool:
         """Whether every candidate is decided and no more are asked."""
         has_all = len(self.candidates) == self.search.options.candidates or self._is_out_of_budget
-        return has_all and all(each.state != State.RUNNING for each in self.candidates)
+        return has_all and self.num_decided == len(self.candidates)
 
     @property
     def chosen(self) -> list[Candidate]:
