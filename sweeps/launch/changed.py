@@ -52,19 +52,43 @@ def refuse(told: str) -> bool:
     )
 
 
-def settle(plan: Plan, store: Store, decide: Decide) -> None:
+def settle(plan: Plan, store: Store, decide: Decide) -> bool:
     """Let somebody decide on results of other code; those to be made anew are set aside.
+
+    A search that was told such results forgets all that it has asked and was told: what it asks and
+    chooses follows from the new ones. Whether one has forgotten, so that the plan is to be made
+    anew.
 
     Raises:
         ConfigError: nobody did.
     """
     changed = changed_stages(plan.stages, store, store.committed(plan.stages))
-    if changed and decide(in_words(plan, changed)):
-        inputs = {i: [up.id for up in stage.inputs.values()] for i, stage in plan.stages.items()}
-        for name in store.sweeps():  # another sweep's stages may rest on them
-            record = store.sweep(name) or {"stages": []}
-            inputs |= {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
-        store.withdraw(with_users([stage.id for stage in changed], inputs))
+    if not changed or not decide(in_words(plan, changed)):
+        return False
+    inputs = {i: [up.id for up in stage.inputs.values()] for i, stage in plan.stages.items()}
+    for name in store.sweeps():  # another sweep's stages may rest on them
+        record = store.sweep(name) or {"stages": []}
+        inputs |= {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
+    withdrawn = with_users([stage.id for stage in changed], inputs)
+    told = searches_told(plan, set(withdrawn))
+    for search_id in told:  # first: where this is broken off, the results are found changed again
+        store.memories.forget(search_id)
+    store.withdraw(withdrawn)
+    return bool(told)
+
+
+def searches_told(plan: Plan, results: Collection[str]) -> list[str]:
+    """The ids of searches that measured a candidate by one of these results."""
+    return [
+        facts["search_id"]
+        for facts in plan.searches
+        if any(
+            trial_id in results
+            for candidate in facts["candidates"]
+            for step in candidate["trials"]
+            for trial_id in step
+        )
+    ]
 
 
 def with_users(ids: Iterable[str], inputs: Mapping[str, Collection[str]]) -> list[str]:

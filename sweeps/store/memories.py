@@ -34,6 +34,10 @@ class Memories:
         found = self._files.load(name)
         return self._keep(name, known()) if found is None else found
 
+    def forget(self, search_id: str) -> None:
+        """Begin a search anew: what it was told has been withdrawn."""
+        self._files.delete_all(f"searches/{search_id}")
+
     def history(self, search_id: str) -> tuple[dict[int, Any], dict[int, Any]]:
         """By number, what was asked and what was told."""
         asked: dict[int, Any] = {}
