@@ -51,7 +51,9 @@ class Options:
         None, "ask no more once stages of candidates have held a GPU, or a core, so long", above=0
     )
     wall_hours: float | None = setting(
-        None, "ask no more once the launch has taken so long", above=0
+        None,
+        "ask no more once stages of candidates were at work for so long, pauses aside",
+        above=0,
     )
 
     def __post_init__(self) -> None:

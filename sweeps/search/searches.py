@@ -21,9 +21,9 @@ class Searches:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         """Begin, or go on with, all searches of a plan's spec."""
-        self._base, self._store, budget = plan, store, Budget(store)
+        self._base, self._store = plan, store
         self.studies = [
-            Study(subject, store.memories, budget, partial(found_before, subject, store))
+            Study(subject, store.memories, Budget(store), partial(found_before, subject, store))
             for subject in subjects(plan)
         ]
         self._failed: dict[str, str] = {}  # by trial, why it was given up in this launch

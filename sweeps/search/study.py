@@ -37,7 +37,7 @@ class Study:
         self._steps: list[Steps] = []  # by candidate
         self._asked_for: list[list[PlannedTrial]] = []  # by candidate
         self._sampling = Sampling(self.search, subject.draws)
-        self._num_told = 0
+        self._num_told, self._num_counted = 0, 0  # candidates: to the sampler, for the budget
         self._found: dict[str, Mapping[str, float] | str] = {}  # by trial: numbers, or why none
         for params, means in memories.begin(self.id, before):
             self._sampling.learn(params, means)
@@ -116,9 +116,11 @@ class Study:
         known = self._known(number)
         if any(each.state == State.RUNNING for each in known):
             return False
+        for each in known[self._num_counted :]:
+            self._budget.count(self._stages(each))
+        self._num_counted = len(known)
         if number not in self._asked:
-            stages = (stage for each in known for stage in self._stages(each))
-            self._is_out_of_budget = self._budget.is_spent(self.search.options, stages)
+            self._is_out_of_budget = self._budget.is_spent(self.search.options)
         return not self._is_out_of_budget
 
     def _stages(self, candidate: Candidate) -> Iterator[str]:
