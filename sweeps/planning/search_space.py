@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from osr_core.backbones import BACKBONES
@@ -166,7 +167,17 @@ def _bounds(given: Mapping[str, Any], hint: type) -> dict[str, Any]:
         raise ConfigError(f"low must be > 0 on a log scale, not {numbers['low']!r}.")
     if "step" in numbers and (log or numbers["step"] <= 0):
         raise ConfigError(f"step must be > 0 and without log, not {numbers['step']!r}.")
+    if "step" in numbers and not _fits(**numbers):
+        raise ConfigError(
+            f"step must divide high - low, from {numbers['low']!r} to {numbers['high']!r}, which "
+            f"{numbers['step']!r} does not."
+        )
     return {**numbers, "log": log}
+
+
+def _fits(low: float, high: float, step: float) -> bool:
+    """Whether steps from one end meet the other, counted in decimals as they are written."""
+    return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) == 0
 
 
 def _is_number(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """What a search is about: a method's settings in a spec, on one of its datasets."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,6 +8,7 @@ from typing import Any
 
 from osr_core.config import as_dict
 from osr_core.data.inner_splits import inner_split
+from osr_core.errors import ConfigError
 from osr_core.identity import digest, dotted
 from osr_core.legs import last_fits
 from sweeps.planning.keep import check_keep
@@ -117,7 +119,7 @@ class Subject:
         asked = {key: block[key] for key in ("space", "sampler", "seed")}
         return {"method": self.search.method, "dataset": self.dataset, **asked}
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """An id that two searches share if they ask the same candidates in the same order."""
         block = self.search.plain()["search"]
@@ -127,10 +129,21 @@ class Subject:
 
 
 def subjects(plan: Plan) -> list[Subject]:
-    """What the searches of a plan's spec are about, each on each dataset."""
+    """What the searches of a plan's spec are about, each on each dataset.
+
+    Raises:
+        ConfigError: two that ask the same candidates, and would be one.
+    """
     spec = plan.spec
-    return [
+    found = [
         Subject(spec, search, dataset, plan.fingerprints)
         for dataset in spec.datasets
         for search in spec.searches
     ]
+    alike = Counter(subject.identity for subject in found)
+    if twice := {each.search.method: None for each in found if alike[each.identity] > 1}:
+        raise ConfigError(
+            f"two searches of {', '.join(twice)} ask the same candidates of the same trials. Keep "
+            "one of them, or give the other another seed."
+        )
+    return found
