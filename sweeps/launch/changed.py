@@ -1,14 +1,13 @@
 """Results of other code: the source of their stages has changed, and no version says so."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from osr_core.errors import ConfigError
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan
+from sweeps.store.files import at_once
 from sweeps.store.store import DamagedError, Store
 
-AT_ONCE = 16  # markers that are read at the same time: a bucket takes its time for each
 NAMED = 3  # stages that are named; of more, how many there are
 
 Decide = Callable[[str], bool]
@@ -24,15 +23,14 @@ def changed_stages(stages: Mapping[str, Stage], store: Store, done: Collection[s
         return []
     from osr_core.source import source_of  # reads the source; a first launch has no use for it
 
-    def source(stage: Stage) -> str:
+    def source(stage_id: str) -> str:
         try:
-            return store.read_commit(stage.id).source
+            return store.read_commit(stage_id).source
         except DamagedError:  # it will be made anew in any case
             return ""
 
     asked = [stage for stage_id, stage in stages.items() if stage_id in done]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = zip(asked, list(pool.map(source, asked)), strict=True)
+    found = zip(asked, at_once(source, [stage.id for stage in asked]), strict=True)
     return [stage for stage, made_by in found if made_by and made_by != source_of(stage.identity)]
 
 

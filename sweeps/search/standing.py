@@ -11,6 +11,7 @@ from typing import Any
 
 from sweeps.planning.rules import RULES, rule_of
 from sweeps.search.candidate import State
+from sweeps.store.files import at_once
 from sweeps.store.store import Store
 
 Facts = Mapping[str, Any]  # what a record says of a search or of a candidate
@@ -81,7 +82,7 @@ def step_s(record: Facts, facts: Facts, store: Store) -> float | None:
     stages = store.committed(_upstream(met, inputs))
     if not stages:
         return None
-    return sum(store.read_commit(stage_id).wall_s for stage_id in sorted(stages)) / taken
+    return sum(commit.wall_s for commit in at_once(store.read_commit, sorted(stages))) / taken
 
 
 def _upstream(ids: Iterable[str], inputs: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sweeps.store.files import Files
+from sweeps.store.files import Files, at_once
 
 
 class Memories:
@@ -42,10 +42,11 @@ class Memories:
         """By number, what was asked and what was told."""
         asked: dict[int, Any] = {}
         told: dict[int, Any] = {}
-        for name in self._files.names(f"searches/{search_id}", ".json"):
+        listed = self._files.names(f"searches/{search_id}", ".json")
+        names = [name for name in listed if "-" in name.rpartition("/")[2]]
+        for name, content in zip(names, at_once(self._files.load, names), strict=True):
             kind, _, number = name.rpartition("/")[2].removesuffix(".json").partition("-")
-            if number:
-                (asked if kind == "asked" else told)[int(number)] = self._files.load(name)
+            (asked if kind == "asked" else told)[int(number)] = content
         return asked, told
 
     def _keep(self, name: str, content: Any) -> Any:

@@ -10,7 +10,7 @@ from tracked import SWEEP, TRIALS
 from analysis.exports.candidates import CANDIDATE_COLUMNS, read_searches, write_candidates
 from analysis.exports.candidates import CANDIDATES as FILE
 from analysis.exports.schema import schema_of
-from analysis.exports.searches import Step, searches_in
+from analysis.exports.searches import Candidate, Step, searches_in
 from analysis.exports.write import export
 from osr_core.errors import DataError
 
@@ -139,3 +139,16 @@ def test_settings_of_candidates_are_named_shortly():
     """In the order of the space, with four digits."""
     (search,) = searches_in(record_of(search_facts()))
     assert search.words()[1] == "alpha=15.64, anchor_weight=0.081"
+
+
+def test_listing_a_long_search_looks_at_each_candidate_a_few_times(monkeypatch):
+    """Each is compared with the best, which is not to be looked for each time."""
+    looked = []
+    mean = Candidate.mean
+    monkeypatch.setattr(Candidate, "mean", lambda self, rule: looked.append(1) or mean(self, rule))
+    many = [CANDIDATES[number % 3] for number in range(1000)]
+    (search,) = searches_in(record_of(search_facts(many)))
+    assert len(search.ranked) == 1000
+    assert [search.shown_mean(each) for each in search.candidates]
+    assert search.summary
+    assert len(looked) <= 10 * 1000
