@@ -119,7 +119,7 @@ class Plan:
 
     def extended(self, trials: Iterable[PlannedTrial]) -> "Plan":
         """This plan with trials that its spec does not name, and the stages they need besides."""
-        grown = (replace(trial, grown=True) for trial in trials)
+        grown = (trial if trial.grown else replace(trial, grown=True) for trial in trials)
         extended = plan_with(self.spec, self.fingerprints, [*self.trials, *grown])
         return replace(extended, searches=self.searches)
 

@@ -47,7 +47,8 @@ class Candidate:
 
     def told(self) -> dict[str, Any]:
         """What the store keeps of how it went."""
-        return {"state": str(self.state), "values": self.values, "reason": self.reason}
+        values = {measure: list(met) for measure, met in self.values.items()}
+        return {"state": str(self.state), "values": values, "reason": self.reason}
 
 
 def average(values: Sequence[float]) -> float:

@@ -44,6 +44,7 @@ class Study:
         self._asked, self._told = memories.history(self.id)
         self._first = subject.first_points()
         self._is_out_of_budget = False
+        self._said: dict[int, dict[str, Any]] = {}  # by number, the facts of decided candidates
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -235,19 +236,28 @@ class Study:
             "shares": self.subject.shares,
             "over": self.is_over,
             "candidates": [
-                {
-                    "number": candidate.number,
-                    "params": dict(candidate.params),
-                    "chosen": chosen.get(candidate.number),
-                    "trials": [
-                        [trial.id for trial in step.values()]
-                        for step in self._steps[candidate.number]
-                    ],
-                    **candidate.told(),
-                }
+                self._said_of(candidate) | {"chosen": chosen[candidate.number]}
+                if candidate.number in chosen
+                else self._said_of(candidate)
                 for candidate in self.candidates
             ],
         }
+
+    def _said_of(self, candidate: Candidate) -> dict[str, Any]:
+        """A candidate's facts; those of one that is decided are made once."""
+        if (said := self._said.get(candidate.number)) is not None:
+            return said
+        steps = self._steps[candidate.number]
+        said = {
+            "number": candidate.number,
+            "params": dict(candidate.params),
+            "chosen": None,
+            "trials": [[trial.id for trial in step.values()] for step in steps],
+            **candidate.told(),
+        }
+        if candidate.state != State.RUNNING:
+            self._said[candidate.number] = said
+        return said
 
 
 def behind(leader: Candidate, candidate: Candidate, measure: str) -> str:

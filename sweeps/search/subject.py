@@ -69,7 +69,7 @@ class Subject:
             hides = options.hidden if rule.hides else 0.0
             inner = inner_split(split, hides=hides, fraction=options.held_out)
         trial = plan_trial(entry, split, seed, self.fingerprints, inner, ends)
-        return replace(trial, purpose=SEARCH)
+        return replace(trial, purpose=SEARCH, grown=True)
 
     def evaluations(self, params: Mapping[str, Any], selection: str) -> Iterator[PlannedTrial]:
         """The trials of a chosen candidate: trained anew on all known classes."""
