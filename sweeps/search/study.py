@@ -11,7 +11,7 @@ from typing import Any
 
 from osr_core.errors import ConfigError
 from sweeps.planning.plan import PlannedTrial
-from sweeps.planning.rules import RULES, rule_of
+from sweeps.planning.rules import RULES, rule_of, rung_of
 from sweeps.search.budget import Budget
 from sweeps.search.candidate import Candidate, State, best
 from sweeps.search.pruning import FEWEST, is_hopeless
@@ -262,6 +262,6 @@ class Study:
 
 def behind(leader: Candidate, candidate: Candidate, measure: str) -> str:
     """Why a candidate is dropped: "behind candidate 4 on 2 steps, at epoch 30"."""
-    met = len(candidate.values[measure])
-    at = measure.removeprefix(rule_of(measure)).replace("/epoch_", ", at epoch ")
+    met, rung = len(candidate.values[measure]), rung_of(measure)
+    at = f", at epoch {rung}" if rung else ""
     return f"behind candidate {leader.number} on {met} step{'s' * (met > 1)}{at}"
