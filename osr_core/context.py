@@ -19,6 +19,7 @@ from osr_core.tensors import from_bytes
 
 WEIGHTS, HISTORY, SCORES = "weights.safetensors", "history.parquet", "scores.parquet"
 EMBEDDINGS = "embeddings.parquet"
+STATE = "state.safetensors"  # of a fit that is not at the end of its schedule
 
 Report = Callable[[int, Mapping[str, float]], None]
 """Told after each epoch: how many are done, and what is logged of the last one."""

@@ -16,6 +16,7 @@ from osr_core.context import (
     EMBEDDINGS,
     HISTORY,
     SCORES,
+    STATE,
     WEIGHTS,
     Context,
     Result,
@@ -30,7 +31,8 @@ from osr_core.errors import TrainingError, VersionError
 from osr_core.finite import refuse_lost, refuse_lost_inputs, refuse_lost_result
 from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
-from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind
+from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind, epochs_of
+from osr_core.legs import BEGUN
 from osr_core.methods import Method, method_named
 from osr_core.metrics import accuracy, auroc, evaluate, oscr
 from osr_core.precision import whole_float32
@@ -57,8 +59,8 @@ NUM_EMBEDDED = 2000  # test images whose embeddings are kept: 1 MB where D is 12
 
 
 def fit(context: Context, config: Mapping[str, Any]) -> Result:
-    """Train a method on the known classes and calibrate it."""
-    training = build(Training, config["training"])
+    """Train a method on the known classes and calibrate it; of a leg, as far as it goes."""
+    training, epochs = build(Training, config["training"]), epochs_of(config)
     task = config["task"]
     identity = [task["dataset"], task["known"], task["split"], config["seed"], config["member"]]
     seed = seed_for("fit", *identity, *filter(None, [config.get("role")]))
@@ -76,16 +78,21 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     with seeded(seed, "weights", device=context.device):
         method = untrained(context, config, len(task["known"]))
     method.backbone.normalize.fit(train.images)
-    method.prepare(train, {role: context.tensors(role) for role in context.inputs})
-    history = Fit(method, train, validation, training, seed).run(context.checkpoint, context.report)
-    refuse_lost(method.state_dict(), f"after {training.epochs} epochs", training.lr)
+    upstream = [role for role in context.inputs if role != BEGUN]
+    method.prepare(train, {role: context.tensors(role) for role in upstream})
+    begun = context.inputs[BEGUN][STATE] if BEGUN in context.inputs else None
+    loop = Fit(method, train, validation, training, seed, epochs.stop)
+    history = loop.run(context.checkpoint, context.report, begun)
+    refuse_lost(method.state_dict(), f"after {epochs.stop} epochs", training.lr)
     calibrate_method(method, train)
     refuse_lost_logits(method, train, training)
     last = {key: value for key, value in history[-1].items() if key != "wall_s"}
     artifacts = {
         WEIGHTS: to_bytes(method.state_dict()),
-        HISTORY: table_to_bytes(history_table(history)),
+        HISTORY: table_to_bytes(history_table(history, epochs)),
     }
+    if loop.unfinished is not None:
+        artifacts[STATE] = loop.unfinished
     return Result(artifacts, last)
 
 

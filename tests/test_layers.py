@@ -56,7 +56,11 @@ DOORS = {
         "sweeps/tracking/tracker.py",
         "analysis/exports/mlflow_runs.py",
     },
-    "optuna": {"sweeps/search/sampling.py", "analysis/figures/importance.py"},
+    "optuna": {
+        "sweeps/search/journal.py",
+        "sweeps/search/sampling.py",
+        "analysis/figures/importance.py",
+    },
     "obstore": {"sweeps/store/bucket.py"},
     "torchvision": {"osr_core/vision.py"},
     "jsonschema": {"sweeps/clusters/fields.py"},

@@ -70,8 +70,8 @@ def plan(
         shown = [{key: row[key] for key in row if key != "image_passes"} for row in searches]
         show(shown, False, title="besides, searches at most")
         typer.echo(
-            "Every candidate on every step, and those chosen trained anew, each as the default. "
-            "What candidates share, pruning and budgets make it less."
+            "Every candidate on every step, and those chosen trained anew, each as much as the "
+            "space allows. What candidates share, pruning and budgets make it less."
         )
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")

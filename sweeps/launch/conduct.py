@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
+from sweeps.launch.growing_record import GrowingRecord
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.state import Launch
 from sweeps.planning.plan import Plan, remaining
-from sweeps.planning.record import plan_record
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.worker import Workplace
 from sweeps.store.files import StoreError
@@ -40,6 +40,9 @@ class Conduct:
     searcher: "StageSearcher | None" = None  # once Ray is there
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
+
+    def __post_init__(self) -> None:
+        self.record = GrowingRecord(self.launch.store, self.launch.code)
 
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
@@ -161,8 +164,8 @@ class Conduct:
         if plan is launch.plan:
             return []
         store.leases.check(launch.fence)
+        self.record.save(launch.plan, plan)
         before, launch.plan = launch.plan.stages.keys(), plan
-        store.save_sweep(launch.plan.spec.name, plan_record(launch.plan, launch.code))
         done = store.committed(launch.plan.stages.keys() - before)
         todo = [stage for stage in remaining(launch.plan, done) if stage.id not in before]
         self.progress.grow(launch.plan, todo)

@@ -63,11 +63,10 @@ def run_sweep(
     store, code = Store(home.store), code_version()
     with Lease(store.leases, spec.name, take_over=take_over) as lease:
         fence = Fence(spec.name, lease.number)
-        plan, growth = grown(plan, store, growth)
+        plan, growth = settled(plan, store, growth, decide)
         here = (home, data_root, console, fence, address, allotment)
         launch = Launch(plan, store, *here, wait_s, code)
         record = plan_record(plan, code)
-        settle(plan, store, decide)
         claim_name(store, record, replace)
         if is_complete(plan, store) and is_held(home, store, record, store.aside(plan.stages)):
             launch.up_to_date = True
@@ -82,6 +81,16 @@ def run_sweep(
                 break
         store.tidy(launch.plan.stages)
     return launch
+
+
+def settled(
+    plan: Plan, store: Store, growth: Growth | None, decide: Decide
+) -> tuple[Plan, Growth | None]:
+    """As `grown`, once it is decided what becomes of results of other code."""
+    as_it_was, its_growth = grown(plan, store, growth)
+    if settle(as_it_was, store, decide):
+        return grown(plan, store, growth)
+    return as_it_was, its_growth
 
 
 def grown(plan: Plan, store: Store, growth: Growth | None) -> tuple[Plan, Growth | None]:

@@ -14,6 +14,7 @@ from osr_core.stage import Stage
 from osr_core.wording import duration
 from sweeps.planning.plan import Plan
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
+from sweeps.search.leader import best_so_far
 
 
 @dataclass
@@ -72,6 +73,7 @@ class SweepProgress:
         self.running: set[str] = set()
         self.started_at = time.monotonic()
         self.pace = Pace(todo)
+        self.best: dict[str, str] = {}  # by search, the best candidate so far
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=30),
@@ -86,6 +88,7 @@ class SweepProgress:
         name = self.plan.spec.name
         self.task = self.bar.add_task(name, total=self.total, completed=self.done, detail="")
         self.bar.start()
+        self._tell_best()
         return self
 
     def __exit__(
@@ -105,7 +108,16 @@ class SweepProgress:
         for stage in new.values():
             self.pace.add(stage)
         self.bar.update(self.task, total=self.total)
+        self._tell_best()
         self._refresh()
+
+    def _tell_best(self) -> None:
+        """Print the best candidate of each search that has another one than before."""
+        for facts in self.plan.searches:
+            line = best_so_far(facts)
+            if line is not None and self.best.get(facts["search_id"]) != line:
+                self.best[facts["search_id"]] = line
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def handed_out(self, stage: Stage) -> None:
         """A stage waits for its machine."""

@@ -1,6 +1,8 @@
 """What can be known of a spec's searches before the first candidate is tried."""
 
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from osr_core.data.checks import inner_problems
 from osr_core.data.inner_splits import FEWEST_LEFT, num_hidden
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError
-from sweeps.planning.plan import check_kept
+from osr_core.legs import last_fits
+from sweeps.planning.keep import check_kept
+from sweeps.planning.plan import plan_trial
 from sweeps.planning.rules import RULES
 from sweeps.planning.search_block import Search
 from sweeps.planning.settings import resolve
@@ -48,6 +52,7 @@ def search_problems(
             continue
         if any(rule.hides for rule in rules):
             yield from too_few(split, search)
+        yield from rung_problems(spec, search, split)
         if not all(rule.is_oracle for rule in rules):
             yield from inner_problems(data_root, split, fraction=search.options.held_out)
 
@@ -68,7 +73,7 @@ def hopeless_values(spec: SweepSpec, search: Search, dataset: str) -> Iterator[s
     A candidate with it would fail: a setting that the recipe's network does not have, or a schedule
     that keeps by what is not measured.
     """
-    ends = [d.choices or (d.low, d.high) for d in search.space]
+    ends = [dimension.extremes for dimension in search.space]
     works: set[tuple[int, int]] = set()
     reasons: dict[tuple[int, int], str] = {}  # by positions of a dimension and of its value
     for at in islice(product(*map(range, map(len, ends))), MOST_TRIED):
@@ -88,3 +93,28 @@ def hopeless_values(spec: SweepSpec, search: Search, dataset: str) -> Iterator[s
         if (d, number) not in works:
             name = search.space[d].name
             yield f"{name} {ends[d][number]!r} goes with nothing else of the space: {reason}"
+
+
+def rung_problems(spec: SweepSpec, search: Search, split: ClassSplit) -> Iterator[str]:
+    """A sentence where candidates cannot be compared at the rungs: all must have one schedule."""
+    if not (rungs := search.options.rungs):
+        return
+    lengths: set[int] = set()
+    for params in search.extremes():
+        with suppress(ConfigError):  # values that do not go together are a failed candidate
+            entry = resolve(spec, split.benchmark, search.method, search.settings(params))
+            trial = plan_trial(entry, split, 0, defaultdict(str))
+            fits = last_fits(trial.score.inputs["model"])
+            lengths |= {fit.config["training"]["epochs"] for fit in fits}
+    if not lengths:
+        yield f"rungs {list(rungs)} are epochs of a fit, and {search.method} has none of its own."
+    elif len(lengths) > 1:
+        yield (
+            f"rungs compare candidates at one epoch of one schedule, and the space has some of "
+            f"{min(lengths)} to {max(lengths)} epochs. Leave the rungs out, or fix the epochs."
+        )
+    elif rungs[-1] >= min(lengths):
+        yield (
+            f"rungs must be < {min(lengths)}, the epochs of the fit that is scored, not "
+            f"{rungs[-1]}."
+        )

@@ -16,6 +16,7 @@ import torch
 from osr_core.context import Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, known_kind, run_stage
+from osr_core.kinds import epochs_of
 from osr_core.source import source_of
 from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
@@ -192,7 +193,8 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         return
     identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
     host = f"{socket.gethostname()}:{os.getpid()}"
-    num_epochs = identity["config"].get("training", {}).get("epochs")
+    config = identity["config"]
+    num_epochs = epochs_of(config).stop if "training" in config else None
     checkpoint = StoreCheckpoint(store, stage_id, workplace, source_of(identity))
     checkpoint.stop_if_asked()
     if trains(identity) and is_claimed(stage_id, workplace, store):
@@ -211,7 +213,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
             checkpoint=checkpoint,
             report=told.report,
         )
-        result = run_stage(identity["kind"], identity["config"], context)
+        result = run_stage(identity["kind"], config, context)
     wall_s = time.monotonic() - began
     store.commit(
         stage_id,

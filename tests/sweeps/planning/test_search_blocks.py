@@ -61,6 +61,14 @@ def test_each_point_of_a_grid_has_its_own_search():
         ({"space": {"anchor_weight": {"low": 2, "high": 1}}}, "low must be < high"),
         ({"space": {"anchor_weight": {**WEIGHT, "low": 0}}}, "low must be > 0 on a log scale"),
         ({"space": {"anchor_weight": {**WEIGHT, "step": 0.1}}}, "step must be > 0 and without log"),
+        (
+            {"space": {"alpha": {"low": 2.0, "high": 10.0, "step": 3.0}}},
+            "step must divide high - low, from 2.0 to 10.0, which 3.0 does not",
+        ),
+        (
+            {"space": {"training.epochs": {"low": 1, "high": 4, "step": 5}}},
+            "step must divide high - low, from 1 to 4, which 5 does not",
+        ),
         ({"space": {"anchor_weight": {**WEIGHT, "hihg": 1}}}, "Did you mean 'high'?"),
         ({"space": {"anchor_weight": {"low": -1, "high": 1}}}, "anchor_weight must be >"),
         ({"space": {"anchor_weight": [0.1, "much"]}}, "anchor_weight must be of type float"),
@@ -80,7 +88,7 @@ def test_each_point_of_a_grid_has_its_own_search():
             "splits names something more than",
         ),
         (None, "search must be a mapping with a space, not None"),
-        ({"space": {"alpha": {"low": 2, "high": 3, "step": 9}}}, "step must be <= high - low"),
+        ({"space": {"alpha": {"low": 2, "high": 3, "step": 9}}}, "step must divide high - low"),
         ({"space": {"alpha": [2.0, 3.0, 2.0]}}, "the choice has 2.0 more than once"),
         ({"space": {"alpha": [2.0]}, "objective": ["x", "x"]}, "objective names something more"),
         ({"space": {"alpha": [2.0]}, "candidates": 2, "top": 3}, "top is 3; it must be <= cand"),
@@ -194,3 +202,9 @@ def test_a_split_that_the_protocol_lacks_is_refused():
     spec = spec_of({"space": {"anchor_weight": WEIGHT}, "splits": [0, 77]})
     with pytest.raises(ConfigError, match="77"):
         plan_with_data(spec, None)
+
+
+def test_a_step_that_ends_at_the_other_end_is_taken():
+    """In decimals: 0.1 goes three times into 0.4 - 0.1, though not in the machine's numbers."""
+    tenths = {"low": 0.1, "high": 0.4, "step": 0.1}
+    assert spec_of({"space": {"anchor_weight": tenths}}).searches[0].space[0].step == 0.1
