@@ -124,7 +124,7 @@ def test_analysis_reads_results_and_no_more():
 def test_only_the_commands_reach_from_sweeps_to_analysis():
     """The orchestration does not know tables."""
     reaching = {line.split(" ")[0] for line in breaches("sweeps", "analysis")}
-    names = ("run", "results", "store", "study")
+    names = ("run", "results", "status", "study")
     assert reaching <= {f"sweeps/commands/{name}.py" for name in names}
 
 

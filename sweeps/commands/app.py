@@ -15,7 +15,19 @@ from typing import Annotated
 import typer
 
 from osr_core.errors import ConfigError, OsrError
-from sweeps.commands import catalogue, doctor, results, run, store, study, submit, ui
+from sweeps.commands import (
+    catalogue,
+    doctor,
+    logs,
+    results,
+    run,
+    status,
+    steer,
+    store,
+    study,
+    submit,
+    ui,
+)
 from sweeps.commands.terminal import drop
 
 app = typer.Typer(
@@ -51,10 +63,14 @@ COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --he
         run.cost,
         run.run,
         submit.submit,
-        store.status,
+        status.status,
         study.study,
-        store.log,
-        store.stop,
+        logs.logs,
+        steer.stop,
+        steer.cancel,
+        steer.retry,
+        steer.pause,
+        steer.resume,
         store.sync,
         store.gc,
     ),

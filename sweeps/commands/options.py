@@ -31,6 +31,14 @@ DataOption = Annotated[
 ]
 OutputOption = Annotated[Path | None, typer.Option(callback=expanded_option, help="File to write.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="http://HOST:PORT",
+        help="A cluster's dashboard: ask it for the job that `osr submit` made, not the store.",
+    ),
+]
 DEFAULT_HOME = Path("osr-home")
 
 

@@ -14,6 +14,7 @@ from sweeps.planning.record import plan_record
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.worker import Workplace
 from sweeps.store.files import StoreError
+from sweeps.store.orders import Given
 from sweeps.tracking.background import BackgroundTracking
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class Conduct:
     searcher: "StageSearcher | None" = None  # once Ray is there
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
+    given: Given = field(default_factory=Given)  # what was ordered when last looked at
 
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
         self.searcher = searcher
         if self.launch.stopped:
             searcher.stop()
+        self.look()
 
     def stop(self) -> None:
         """Hand out no more; workers save at the end of their epoch. It is told afterwards: whoever
@@ -117,10 +120,10 @@ class Conduct:
         """An attempt came to nothing; there will be another."""
         store = self.launch.store
         store.leases.check(self.launch.fence)
-        if outcome.cause == Cause.CLAIMED:
+        self._drop_claim(outcome.stage_id)
+        if outcome.cause in (Cause.CLAIMED, Cause.PAUSED):
             self.progress.postponed(outcome.stage_id)
             return
-        self._drop_claim(outcome.stage_id)
         self.launch.retried += 1
         store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
@@ -182,13 +185,32 @@ class Conduct:
         self.launch.console.print(text, style="yellow", markup=False, soft_wrap=True)
 
     def look(self) -> None:
-        """Stop where somebody has ordered it; workers see orders to stop a stage by themselves."""
+        """Do what somebody has ordered; workers see by themselves what is about their stage."""
         self.take_signals()
         if self.launch.stopped:
             return
         with suppress(StoreError):  # a store that does not answer now will the next time
-            if self.launch.store.orders.read(self.launch.fence).ends_sweep:
+            given = self.launch.store.orders.read(self.launch.fence)
+            if given.ends_sweep:
                 self.stop()
+            elif given != self.given and self.searcher is not None:
+                self._obey(given, self.searcher)
+
+    def _obey(self, given: Given, searcher: "StageSearcher") -> None:
+        """Hand out less or more than before."""
+        before, self.given = self.given, given
+        searcher.paused = given.paused
+        if given.paused != before.paused:
+            resume = f"osr resume {self.launch.plan.spec.name}"
+            self.waiting(f"paused, until `{resume}`" if given.paused else "going on")
+        gone = searcher.withdraw(given.cancelled - before.cancelled)
+        self.progress.skip(gone)
+        back = searcher.revive(given.retried - given.cancelled)
+        self.progress.revive(back)
+        self.launch.store.orders.heeded(self.launch.fence, sorted(given.retried))
+        for stages, what in ((gone, "cancelled"), (back, "to be tried again")):
+            if stages:
+                self.waiting(f"{len(stages)} stage{'s' * (len(stages) > 1)} {what}")
 
 
 def workplace(launch: Launch) -> Workplace:

@@ -18,6 +18,7 @@ from sweeps.launch.reaper import Reaper
 from sweeps.launch.shutdown import Shutdown
 from sweeps.launch.state import WAIT_S, Launch
 from sweeps.planning.data import check_data, plan_with_data
+from sweeps.planning.frontier import can_run
 from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import grown_trials, plan_record
 from sweeps.planning.spec import SweepSpec
@@ -103,7 +104,8 @@ def run_pass(
     """Run what is missing, and the stages in `again`; then wait for MLflow to hold it."""
     plan, store = launch.plan, launch.store
     try:
-        if todo := remaining(plan, store.committed(plan.stages), again):
+        todo = remaining(plan, store.committed(plan.stages), again)
+        if can_run(todo, store.orders.read(launch.fence).cancelled):
             check_data(plan.spec, launch.data_root)
             run_stages(launch, todo, tracking, growth)
     except BaseException:  # a user who stops it, too, must not wait for a server

@@ -61,17 +61,21 @@ class Launch:
 
     @property
     def missing(self) -> list[tuple[PlannedTrial, str]]:
-        """Planned trials without a result, each with the failed stages to blame."""
+        """Planned trials without a result, each with the stages to blame."""
         done = self.store.committed(self.plan.stages)
-        failures = self.store.attempts.failures(self.plan.stages.keys() - done)
+        left = self.plan.stages.keys() - done
+        failures = self.store.attempts.failures(left)
+        blame = {each: f"failed: {failure['reason']}" for each, failure in failures.items()}
+        cancelled = self.store.orders.read(self.fence).cancelled
+        blame |= dict.fromkeys(cancelled & left, "was cancelled")
         missing = []
         for trial in self.plan.trials:
             if trial.id in done or trial.purpose != EVALUATE:
                 continue
             reasons = [
-                f"{self.plan.describe(stage)} failed: {failures[stage.id]['reason']}"
+                f"{self.plan.describe(stage)} {blame[stage.id]}"
                 for stage in trial.score.walk()
-                if stage.id in failures
+                if stage.id in blame
             ]
             missing.append((trial, "; ".join(reasons) or NOT_RUN))
         return missing

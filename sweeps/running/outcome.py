@@ -15,6 +15,7 @@ class Cause(StrEnum):
     PREEMPTED = "preempted"  # SIGTERM: the state was saved
     CLAIMED = "begun by another sweep"  # which trains it now; this one waits for the result
     CANCELLED = "cancelled"  # a user has stopped this stage; the sweep goes on
+    PAUSED = "paused"  # a user has paused the whole sweep: the state was saved
     INTERRUPTED = "interrupted"  # the whole sweep was asked to stop
     TAKEN_OVER = "taken over"  # another driver runs the sweep now
     UNFIT = "unfit machine"  # it has other code than the driver, or does not see its store

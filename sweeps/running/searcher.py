@@ -6,7 +6,7 @@ is one trial of Tune's. Tune's own retries are not used: it does not know whose 
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -54,6 +54,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
         self.retries = Retries()
         self.stopping = False
+        self.paused = False  # while it is, nothing is handed out
         self.problem: OsrError | None = None  # why nothing more is handed out, if not by request
         self._looked_at = time.monotonic()
 
@@ -68,6 +69,17 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             self.added[stage.id] = json.dumps(upstream)
             self.stages[stage.id] = stage
         return self.frontier.add(stages)
+
+    def withdraw(self, ids: Collection[str]) -> list[str]:
+        """Give up stages that are not handed out yet; ids of these and of what needs them."""
+        handed_out = {stage_id for bundle in self.running.values() for stage_id in bundle}
+        return self.frontier.withdraw(set(ids) - handed_out)
+
+    def revive(self, ids: Collection[str]) -> list[str]:
+        """Take back stages that were given up; ids of these and of what needs them."""
+        revived = self.frontier.revive(ids)
+        self.retries.forget(revived)
+        return revived
 
     @property
     def idle(self) -> bool:
@@ -84,6 +96,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             return Searcher.FINISHED  # type: ignore[no-any-return]
         for outcome in self.doubts.settled(now):
             self._follow(outcome)
+        if self.paused:
+            return None
         heads = self.frontier.heads(now)
         full = [group for group, stage in heads.items() if not self.room.has(self._ask(stage))]
         while (stage := self.frontier.next(now, full)) and not self.watcher.may_run(stage):
@@ -133,11 +147,11 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 
     def _look_around(self, now: float) -> None:
         """What the cluster has now, and what the user wants."""
-        names = dict(self._waiting(now))
+        self.watcher.look()
+        names = {} if self.paused else dict(self._waiting(now))
         described = {ask: self.watcher.name(stage) for ask, stage in names.items()}
         if why := self.room.look(self._look(), described, now):
             raise UnplacedError(f"{why}. Lower `resources` in the spec, or wait longer (--wait).")
-        self.watcher.look()
 
     def _waiting(self, now: float) -> list[tuple[Ask, Stage]]:
         """What is ready or queued, and what it asks for."""

@@ -25,13 +25,16 @@ from sweeps.store.files import StoreError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
 from sweeps.store.store import DamagedError, Store
 
-# What the values that a stage computes with make it raise: it would raise it again.
+# What code, or the values that it computes with, make a stage raise: it would raise it again.
 BY_VALUES = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    ImportError,
     LookupError,
+    NameError,
     NotImplementedError,
+    SyntaxError,
     TypeError,
     ValueError,
     torch.linalg.LinAlgError,  # type: ignore[attr-defined]
@@ -119,7 +122,9 @@ class StoreCheckpoint:
         given = self.store.orders.read(self.workplace.fence)
         if given.ends_sweep:
             return Cause.INTERRUPTED
-        return Cause.CANCELLED if self.stage_id in given.stages else None
+        if self.stage_id in given.cancelled:
+            return Cause.CANCELLED
+        return Cause.PAUSED if given.paused else None
 
 
 def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome:

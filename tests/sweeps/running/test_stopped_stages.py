@@ -40,9 +40,10 @@ def place(folder: Path) -> Workplace:
     [
         (lambda orders, stage_id: orders.stop(FENCE), Cause.INTERRUPTED),
         (lambda orders, stage_id: orders.end_budget(FENCE), Cause.INTERRUPTED),
-        (lambda orders, stage_id: orders.stop_stage(FENCE, stage_id), Cause.CANCELLED),
+        (lambda orders, stage_id: orders.cancel("small", [stage_id]), Cause.CANCELLED),
+        (lambda orders, stage_id: orders.pause("small"), Cause.PAUSED),
     ],
-    ids=["sweep", "budget", "stage"],
+    ids=["sweep", "budget", "stage", "pause"],
 )
 def test_a_fit_that_is_to_stop_saves_its_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, cause: Cause
@@ -92,8 +93,7 @@ def test_a_cancelled_stage_is_given_up_at_once_with_what_needs_it(tmp_path: Path
     """It is not tried again, also where it has not begun; the rest of the sweep goes on."""
     sweep = Sweep(tmp_path)
     sweep.workplace = place(tmp_path)
-    sweep.store.orders.stop_stage(FENCE, STAGE.id)
-    sweep.store.orders.stop_stage(FENCE, "ab" * 16)  # another's
+    sweep.store.orders.cancel("small", [STAGE.id, "ab" * 16])  # and another's
     sweep.run()
     ((outcome, skipped),) = sweep.ended
     assert (outcome.cause, outcome.reason, skipped) == (Cause.CANCELLED, "cancelled", [USER.id])
@@ -105,7 +105,7 @@ def test_a_stage_that_nobody_cancelled_runs(tmp_path: Path):
     """Beside one that was."""
     sweep = Sweep(tmp_path)
     sweep.workplace = place(tmp_path)
-    sweep.store.orders.stop_stage(FENCE, USER.id)
+    sweep.store.orders.cancel("small", [USER.id])
     sweep.run()
     assert [(outcome.stage_id, outcome.cause) for outcome, _ in sweep.ended] == [
         (STAGE.id, None),

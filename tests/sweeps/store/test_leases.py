@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps.commands.store import driver_of
+from sweeps.commands.status import driver_lines
 from sweeps.launch import reaper
 from sweeps.store import leases
 from sweeps.store.leases import (
@@ -81,16 +81,18 @@ def test_a_driver_on_another_machine_lives_while_it_beats(
 def test_osr_status_names_a_sweeps_driver(tmp_path: Path):
     """A living one; of another machine's it cannot be sure, and it must not wait to find out."""
     store, here = Store(tmp_path), holder()
-    assert driver_of(store, "digits") is None
+    assert driver_lines(store, "digits") == []
     words = f"sweep 'digits' is being run by process {os.getpid()} on {here['host']} since"
     store.leases.create("digits", 1, here)
-    assert driver_of(store, "digits") == f"{words} {here['since']}"
+    assert driver_lines(store, "digits") == [f"{words} {here['since']}"]
     store.leases.create("digits", 2, {**here, "boot": "elsewhere"})
-    assert driver_of(store, "digits") == f"{words} {here['since']}, unless that machine has died"
+    assert driver_lines(store, "digits") == [
+        f"{words} {here['since']}, unless that machine has died"
+    ]
     store.leases.create("digits", 3, {**here, "process_started": "17"})  # it has died
-    assert driver_of(store, "digits") is None
+    assert driver_lines(store, "digits") == []
     store.leases.create("digits", 4, {**here, "boot": "elsewhere", "released": True})
-    assert driver_of(store, "digits") is None
+    assert driver_lines(store, "digits") == []
 
 
 def holder() -> dict[str, Any]:
