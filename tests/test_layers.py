@@ -47,6 +47,7 @@ DOORS = {
     },
     "mlflow": {
         "sweeps/tracking/database.py",
+        "sweeps/tracking/died.py",
         "sweeps/tracking/experiment.py",
         "sweeps/tracking/found_runs.py",
         "sweeps/tracking/points.py",

@@ -1,7 +1,7 @@
 """`osr status`: how far sweeps are, and who runs them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +11,12 @@ from sweeps.commands.filtered import filtered, meant_of
 from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, JobsOption, JsonOption, with_store
 from sweeps.commands.store import open_store, sweep_record
+from sweeps.home import Home
 from sweeps.planning.filters import Filter, Meant
+from sweeps.store.files import StoreError
 
 if TYPE_CHECKING:
+    from sweeps.store.leases import Fence
     from sweeps.store.store import Store
 
 Rows = list[dict[str, Any]]
@@ -33,16 +36,18 @@ def status(
     if address is not None:
         show_jobs(address, sweep, given, as_json)
         return
-    store = open_store(with_store(home))
+    user_home = with_store(home)
+    store = open_store(user_home)
     facts: dict[str, Rows] = {name: [] for name in ("sweeps", "begun", "failures", "cancelled")}
     lines: dict[str, list[str]] = {"drivers": [], "searches": []}
-    for name in [sweep] if sweep else store.sweeps():
+    names = [sweep] if sweep else store.sweeps()
+    for name in names:
         record = sweep_record(store, name)
         meant = meant_of(store, record, given)
         for key, rows in facts_of(store, meant).items():
             facts[key] += rows
         lines["searches"] += search_lines(record, store)
-        lines["drivers"] += driver_lines(store, name)
+    lines["drivers"] += driver_lines(store, user_home, names)
     if as_json:
         typer.echo(json.dumps(facts | lines, indent=2))
         return
@@ -114,21 +119,44 @@ def show_stages(title: str, rows: Rows, *keys: str) -> None:
         show(shown, False, title=title)
 
 
-def driver_lines(store: "Store", sweep: str) -> list[str]:
-    """Who runs a sweep, for people. Does not wait for another machine's heartbeat."""
-    from sweeps.store.leases import Fence, held, is_of_this_machine, lives
+def driver_lines(store: "Store", home: Home, sweeps: Sequence[str]) -> list[str]:
+    """Who runs or ran these sweeps, for people; what a dead driver has left is told to MLflow.
 
-    number, holder = store.leases.latest(sweep)
+    Looks for a few seconds at drivers on other machines, at all of them at the same time.
+    """
+    from sweeps.store.leases import Fence, held
+    from sweeps.store.witness import Life, Witness
+
     lines = []
-    if store.orders.read(Fence(sweep, number)).paused:
-        lines.append(f"sweep '{sweep}' is paused, until `osr resume {sweep}`")
-    if holder is None or holder["released"]:
-        return lines
-    if not is_of_this_machine(holder):
-        lines.append(f"{held(sweep, holder)}, unless that machine has died")
-    elif lives(store.leases, sweep, number, holder):
-        lines.append(held(sweep, holder))
+    for sweep, life in Witness(store.leases).lives(sweeps).items():
+        number, holder = store.leases.latest(sweep)
+        if holder is not None and life == Life.LIVES:
+            lines.append(held(sweep, holder))
+        elif holder is not None and (holder.get("died") or not holder["released"]):
+            lines += died_lines(store, home, Fence(sweep, number), holder)
+        if store.orders.read(Fence(sweep, number)).paused:
+            lines.append(f"sweep '{sweep}' is paused, until `osr resume {sweep}`")
     return lines
+
+
+def died_lines(
+    store: "Store", home: Home, fence: "Fence", holder: Mapping[str, Any]
+) -> Iterator[str]:
+    """That a driver died; the first who notices tells MLflow, which shows the sweep as running."""
+    from sweeps.store.leases import process_of
+
+    why = f"its driver has died ({process_of(holder)})"
+    yield f"sweep '{fence.sweep}' is not being run: {why}. Run it again to go on."
+    if holder["released"]:
+        return
+    from sweeps.tracking.died import tell_died  # MLflow takes seconds to import
+    from sweeps.tracking.errors import TrackingError
+
+    try:
+        tell_died(home, store, fence, why)
+        store.leases.bury(fence.sweep, fence.number, holder)
+    except (TrackingError, StoreError) as error:
+        yield f"MLflow may still show sweep '{fence.sweep}' as running: {error}"
 
 
 def show_jobs(address: str, sweep: str | None, given: Filter, as_json: bool) -> None:

@@ -139,6 +139,8 @@ def run_stages(
             shutdown.take_signals()  # Ray has put its own handlers there
             conduct.take_signals = shutdown.take_signals
             conduct.execute(todo)
+        except cluster.HeadLost as lost:
+            raise cluster.HeadLostError(str(lost)) from None
         except (KeyboardInterrupt, SystemExit):  # the latter is Ray's answer to a SIGTERM
             launch.stopped = True
         finally:
