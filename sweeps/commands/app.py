@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 some stages failed; 2 the request is wrong; 3 what it needs broke (Ray, a
 disk, a server, a lease that another driver has now); 4 no machine came that has what a stage asks
-for; 130 stopped by the user.
+for; 5 the spec's budget is spent; 130 stopped by the user.
 """
 
 import errno
@@ -19,6 +19,7 @@ from sweeps.commands import (
     catalogue,
     doctor,
     logs,
+    plan,
     results,
     run,
     status,
@@ -59,8 +60,8 @@ def osr(
 
 COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --help` lists them
     *(
-        run.plan,
-        run.cost,
+        plan.plan,
+        plan.cost,
         run.run,
         submit.submit,
         status.status,

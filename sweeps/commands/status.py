@@ -134,7 +134,11 @@ def driver_lines(store: "Store", home: Home, sweeps: Sequence[str]) -> list[str]
             lines.append(held(sweep, holder))
         elif holder is not None and (holder.get("died") or not holder["released"]):
             lines += died_lines(store, home, Fence(sweep, number), holder)
-        if store.orders.read(Fence(sweep, number)).paused:
+        given = store.orders.read(Fence(sweep, number))
+        for method in sorted(given.held):
+            why = store.orders.why_held(Fence(sweep, number), method)
+            lines.append(f"sweep '{sweep}' begins no more of {method}: {why}")
+        if given.paused:
             lines.append(f"sweep '{sweep}' is paused, until `osr resume {sweep}`")
     return lines
 

@@ -69,16 +69,24 @@ def retry(
     """Try again what of a sweep has failed or was cancelled, at once if somebody runs it."""
     store = open_store(with_store(home))
     meant = meant_of(store, sweep_record(store, sweep), given, stage)
-    ids = meant.to_retry
-    if not ids:
+    ids, fence = meant.to_retry, driver(store, sweep)
+    methods = {each["method"] for each in meant.stages.values()}
+    held = methods & store.orders.read(fence).held if fence is not None else set()
+    if not ids and not held:
         raise nothing_to("retry", meant)
     store.attempts.forget_failures(sorted(ids))
     store.orders.allow(sweep, sorted(ids))
-    if (fence := driver(store, sweep)) is None:
+    if fence is None:
         typer.echo(f"{counted(meant, ids)} of sweep {sweep} will be tried by the next `osr run`")
         return
     store.orders.retry(fence, sorted(ids))
-    typer.echo(f"{counted(meant, ids)} of sweep {sweep} will be tried again, with what needs it")
+    store.orders.release(fence, sorted(held))
+    if ids:
+        typer.echo(
+            f"{counted(meant, ids)} of sweep {sweep} will be tried again, with what needs it"
+        )
+    for method in sorted(held):
+        typer.echo(f"stages of {method} begin again")
 
 
 def pause(sweep: SweepArgument, home: HomeOption = DEFAULT_HOME) -> None:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
+from sweeps.launch.meter import Meter
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.state import Launch
+from sweeps.launch.steering import Steering
 from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import plan_record
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.worker import Workplace
 from sweeps.store.files import StoreError
-from sweeps.store.orders import Given
 from sweeps.tracking.background import BackgroundTracking
 
 if TYPE_CHECKING:
@@ -41,11 +42,17 @@ class Conduct:
     searcher: "StageSearcher | None" = None  # once Ray is there
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
-    given: Given = field(default_factory=Given)  # what was ordered when last looked at
+    steering: Steering | None = None  # likewise
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.launch.plan.spec.budget)
 
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
         self.searcher = searcher
+        todo = [*searcher.stages.values()]
+        self.steering = Steering(self.launch, self.progress, searcher, self.waiting, todo)
         if self.launch.stopped:
             searcher.stop()
         self.look()
@@ -66,6 +73,14 @@ class Conduct:
             self.searcher.stop()
         with suppress(StoreError):  # of a full disk, on which nothing could be saved either
             self.launch.store.orders.stop(self.launch.fence)
+
+    def end_budget(self, why: str) -> None:
+        """As `stop`, since the launch has spent what it may."""
+        self.launch.budget_spent = why
+        self.hand_out_no_more()
+        with suppress(StoreError):  # as above
+            self.launch.store.orders.end_budget(self.launch.fence)
+        self.waiting(f"the budget is spent, {why}: running epochs end and are saved")
 
     def execute(self, todo: Sequence[Stage]) -> None:
         """Run stages on the cluster that this process has joined."""
@@ -113,6 +128,8 @@ class Conduct:
     def began(self, stage: Stage) -> None:
         """A stage has its machine."""
         self.launch.started.add(stage.id)
+        if self.searcher is not None:
+            self.meter.began(stage.id, self.searcher.ask(stage).gpus)
         self.progress.began(stage)
         self.tracking.started(stage)
 
@@ -120,6 +137,7 @@ class Conduct:
         """An attempt came to nothing; there will be another."""
         store = self.launch.store
         store.leases.check(self.launch.fence)
+        self.meter.ended(outcome.stage_id)
         self._drop_claim(outcome.stage_id)
         if outcome.cause in (Cause.CLAIMED, Cause.PAUSED):
             self.progress.postponed(outcome.stage_id)
@@ -135,17 +153,27 @@ class Conduct:
             LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
         store = self.launch.store
+        self.meter.ended(outcome.stage_id)
         if outcome.cause is not None:
             self._drop_claim(outcome.stage_id)
+        elif outcome.stage_id in self.launch.plan.trial_of:
+            self.meter.trials += 1
         if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
             self.hand_out_no_more()
             raise LaunchError(str(outcome.reason))
+        stage = self.launch.plan.stages[outcome.stage_id]
+        if outcome.cause == Cause.HELD and self.steering is not None:
+            self.progress.postponed(stage.id)
+            self.steering.held_back(stage, skipped)
+            return
         if outcome.cause not in (None, Cause.INTERRUPTED):
             store.leases.check(self.launch.fence)
             reason = outcome.reason or outcome.cause
             store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
         self.progress.finished(outcome, skipped)
-        self.tracking.add(self.launch.plan.stages[outcome.stage_id])
+        self.tracking.add(stage)
+        if self.steering is not None:
+            self.steering.ended(stage, outcome, skipped)
         ended = [outcome]
         while ended:
             ended += self.grow(ended.pop())
@@ -172,6 +200,8 @@ class Conduct:
         self.tracking.grow(launch.plan)
         skipped = [] if self.searcher is None else self.searcher.add(todo)
         self.progress.skip(skipped)
+        if self.steering is not None:
+            self.steering.added(todo)
         return [self._given_up(launch.plan.stages[stage_id]) for stage_id in skipped]
 
     def _given_up(self, stage: Stage) -> Outcome:
@@ -189,28 +219,15 @@ class Conduct:
         self.take_signals()
         if self.launch.stopped:
             return
+        if why := self.meter.why_spent():
+            self.end_budget(why)
+            return
         with suppress(StoreError):  # a store that does not answer now will the next time
             given = self.launch.store.orders.read(self.launch.fence)
             if given.ends_sweep:
                 self.stop()
-            elif given != self.given and self.searcher is not None:
-                self._obey(given, self.searcher)
-
-    def _obey(self, given: Given, searcher: "StageSearcher") -> None:
-        """Hand out less or more than before."""
-        before, self.given = self.given, given
-        searcher.paused = given.paused
-        if given.paused != before.paused:
-            resume = f"osr resume {self.launch.plan.spec.name}"
-            self.waiting(f"paused, until `{resume}`" if given.paused else "going on")
-        gone = searcher.withdraw(given.cancelled - before.cancelled)
-        self.progress.skip(gone)
-        back = searcher.revive(given.retried - given.cancelled)
-        self.progress.revive(back)
-        self.launch.store.orders.heeded(self.launch.fence, sorted(given.retried))
-        for stages, what in ((gone, "cancelled"), (back, "to be tried again")):
-            if stages:
-                self.waiting(f"{len(stages)} stage{'s' * (len(stages) > 1)} {what}")
+            elif self.steering is not None:
+                self.steering.obey(given)
 
 
 def workplace(launch: Launch) -> Workplace:

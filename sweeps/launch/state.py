@@ -29,9 +29,13 @@ class Launch:
     allotment: Allotment = ALL_OF_IT  # of this machine, for a cluster that is started here
     wait_s: float = WAIT_S
     code: str = ""  # the version of the code
+    careful: bool = True  # of a large sweep, one trial of each method goes first
+    why_held: dict[str, str] = field(default_factory=dict)  # by method, why no more of it begins
+    not_begun: dict[str, str] = field(default_factory=dict)  # by id of such a stage, the method
     started: set[str] = field(default_factory=set)  # ids of stages handed to the cluster
     retried: int = 0  # attempts that came to nothing
-    stopped: bool = False  # by Ctrl-C, SIGTERM or another driver
+    stopped: bool = False  # by Ctrl-C, SIGTERM, another driver or the end of its budget
+    budget_spent: str | None = None  # what of the budget, if that has ended the launch
     tracking_problem: str | None = None  # why MLflow is not up to date, if so
     up_to_date: bool = False  # nothing was to be done, not even in MLflow
 
@@ -68,6 +72,8 @@ class Launch:
         blame = {each: f"failed: {failure['reason']}" for each, failure in failures.items()}
         cancelled = self.store.orders.read(self.fence).cancelled
         blame |= dict.fromkeys(cancelled & left, "was cancelled")
+        for each, method in self.not_begun.items():
+            blame.setdefault(each, f"was not begun: {self.why_held[method]}")
         missing = []
         for trial in self.plan.trials:
             if trial.id in done or trial.purpose != EVALUATE:

@@ -118,7 +118,8 @@ class Frontier:
         for stage_id in stage_ids:
             if stage_id in self._unfinished:
                 gone += [stage_id, *self.fail(stage_id)]
-        self._skipped -= set(stage_ids)
+        if not gone:
+            return gone
         dropped = set(gone)
         for heap in self._ready.values():
             heap[:] = [rank for rank in heap if rank[2] not in dropped]
@@ -129,7 +130,7 @@ class Frontier:
 
     def revive(self, stage_ids: Collection[str]) -> list[str]:
         """Take stages back that were given up; ids of these and of their dependants that can run
-        again, inputs before users.
+        again, also those that were withdrawn with them, inputs before users.
         """
         self._skipped |= self._given_up.intersection(stage_ids)
         revived = []

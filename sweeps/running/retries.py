@@ -9,6 +9,7 @@ from sweeps.running.outcome import Cause
 RETRIES = {
     Cause.REFUSED: 0,
     Cause.CANCELLED: 0,
+    Cause.HELD: 0,
     Cause.ERROR: 2,
     Cause.OUT_OF_MEMORY: 1,
     Cause.WORKER_DIED: 3,

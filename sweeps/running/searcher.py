@@ -99,12 +99,12 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         if self.paused:
             return None
         heads = self.frontier.heads(now)
-        full = [group for group, stage in heads.items() if not self.room.has(self._ask(stage))]
+        full = [group for group, stage in heads.items() if not self.room.has(self.ask(stage))]
         while (stage := self.frontier.next(now, full)) and not self.watcher.may_run(stage):
             self.frontier.again(stage.id, now + CLAIMED_DELAY_S)
         if stage is None:
             return None
-        ask = self._ask(stage)
+        ask = self.ask(stage)
         self.running[trial_id], self.asked[trial_id] = (stage.id,), ask
         self.room.handed_out[ask] += 1
         self.watcher.handed_out(stage)
@@ -141,7 +141,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             else:
                 self._settle(trial_id, lost)
 
-    def _ask(self, stage: Stage) -> Ask:
+    def ask(self, stage: Stage) -> Ask:
+        """What a stage asks of its machine."""
         ask = ask_of(stage, self.resources, self.room.machines)
         return alone(ask) if stage.id in self.alone else ask
 
@@ -157,7 +158,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         """What is ready or queued, and what it asks for."""
         queued = [trial_id for trial_id in self.running if trial_id not in self.begun]
         return [
-            *((self._ask(stage), stage) for stage in self.frontier.heads(now).values()),
+            *((self.ask(stage), stage) for stage in self.frontier.heads(now).values()),
             *((self.asked[each], self.stages[self.running[each][0]]) for each in queued),
         ]
 

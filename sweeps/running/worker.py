@@ -106,15 +106,17 @@ class StoreCheckpoint:
         self.saved_at = time.monotonic()
         self.stop_if_asked()
 
-    def stop_if_asked(self) -> None:
-        """End the attempt, with nothing left to save, if someone has asked for it."""
-        cause = self._stop()
+    def stop_if_asked(self, begins: str | None = None) -> None:
+        """End the attempt, with nothing left to save, if someone has asked for it; also where none
+        of the method that it `begins` is to begin.
+        """
+        cause = self._stop(begins)
         if cause == Cause.PREEMPTED:
             Terminations.received = False
         if cause is not None:
             raise Stopped(cause)
 
-    def _stop(self) -> Cause | None:
+    def _stop(self, begins: str | None = None) -> Cause | None:
         if Terminations.received:
             return Cause.PREEMPTED
         if self.workplace.fence is None:
@@ -124,6 +126,8 @@ class StoreCheckpoint:
             return Cause.INTERRUPTED
         if self.stage_id in given.cancelled:
             return Cause.CANCELLED
+        if begins in given.held:
+            return Cause.HELD
         return Cause.PAUSED if given.paused else None
 
 
@@ -140,6 +144,7 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             cause=cause,
             reason=reason,
             traceback=traceback.format_exc() if error else None,
+            fault=fault_of(error) if cause in (Cause.ERROR, Cause.REFUSED) else None,
         )
 
     torch.set_num_threads(workplace.cpus)
@@ -164,6 +169,14 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             raise  # CUDA is broken for this whole process: it must not get another stage
         return outcome(Cause.REFUSED if isinstance(error, BY_VALUES) else Cause.ERROR, error)
     return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
+
+
+def fault_of(error: BaseException | None) -> str | None:
+    """What code raised, and where; None for what a stage says by itself, a disk or a server."""
+    if error is None or isinstance(error, OsrError | OSError):
+        return None
+    *_, place = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 
 
 def device_of(workplace: Workplace) -> torch.device:
@@ -196,7 +209,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     host = f"{socket.gethostname()}:{os.getpid()}"
     num_epochs = identity["config"].get("training", {}).get("epochs")
     checkpoint = StoreCheckpoint(store, stage_id, workplace, source_of(identity))
-    checkpoint.stop_if_asked()
+    checkpoint.stop_if_asked(begins=identity["config"].get("method", {}).get("name"))
     if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)

@@ -3,6 +3,7 @@
     orders/NAME/7/stop           the sweep ends: workers save, and nothing more is handed out
     orders/NAME/7/budget         the sweep has spent what it may, and ends as if it was stopped
     orders/NAME/7/retry-3f9a...  this stage, which was given up, is handed out once more
+    orders/NAME/7/hold-cac       no stage of this method begins; says why
     orders/NAME/cancel-3f9a...   this stage is given up
     orders/NAME/pause            nothing is handed out; what runs is saved and ends for now
 
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from sweeps.store.files import Files
 from sweeps.store.leases import Fence
 
-STOP, BUDGET, RETRY, CANCEL, PAUSE = "stop", "budget", "retry-", "cancel-", "pause"
+STOP, BUDGET, RETRY, HOLD = "stop", "budget", "retry-", "hold-"
+CANCEL, PAUSE = "cancel-", "pause"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Given:
     paused: bool = False
     cancelled: frozenset[str] = frozenset()  # ids of stages to be given up
     retried: frozenset[str] = frozenset()  # ids of stages to be handed out once more
+    held: frozenset[str] = frozenset()  # names of methods of which nothing begins
 
     @property
     def ends_sweep(self) -> bool:
@@ -69,6 +72,19 @@ class Orders:
         if names := [f"{_of(fence)}/{RETRY}{stage_id}" for stage_id in ids]:
             self._files.delete(*names)
 
+    def hold(self, fence: Fence, method: str, why: str) -> None:
+        """Let nothing of a method begin; drivers themselves order this."""
+        self._give(_of(fence), f"{HOLD}{method}", why)
+
+    def why_held(self, fence: Fence, method: str) -> str:
+        """Why nothing of a method begins; empty if it does."""
+        return (self._files.read(f"{_of(fence)}/{HOLD}{method}") or b"").decode()
+
+    def release(self, fence: Fence, methods: Iterable[str]) -> None:
+        """Let stages of methods begin again."""
+        if names := [f"{_of(fence)}/{HOLD}{method}" for method in methods]:
+            self._files.delete(*names)
+
     def pause(self, sweep: str) -> None:
         """Let nothing be handed out until `resume`, and what runs be saved."""
         self._give(_all(sweep), PAUSE)
@@ -85,12 +101,13 @@ class Orders:
             stop=STOP in of_driver,
             budget_spent=BUDGET in of_driver,
             paused=PAUSE in of_all,
-            cancelled=_ids(of_all, CANCEL),
-            retried=_ids(of_driver, RETRY),
+            cancelled=_after(of_all, CANCEL),
+            retried=_after(of_driver, RETRY),
+            held=_after(of_driver, HOLD),
         )
 
-    def _give(self, folder: str, order: str) -> None:
-        self._files.write(f"{folder}/{order}", b"")
+    def _give(self, folder: str, order: str, why: str = "") -> None:
+        self._files.write(f"{folder}/{order}", why.encode())
 
 
 def _all(sweep: str) -> str:
@@ -106,5 +123,5 @@ def _names(found: Iterable[str], folder: str) -> set[str]:
     return {name for path in found for at, _, name in [path.rpartition("/")] if at == folder}
 
 
-def _ids(names: Iterable[str], order: str) -> frozenset[str]:
+def _after(names: Iterable[str], order: str) -> frozenset[str]:
     return frozenset(name.removeprefix(order) for name in names if name.startswith(order))

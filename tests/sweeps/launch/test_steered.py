@@ -51,3 +51,22 @@ def test_a_sweep_is_paused_cancelled_in_part_and_retried_while_and_after_it_runs
         stage_id for stage_id, stage in sweep.stages.items() if stage["label"][:7] == "fit cac"
     ]
     assert len(sweep.store.read_commit(fit).epochs_at) == 12
+
+
+def test_a_budget_ends_a_launch_with_5_and_a_reviewed_plan_goes_on_once(tmp_path: Path):
+    """One trial of four, and what is committed stays; then the rest, as it was planned."""
+    text = SPEC.replace("splits: [0]", "splits: [0, 1]").replace("epochs: 12", "epochs: 2")
+    sweep = Sweep(tmp_path / "home", text + "budget: {trials: 1}\n")
+    done = sweep.finish()
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "the budget is spent: " in done.stdout
+    scores = [stage for stage in sweep.done if stage["kind"] == "score"]
+    assert 1 <= len(scores) < 4
+    spec, plan = tmp_path / "faults.yaml", str(tmp_path / "plan.json")
+    spec.write_text(text)
+    assert sweep.osr("plan", str(spec), "--output", plan).returncode == 0
+    rest = sweep.osr("run", plan)
+    assert rest.returncode == 0, rest.stdout + rest.stderr
+    assert "4 of 4 trials done" in rest.stdout
+    again = sweep.osr("run", plan)
+    assert (again.returncode, "the store has moved on" in again.stderr) == (2, True)

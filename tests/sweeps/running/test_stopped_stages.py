@@ -76,7 +76,7 @@ def test_a_fit_that_other_code_began_says_so(tmp_path: Path, monkeypatch: pytest
     identities = {stage.id: stage.identity}
     stop_if_asked = StoreCheckpoint.stop_if_asked
 
-    def stops_once_begun(checkpoint: StoreCheckpoint) -> None:
+    def stops_once_begun(checkpoint: StoreCheckpoint, begins: str | None = None) -> None:
         if store.attempts.load_checkpoint(stage.id) is not None:
             stop_if_asked(checkpoint)
 
@@ -111,3 +111,14 @@ def test_a_stage_that_nobody_cancelled_runs(tmp_path: Path):
         (STAGE.id, None),
         (USER.id, Cause.CANCELLED),
     ]
+
+
+def test_a_stage_does_not_begin_when_its_method_is_held(tmp_path: Path):
+    """It was handed out before the breaker tripped; what has begun goes on, it may end well."""
+    sweep = Sweep(tmp_path)
+    sweep.workplace = place(tmp_path)
+    sweep.store.orders.hold(FENCE, "noop", "a fault")
+    sweep.run()
+    ((outcome, skipped),) = sweep.ended
+    assert (outcome.cause, skipped, sweep.retried) == (Cause.HELD, [USER.id], [])
+    assert StoreCheckpoint(sweep.store, STAGE.id, sweep.workplace, "").due() is False
