@@ -69,6 +69,7 @@ def run(
 
     Instead of a spec it takes the file that `osr plan SPEC --output PLAN.json` has written.
     """
+    from sweeps.launch.hooks import told
     from sweeps.launch.launch import run_sweep
     from sweeps.launch.reviewed import SUFFIX, Reviewed
     from sweeps.planning.spec import load_spec
@@ -79,7 +80,7 @@ def run(
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
     user_home = with_store(home)
-    with lasting_output():
+    with lasting_output(), told(loaded.name, user_home.tracking_uri) as ending:
         with Painter(results.draw_pictures) as pictures:
             launch = run_sweep(
                 loaded,
@@ -97,8 +98,9 @@ def run(
                 check=reviewed.check if reviewed else None,
             )
         tell(launch)
-    if code := exit_code(launch):
-        raise typer.Exit(code)
+        ending.text, ending.exit_code = in_short(launch), exit_code(launch)
+    if ending.exit_code:
+        raise typer.Exit(ending.exit_code)
 
 
 def allotted(address: str | None, cpus: int | None, gpus: int | None) -> "Allotment":
@@ -112,6 +114,16 @@ def allotted(address: str | None, cpus: int | None, gpus: int | None) -> "Allotm
     if address is not None and (cpus, gpus) != (None, None):
         raise ConfigError("--cpus and --gpus are of this machine; with --address, leave them out.")
     return Allotment(cpus, gpus)
+
+
+def in_short(launch: "Launch") -> str:
+    """How a launch has ended, behind the sweep's name."""
+    done = f"{launch.num_done} of {len(launch.plan.trials)} trials done"
+    if launch.budget_spent:
+        return f"has spent its budget, {launch.budget_spent}: {done}"
+    if launch.stopped:
+        return f"was stopped: {done}"
+    return f"has ended: {done}"
 
 
 def exit_code(launch: "Launch") -> int:
