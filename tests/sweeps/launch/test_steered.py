@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from sweeps.store.leases import Fence
-from tests.faults.harness import Sweep, wait_until
+import pytest
 
+from sweeps.store.leases import Fence
+from tests.faults.harness import WAIT_S, Sweep, wait_until
+
+pytestmark = pytest.mark.timeout(1800)  # a busy machine takes minutes to start Ray
 SPEC = """\
 name: faults
 datasets: [digits]
@@ -36,7 +39,7 @@ def test_a_sweep_is_paused_cancelled_in_part_and_retried_while_and_after_it_runs
     told(sweep, "cancel faults --method cac", "2 stages cancelled")
     assert driver.poll() is None
     told(sweep, "resume faults", "going on")
-    assert driver.wait(240) == 1
+    assert driver.wait(WAIT_S) == 1
     assert "missing cac digits/0 seed 0: fit cac digits/0 seed 0 was cancelled" in sweep.log
     assert {stage["method"] for stage in sweep.done} == {"softmax"}
     assert sweep.retries == []  # a pause is nobody's fault
