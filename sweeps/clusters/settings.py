@@ -12,7 +12,10 @@ from sweeps.environment import PROMISED
 from sweeps.store.address import Address
 
 NAME = "osr.env"
-OWN = ("OSR_CACHE", "OSR_DATA", "OSR_HOME", "OSR_STORE", "OSR_TRACKING_URI")
+OWN = (
+    *("OSR_CACHE", "OSR_DATA", "OSR_HOME", "OSR_STORE", "OSR_TRACKING_URI"),
+    *("OSR_ON_END", "OSR_ON_FAILURE", "OSR_PRICES"),
+)
 MONITOR, STOP = "RAY_memory_monitor_refresh_ms", "RAY_JOB_STOP_WAIT_TIME_S"
 MODE = "RAY_AUTH_MODE"
 OF_WINDOWS = "its lines end as on Windows"

@@ -51,6 +51,14 @@ OutputOption = Annotated[
     typer.Option(parser=named, metavar="PATH", callback=expanded_option, help="File to write."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="http://HOST:PORT",
+        help="A cluster's dashboard: ask it for the job that `osr submit` made, not the store.",
+    ),
+]
 DEFAULT_HOME = Path("osr-home")
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.launch.growing_record import GrowingRecord
+from sweeps.launch.meter import Meter
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.state import Launch
+from sweeps.launch.steering import Steering
 from sweeps.planning.plan import Plan, remaining
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.worker import Workplace
@@ -40,15 +42,21 @@ class Conduct:
     searcher: "StageSearcher | None" = None  # once Ray is there
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
+    steering: Steering | None = None  # likewise
+    meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
+        self.meter = Meter(self.launch.plan.spec.budget)
         self.record = GrowingRecord(self.launch.store, self.launch.code)
 
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
         self.searcher = searcher
+        todo = [*searcher.stages.values()]
+        self.steering = Steering(self.launch, self.progress, searcher, self.waiting, todo)
         if self.launch.stopped:
             searcher.stop()
+        self.look()
 
     def stop(self) -> None:
         """Hand out no more; workers save at the end of their epoch. It is told afterwards: whoever
@@ -66,6 +74,14 @@ class Conduct:
             self.searcher.stop()
         with suppress(StoreError):  # of a full disk, on which nothing could be saved either
             self.launch.store.orders.stop(self.launch.fence)
+
+    def end_budget(self, why: str) -> None:
+        """As `stop`, since the launch has spent what it may."""
+        self.launch.budget_spent = why
+        self.hand_out_no_more()
+        with suppress(StoreError):  # as above
+            self.launch.store.orders.end_budget(self.launch.fence)
+        self.waiting(f"the budget is spent, {why}: running epochs end and are saved")
 
     def execute(self, todo: Sequence[Stage]) -> None:
         """Run stages on the cluster that this process has joined."""
@@ -113,6 +129,8 @@ class Conduct:
     def began(self, stage: Stage) -> None:
         """A stage has its machine."""
         self.launch.started.add(stage.id)
+        if self.searcher is not None:
+            self.meter.began(stage.id, self.searcher.ask(stage).gpus)
         self.progress.began(stage)
         self.tracking.started(stage)
 
@@ -120,10 +138,11 @@ class Conduct:
         """An attempt came to nothing; there will be another."""
         store = self.launch.store
         store.leases.check(self.launch.fence)
-        if outcome.cause == Cause.CLAIMED:
+        self.meter.ended(outcome.stage_id)
+        self._drop_claim(outcome.stage_id)
+        if outcome.cause in (Cause.CLAIMED, Cause.PAUSED):
             self.progress.postponed(outcome.stage_id)
             return
-        self._drop_claim(outcome.stage_id)
         self.launch.retried += 1
         store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
@@ -135,17 +154,27 @@ class Conduct:
             LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
         store = self.launch.store
+        self.meter.ended(outcome.stage_id)
         if outcome.cause is not None:
             self._drop_claim(outcome.stage_id)
+        elif outcome.stage_id in self.launch.plan.trial_of:
+            self.meter.trials += 1
         if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
             self.hand_out_no_more()
             raise LaunchError(str(outcome.reason))
+        stage = self.launch.plan.stages[outcome.stage_id]
+        if outcome.cause == Cause.HELD and self.steering is not None:
+            self.progress.postponed(stage.id)
+            self.steering.held_back(stage, skipped)
+            return
         if outcome.cause not in (None, Cause.INTERRUPTED):
             store.leases.check(self.launch.fence)
             reason = outcome.reason or outcome.cause
             store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
         self.progress.finished(outcome, skipped)
-        self.tracking.add(self.launch.plan.stages[outcome.stage_id])
+        self.tracking.add(stage)
+        if self.steering is not None:
+            self.steering.ended(stage, outcome, skipped)
         ended = [outcome]
         while ended:
             ended += self.grow(ended.pop())
@@ -172,6 +201,8 @@ class Conduct:
         self.tracking.grow(launch.plan)
         skipped = [] if self.searcher is None else self.searcher.add(todo)
         self.progress.skip(skipped)
+        if self.steering is not None:
+            self.steering.added(todo)
         return [self._given_up(launch.plan.stages[stage_id]) for stage_id in skipped]
 
     def _given_up(self, stage: Stage) -> Outcome:
@@ -185,13 +216,19 @@ class Conduct:
         self.launch.console.print(text, style="yellow", markup=False, soft_wrap=True)
 
     def look(self) -> None:
-        """Stop where somebody has ordered it; workers see orders to stop a stage by themselves."""
+        """Do what somebody has ordered; workers see by themselves what is about their stage."""
         self.take_signals()
         if self.launch.stopped:
             return
+        if why := self.meter.why_spent():
+            self.end_budget(why)
+            return
         with suppress(StoreError):  # a store that does not answer now will the next time
-            if self.launch.store.orders.read(self.launch.fence).ends_sweep:
+            given = self.launch.store.orders.read(self.launch.fence)
+            if given.ends_sweep:
                 self.stop()
+            elif self.steering is not None:
+                self.steering.obey(given)
 
 
 def workplace(launch: Launch) -> Workplace:

@@ -68,7 +68,7 @@ class SweepProgress:
         self.todo = {stage.id: stage for stage in todo}
         self.total = len(plan.stages)
         self.done = self.total - len(todo)  # committed, those from earlier launches included
-        self.failed = 0  # given up in this launch
+        self.failed: set[str] = set()  # ids of stages given up in this launch
         self.queued: set[str] = set()  # handed out, without a machine yet
         self.running: set[str] = set()
         self.started_at = time.monotonic()
@@ -144,6 +144,13 @@ class SweepProgress:
         for stage_id in stage_ids:
             self.pace.skipped(self.todo[stage_id])
 
+    def revive(self, stage_ids: Iterable[str]) -> None:
+        """Stages that were given up will run after all."""
+        for stage_id in stage_ids:
+            self.failed.discard(stage_id)
+            self.pace.add(self.todo[stage_id])
+        self._refresh()
+
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing and will be repeated."""
         self._ended(outcome.stage_id)
@@ -156,7 +163,8 @@ class SweepProgress:
         stage = self.todo[outcome.stage_id]
         self._ended(stage.id)
         self.done += outcome.cause is None
-        self.failed += outcome.cause not in (None, *OF_LAUNCH)
+        if outcome.cause not in (None, *OF_LAUNCH):
+            self.failed.add(stage.id)
         self.pace.ended(stage, outcome.wall_s)
         self.skip(skipped)
         label = self.plan.describe(stage)
@@ -180,7 +188,7 @@ class SweepProgress:
 
     def _refresh(self) -> None:
         queued = f"{len(self.queued)} queued, " if self.queued else ""
-        detail = f"{len(self.running)} running, {queued}{self.failed} failed, eta {self.eta()}"
+        detail = f"{len(self.running)} running, {queued}{len(self.failed)} failed, eta {self.eta()}"
         self.bar.update(self.task, completed=self.done, detail=detail)
 
 

@@ -241,4 +241,4 @@ def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTr
 
 def same_science(spec: Mapping[str, Any]) -> dict[str, Any]:
     """A spec's plain values without those that change no result."""
-    return {key: value for key, value in spec.items() if key != "resources"}
+    return {key: value for key, value in spec.items() if key not in ("resources", "budget")}

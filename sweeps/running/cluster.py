@@ -1,7 +1,10 @@
 """Ray: start or join a cluster, and run a plan's stages on it through Ray Tune."""
 
+import atexit
 import gc
 import logging
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -24,11 +27,21 @@ from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities, Workplace
 from sweeps.signals import unheard_below
 
+HEAD_S = 30.0  # Ray's own patience is twice that
+
 
 class ClusterError(OsrError):
     """Ray or Tune broke."""
 
     exit_code = 3
+
+
+class HeadLostError(ClusterError):
+    """The cluster's head is gone, and with it all that ran."""
+
+
+class HeadLost(KeyboardInterrupt):
+    """The same on its way through Tune, which takes errors for a trial's."""
 
 
 @contextmanager
@@ -130,8 +143,12 @@ def disconnect() -> None:
     """Leave the cluster; one that `connect` started ends.
 
     An object of Ray's that another thread's garbage collection frees in the middle of it would end
-    this process without a word (seen in Ray 2.60), so nothing is collected meanwhile.
+    this process without a word (seen in Ray 2.60), so nothing is collected meanwhile. One whose
+    head is gone cannot be left: Ray would look for it, also while Python ends.
     """
+    if ray.is_initialized() and why_head_silent():
+        atexit.register(os._exit, HeadLostError.exit_code)  # what is registered last comes first
+        return
     gc.collect()
     gc.disable()
     try:
@@ -140,8 +157,37 @@ def disconnect() -> None:
         gc.enable()
 
 
+def why_head_silent() -> str | None:
+    """Why nobody answers at the cluster's head; None: somebody does."""
+    address = str(ray.get_runtime_context().gcs_address)
+    host, _, port = address.rpartition(":")
+    why = why_silent(host.strip("[]"), int(port))
+    return why and f"nobody answers at {address} ({why})"
+
+
+def check_head() -> None:
+    """HeadLost where nobody answers at the cluster's head for HEAD_S.
+
+    To ask Ray instead would take until it ends this process, a minute after the head.
+    """
+    deadline = time.monotonic() + HEAD_S
+    while why := why_head_silent():
+        if time.monotonic() > deadline:
+            raise HeadLost(
+                f"the head of the Ray cluster has died: {why}, for {HEAD_S:.0f} s. What is "
+                "committed stays, and fits go on from their last checkpoints: start the cluster "
+                "again, then run the same command."
+            )
+        time.sleep(1.0)
+
+
 def machines() -> Machines:
-    """The cluster's machines at this moment."""
+    """The cluster's machines at this moment.
+
+    Raises:
+        HeadLost: there is no cluster any more.
+    """
+    check_head()
     nodes = ray.nodes()
     there = tuple(node["Resources"] for node in nodes if node["Alive"])
     return Machines(there, lost=len(nodes) - len(there))

@@ -15,6 +15,8 @@ class Cause(StrEnum):
     PREEMPTED = "preempted"  # SIGTERM: the state was saved
     CLAIMED = "begun by another sweep"  # which trains it now; this one waits for the result
     CANCELLED = "cancelled"  # a user has stopped this stage; the sweep goes on
+    HELD = "held back"  # no more of its method begins; the stage is as it was
+    PAUSED = "paused"  # a user has paused the whole sweep: the state was saved
     INTERRUPTED = "interrupted"  # the whole sweep was asked to stop
     TAKEN_OVER = "taken over"  # another driver runs the sweep now
     UNFIT = "unfit machine"  # it has other code than the driver, or does not see its store
@@ -41,3 +43,4 @@ class Outcome:
     cause: Cause | None = None  # None where the stage is committed
     reason: str | None = None
     traceback: str | None = None
+    fault: str | None = None  # what its code raised, and where: "TypeError in cac.py:41"

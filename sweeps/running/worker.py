@@ -27,13 +27,16 @@ from sweeps.store.leases import ElsewhereError, Fence, FencedError
 from sweeps.store.orders import Given
 from sweeps.store.store import DamagedError, Store
 
-# What the values that a stage computes with make it raise: it would raise it again.
+# What code, or the values that it computes with, make a stage raise: it would raise it again.
 BY_VALUES = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    ImportError,
     LookupError,
+    NameError,
     NotImplementedError,
+    SyntaxError,
     TypeError,
     ValueError,
     torch.linalg.LinAlgError,  # type: ignore[attr-defined]
@@ -105,15 +108,17 @@ class StoreCheckpoint:
         self.saved_at = time.monotonic()
         self.stop_if_asked()
 
-    def stop_if_asked(self) -> None:
-        """End the attempt, with nothing left to save, if someone has asked for it."""
-        cause = self._stop()
+    def stop_if_asked(self, begins: str | None = None) -> None:
+        """End the attempt, with nothing left to save, if someone has asked for it; also where none
+        of the method that it `begins` is to begin.
+        """
+        cause = self._stop(begins)
         if cause == Cause.PREEMPTED:
             Terminations.received = False
         if cause is not None:
             raise Stopped(cause)
 
-    def _stop(self) -> Cause | None:
+    def _stop(self, begins: str | None = None) -> Cause | None:
         if Terminations.received:
             return Cause.PREEMPTED
         if self.workplace.fence is None:
@@ -123,7 +128,11 @@ class StoreCheckpoint:
             given = self.store.orders.read(self.workplace.fence)
         if given.ends_sweep:
             return Cause.INTERRUPTED
-        return Cause.CANCELLED if self.stage_id in given.stages else None
+        if self.stage_id in given.cancelled:
+            return Cause.CANCELLED
+        if begins in given.held:
+            return Cause.HELD
+        return Cause.PAUSED if given.paused else None
 
 
 def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome:
@@ -139,6 +148,7 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             cause=cause,
             reason=reason,
             traceback=traceback.format_exc() if error else None,
+            fault=fault_of(error) if cause in (Cause.ERROR, Cause.REFUSED) else None,
         )
 
     torch.set_num_threads(workplace.cpus)
@@ -163,6 +173,14 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             raise  # CUDA is broken for this whole process: it must not get another stage
         return outcome(Cause.REFUSED if isinstance(error, BY_VALUES) else Cause.ERROR, error)
     return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
+
+
+def fault_of(error: BaseException | None) -> str | None:
+    """What code raised, and where; None for what a stage says by itself, a disk or a server."""
+    if error is None or isinstance(error, OsrError | OSError):
+        return None
+    *_, place = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 
 
 def device_of(workplace: Workplace) -> torch.device:
@@ -196,7 +214,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     config = identity["config"]
     num_epochs = epochs_of(config).stop if "training" in config else None
     checkpoint = StoreCheckpoint(store, stage_id, workplace, source_of(identity))
-    checkpoint.stop_if_asked()
+    checkpoint.stop_if_asked(begins=identity["config"].get("method", {}).get("name"))
     if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)

@@ -14,7 +14,7 @@ damaged/3f9a....-XXXX/         a result that did not match its checksum, or was 
 sweeps/NAME.json               the record of the plan that a sweep's name stands for
 grown/NAME/                    what came to the plan later (records.py)
 leases/NAME/                   who ran the sweep (leases.py)
-orders/NAME/                   what they and their workers were ordered (orders.py)
+orders/NAME/                   what was ordered of it, of all or of one of them (orders.py)
 searches/3f9a..../             what a search has asked and was told (memories.py)
 claims/3f9a....json            which sweep trains what several need (claims.py)
 """

@@ -5,12 +5,13 @@ import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from rich.console import Console
 
 from osr_core.errors import ConfigError
+from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch import shutdown
 from sweeps.launch.conduct import Conduct, LaunchError
@@ -44,6 +45,10 @@ class Searcher:
     """Hands out stages until it is stopped."""
 
     stopped = False
+    stages: ClassVar[dict[str, Stage]] = {}
+
+    def withdraw(self, ids: list[str]) -> list[str]:
+        return []
 
     def stop(self) -> None:
         self.stopped = True

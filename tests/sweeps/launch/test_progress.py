@@ -60,7 +60,7 @@ def test_counts_tell_done_from_failed_stopped_and_repeated():
             progress.began(stage)
             outcome = Outcome(stage_id=stage.id, wall_s=1.0, cause=cause, reason=cause and "why")
             progress.finished(outcome, [])
-    assert (progress.done, progress.failed, progress.running) == (2, 1, set())
+    assert (progress.done, len(progress.failed), progress.running) == (2, 1, set())
     lines = text.getvalue().splitlines()
     assert lines[0].startswith(f"[2/{len(todo)}] {plan.describe(todo[1])} 1.0 s, eta ")
     assert lines[1] == f"failed {plan.describe(todo[2])}: why"

@@ -62,6 +62,7 @@ def test_a_number_is_taken_if_its_column_holds_it(column: str, place: Any, bits:
         {"methods": {"knn": {"neighbours": [5, 2**40]}}},
         {"backbone": {"name": "wrn", "depth": 2**40}},
         {"resources": {"cpus": 2**40}},
+        {"budget": {"trials": 2**40}},
         {"resources": {"kinds": {"score": {"cpus": 2**40}}}},
         {"seeds": [1, 1]},
     ],
