@@ -13,7 +13,7 @@ from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import plan_record
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.worker import Workplace
-from sweeps.store.files import StoreError
+from sweeps.store.files import StoreError, UnreachableError
 from sweeps.tracking.background import BackgroundTracking
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Conduct:
     searcher: "StageSearcher | None" = None  # once Ray is there
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
+    unnoted: list[Outcome] = field(default_factory=list)  # given up, and the store knows not why
 
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
@@ -86,6 +87,7 @@ class Conduct:
             wait_s=self.launch.wait_s,
             on_start=self.begin,
         )
+        self.note_failures()
 
     def name(self, stage: Stage) -> str:
         """What people call a stage."""
@@ -116,7 +118,8 @@ class Conduct:
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing; there will be another."""
         store = self.launch.store
-        store.leases.check(self.launch.fence)
+        with suppress(UnreachableError):  # workers cannot commit what another driver has taken
+            store.leases.check(self.launch.fence)
         if outcome.cause == Cause.CLAIMED:
             self.progress.postponed(outcome.stage_id)
             return
@@ -131,21 +134,32 @@ class Conduct:
         Raises:
             LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
-        store = self.launch.store
         if outcome.cause is not None:
             self._drop_claim(outcome.stage_id)
         if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
             self.hand_out_no_more()
             raise LaunchError(str(outcome.reason))
-        if outcome.cause not in (None, Cause.INTERRUPTED):
-            store.leases.check(self.launch.fence)
-            reason = outcome.reason or outcome.cause
-            store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
+        if outcome.cause in (None, Cause.INTERRUPTED):
+            self.tracking.add(self.launch.plan.stages[outcome.stage_id])
+        else:
+            self.unnoted.append(outcome)
+            with suppress(UnreachableError):  # it is tried again once a second, and at the end
+                self.note_failures()
         self.progress.finished(outcome, skipped)
-        self.tracking.add(self.launch.plan.stages[outcome.stage_id])
         ended = [outcome]
         while ended:
             ended += self.grow(ended.pop())
+
+    def note_failures(self) -> None:
+        """Keep in the store why stages were given up; MLflow learns it from there."""
+        store = self.launch.store
+        while self.unnoted:
+            store.leases.check(self.launch.fence)
+            outcome = self.unnoted[0]
+            reason = outcome.reason or str(outcome.cause)
+            store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
+            self.tracking.add(self.launch.plan.stages[outcome.stage_id])
+            self.unnoted.remove(outcome)
 
     def _drop_claim(self, stage_id: str) -> None:
         """Let other sweeps train a stage that this one does not train at this moment."""
@@ -184,6 +198,8 @@ class Conduct:
     def look(self) -> None:
         """Stop where somebody has ordered it; workers see orders to stop a stage by themselves."""
         self.take_signals()
+        with suppress(UnreachableError):
+            self.note_failures()
         if self.launch.stopped:
             return
         with suppress(StoreError):  # a store that does not answer now will the next time

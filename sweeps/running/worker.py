@@ -1,5 +1,6 @@
 """One stage, from the store to the store: what a worker does, with or without Ray."""
 
+import logging
 import os
 import signal
 import socket
@@ -21,10 +22,12 @@ from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
 from sweeps.store.attempts import SavedState
-from sweeps.store.files import StoreError
+from sweeps.store.files import StoreError, UnreachableError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
 from sweeps.store.orders import Given
 from sweeps.store.store import DamagedError, Store
+
+log = logging.getLogger(__name__)
 
 # What the values that a stage computes with make it raise: it would raise it again.
 BY_VALUES = (
@@ -98,9 +101,15 @@ class StoreCheckpoint:
         return waited >= self.workplace.checkpoint_every_s or self._stop() is not None
 
     def save(self, content: bytes) -> None:
-        """Replace the state; Stopped if that was the last thing to do."""
-        self.store.leases.check(self.workplace.fence)
-        self.store.attempts.save_checkpoint(self.stage_id, SavedState(content, self.source))
+        """Replace the state; Stopped if that was the last thing to do.
+
+        A fit outlives a store that does not answer, and saves when it is time the next time.
+        """
+        try:
+            self.store.leases.check(self.workplace.fence)
+            self.store.attempts.save_checkpoint(self.stage_id, SavedState(content, self.source))
+        except UnreachableError as error:
+            log.warning("the state is not saved now: %s", error)
         self.saved_at = time.monotonic()
         self.stop_if_asked()
 

@@ -14,6 +14,8 @@ from sweeps.planning.spec import parse_spec
 from sweeps.running import worker
 from sweeps.running.outcome import Cause
 from sweeps.running.worker import StoreCheckpoint, Workplace, work
+from sweeps.store.attempts import Attempts, SavedState
+from sweeps.store.files import FileError
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from tests.sweeps.running.test_retries import STAGE, USER, Sweep
@@ -64,6 +66,22 @@ def test_a_fit_that_is_to_stop_saves_its_epochs(
     assert saved is not None
     assert from_bytes(saved.content)[1]["progress"]["epoch"] == 2
     assert store.committed([stage.id]) == set()
+
+
+def test_a_fit_on_a_full_disk_ends_at_its_next_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What it goes on to learn could not be kept either."""
+    plan = plan_with_data(parse_spec(SPEC, "small"), None)
+    stage = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
+
+    def full(self: Attempts, stage_id: str, state: SavedState) -> None:
+        raise FileError("No space left on device")
+
+    monkeypatch.setattr(Attempts, "save_checkpoint", full)
+    workplace = replace(place(tmp_path), checkpoint_every_s=0.0)
+    outcome = work(stage.id, {stage.id: stage.identity}, workplace)
+    assert (outcome.cause, outcome.reason) == (Cause.ERROR, "No space left on device")
 
 
 def test_a_fit_that_other_code_began_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
