@@ -120,7 +120,7 @@ class Conduct:
         store = self.launch.store
         with suppress(UnreachableError):  # workers cannot commit what another driver has taken
             store.leases.check(self.launch.fence)
-        if outcome.cause == Cause.CLAIMED:
+        if outcome.cause in (Cause.CLAIMED, Cause.GPU_CAME):
             self.progress.postponed(outcome.stage_id)
             return
         self._drop_claim(outcome.stage_id)

@@ -17,7 +17,7 @@ from sweeps.planning.frontier import Frontier
 from sweeps.planning.spec import Resources
 from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
-from sweeps.running.placement import Ask, Machines, Room, alone, ask_of
+from sweeps.running.placement import Ask, Machines, Room, alone, ask_of, lacks_gpu
 from sweeps.running.retries import CLAIMED_DELAY_S, Retries
 from sweeps.running.watcher import Watcher
 
@@ -98,6 +98,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             "stage_ids": [stage.id],
             "cpus": ask.cpus,
             "gpus": ask.gpus,
+            "lacks_gpu": lacks_gpu(stage, self.resources, self.room.machines),
             "added": self.added.get(stage.id, ""),
         }
 
@@ -189,6 +190,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             if delay is not None:
                 if outcome.cause == Cause.OUT_OF_MEMORY:
                     self.alone.add(stage_id)
+                if outcome.cause == Cause.GPU_CAME:
+                    self.room.gpu_came()
                 self.frontier.again(stage_id, time.monotonic() + delay)
                 self.watcher.retried(outcome)
                 return

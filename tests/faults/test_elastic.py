@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.faults.harness import ROOT, Sweep, wait_until
+from tests.faults.harness import ROOT, WAIT_S, Sweep, wait_until
 
 SPEC = """\
 name: elastic
@@ -18,6 +18,23 @@ backbone: {width: 0.125}
 training: {epochs: 60, batch_size: 32, warmup_epochs: 1, augmentation: {crop_padding: 1}}
 resources: {checkpoint_every_s: 0}
 methods: {softmax: {}}
+"""
+# In workers: pretends GPUs that this machine has not, and notes what each stage was given.
+PRETENDED = """
+import sys
+
+if any("default_worker.py" in each for each in sys.orig_argv):
+    import torch
+    from sweeps.running import worker
+
+    make = worker.make
+
+    def noted(stage_id, identities, workplace, store):
+        with open({begun!r}, "a") as begun:
+            print(identities[stage_id]["kind"], workplace.gpus, file=begun)
+        make(stage_id, identities, workplace, store)
+
+    worker.make, worker.device_of = noted, lambda workplace: torch.device("cpu")
 """
 HEAD = {"num_cpus": 0, "include_dashboard": False}
 
@@ -58,6 +75,29 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(tmp_
         assert driver.wait(300) == 0, log.read_text()
     assert set(sweep.retries) == {"node lost"}
     assert "8 of 8 stages started, 4 of 4 trials done" in log.read_text()
+
+
+def test_once_the_first_gpu_is_there_nothing_begins_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What was handed out ahead, to wait for a core, is given back and waits for the GPU."""
+    begun = tmp_path / "begun.txt"
+    (tmp_path / "sitecustomize.py").write_text(PRETENDED.format(begun=str(begun)))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    shorter = SPEC.replace("epochs: 60", "epochs: 15").replace("[0, 1, 2, 3]", "[0, 1, 2, 3, 4]")
+    sweep = Sweep(tmp_path / "home", shorter)
+    with headed() as cluster:
+        driver = sweep.start("--address", cluster.address)
+        cluster.add_node(num_cpus=1)
+        wait_until(lambda: sweep.under_way, "a fit on the CPU")
+        cluster.add_node(num_cpus=2, num_gpus=1)
+        assert driver.wait(WAIT_S) == 0, sweep.log
+    stages = [line.split() for line in begun.read_text().splitlines()]
+    first = stages.index(["fit", "1.0"])
+    assert stages[:first].count(["fit", "0.0"]) < 4, "the GPU came too late to tell anything"
+    assert {gpus for _, gpus in stages[first:]} == {"1.0", "0.25"}
+    assert sweep.retries == []
+    assert "10 of 10 stages started, 5 of 5 trials done" in sweep.log
 
 
 def test_a_wait_that_is_over_ends_with_a_code_of_its_own(tmp_path: Path):

@@ -179,6 +179,7 @@ def test_a_stage_that_another_sweep_trains_is_handed_out_when_it_lets_go(
         "stage_ids": [STAGE.id],
         "cpus": 1,
         "gpus": 0.25,
+        "lacks_gpu": False,
         "added": "",
     }
     assert (answers, sweep.retried) == ([True], [])
