@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from osr_core.data.base import ImageSet
+from osr_core.data.batches import Batches
 from osr_core.data.inner_splits import inner_held_out, inner_train
 from osr_core.data.tasks import TestSet, known_train, open_test
 from osr_core.tensors import from_bytes
@@ -35,6 +36,9 @@ class Checkpoint(Protocol):
 
     def save(self, content: bytes) -> None:
         """Replace the state, atomically."""
+
+    def between_batches(self) -> None:
+        """Called often by a stage that has no state to save; it may be ended here."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class Context:
             image_size=backbone["image_size"],
             channels=backbone["channels"],
         )
+
+    def batches(self, images: ImageSet) -> Batches:
+        """Images for a stage that goes through them as they are; it may be ended at any batch."""
+        ask = self.checkpoint.between_batches
+        return Batches(images, batch_size=512, device=self.device, before_each=ask)
 
     def tensors(self, role: str) -> dict[str, Tensor]:
         """All tensors that the upstream stage in `role` left, on the CPU."""

@@ -196,15 +196,18 @@ class Conduct:
         self.launch.console.print(text, style="yellow", markup=False, soft_wrap=True)
 
     def look(self) -> None:
-        """Stop where somebody has ordered it; workers see orders to stop a stage by themselves."""
+        """Stop where somebody has ordered it, all or what is queued; workers see to what runs."""
         self.take_signals()
         with suppress(UnreachableError):
             self.note_failures()
         if self.launch.stopped:
             return
         with suppress(StoreError):  # a store that does not answer now will the next time
-            if self.launch.store.orders.read(self.launch.fence).ends_sweep:
+            given = self.launch.store.orders.read(self.launch.fence)
+            if given.ends_sweep:
                 self.stop()
+            elif self.searcher is not None:
+                self.searcher.cancel_queued(given.stages)
 
 
 def workplace(launch: Launch) -> Workplace:

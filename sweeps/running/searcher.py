@@ -6,7 +6,7 @@ is one trial of Tune's. Tune's own retries are not used: it does not know whose 
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -69,10 +69,18 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             self.stages[stage.id] = stage
         return self.frontier.add(stages)
 
+    def cancel_queued(self, ids: Set[str]) -> None:
+        """Give up those of `ids` that have no machine yet; workers see to those that have one."""
+        for trial_id in self.running.keys() - self.begun:
+            for stage_id in ids & set(self.running[trial_id]):
+                cause = Cause.CANCELLED
+                outcome = Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=str(cause))
+                self._settle(trial_id, outcome)
+
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing will: what is queued need not be waited for."""
-        return self.stopping and not self.begun
+        return (self.stopping or self.frontier.exhausted) and not self.begun
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next bundle; None: ask again later; FINISHED: there will be no more."""

@@ -41,6 +41,8 @@ BY_VALUES = (
     torch.linalg.LinAlgError,  # type: ignore[attr-defined]
 )
 
+LOOK_EVERY_S = 1.0  # at orders, by a stage of many batches
+
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
 
 
@@ -80,12 +82,15 @@ class Terminations:
 
 
 class StoreCheckpoint:
-    """A fit's checkpoint in the store: every so many seconds, and when asked to stop."""
+    """A fit's checkpoint in the store: every so many seconds, and when asked to stop.
+
+    A stage that has no state to save is asked between its batches.
+    """
 
     def __init__(self, store: Store, stage_id: str, workplace: Workplace, source: str) -> None:
         self.store, self.stage_id, self.workplace = store, stage_id, workplace
         self.source = source  # of the code that began what is saved, not of that which goes on
-        self.saved_at = time.monotonic()
+        self.saved_at = self.looked_at = time.monotonic()
 
     def load(self) -> bytes | None:
         """The last state saved, if any."""
@@ -112,6 +117,12 @@ class StoreCheckpoint:
             log.warning("the state is not saved now: %s", error)
         self.saved_at = time.monotonic()
         self.stop_if_asked()
+
+    def between_batches(self) -> None:
+        """End the attempt if someone has asked for it; orders are looked at once a second."""
+        if time.monotonic() >= self.looked_at + LOOK_EVERY_S:
+            self.looked_at = time.monotonic()
+            self.stop_if_asked()
 
     def stop_if_asked(self) -> None:
         """End the attempt, with nothing left to save, if someone has asked for it."""

@@ -159,3 +159,21 @@ def test_what_lacks_a_gpu_is_what_the_spec_gives_no_other_word_of():
     assert not lacks_gpu(stage("fit"), Resources(gpus=0), there)
     assert not lacks_gpu(stage("score"), Resources(kinds={"score": {"gpus": 0}}), there)
     assert not lacks_gpu(stage("fit"), Resources(), Machines((GPU,)))
+
+
+def test_a_cancelled_stage_that_fits_on_no_machine_is_taken_out():
+    """No worker will ever look at its order; a launch that waits for nothing else ends."""
+    stages, notes = [stage("fit", "pmal"), stage("fit")], Notes()
+    resources = Resources(methods={"pmal": {"gpus": 2}})
+    asked = StageSearcher(stages, resources, notes, lambda: Machines((GPU,)), wait_s=60.0)
+    handed_out = {number: asked.suggest(number) for number in ("1", "2")}
+    gpus = {number: each["gpus"] for number, each in handed_out.items() if isinstance(each, dict)}
+    (fitting,) = [number for number in gpus if gpus[number] == 1]
+    asked.on_trial_start(fitting)
+    asked.cancel_queued({each.id for each in stages})
+    assert [(end.stage_id, end.cause) for end, _ in notes.ends] == [(stages[0].id, Cause.CANCELLED)]
+    assert not asked.idle
+    ended = {"stage_id": stages[1].id, "wall_s": 1.0}
+    asked.on_trial_complete(fitting, {"outcomes": [ended]})
+    assert asked.idle
+    assert asked.suggest("3") == StageSearcher.FINISHED

@@ -129,3 +129,27 @@ def test_a_stage_that_nobody_cancelled_runs(tmp_path: Path):
         (STAGE.id, None),
         (USER.id, Cause.CANCELLED),
     ]
+
+
+@pytest.mark.parametrize("kind", ["score", "calibrate"])
+def test_a_stage_of_many_batches_is_stopped_between_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    """It may take an hour where there are a million images; nothing is left of it."""
+    monkeypatch.setattr(worker, "LOOK_EVERY_S", 0.0)
+    values = {**SPEC, "training": {"epochs": 1}, "methods": {"softmax": {}, "openmax": {}}}
+    stages = plan_with_data(parse_spec(values, "small"), None).stages
+    store, workplace = Store(tmp_path), place(tmp_path)
+    identities = {stage.id: stage.identity for stage in stages.values()}
+    stage = next(stage for stage in stages.values() if stage.kind.name == kind)
+    for upstream in stage.inputs.values():
+        assert work(upstream.id, identities, workplace).cause is None
+    run_stage = worker.run_stage
+
+    def ordered(kind: str, config: Any, context: Any) -> Any:
+        store.orders.stop_stage(FENCE, stage.id)
+        return run_stage(kind, config, context)
+
+    monkeypatch.setattr(worker, "run_stage", ordered)
+    assert work(stage.id, identities, workplace).cause == Cause.CANCELLED
+    assert store.committed([stage.id]) == set()
