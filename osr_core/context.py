@@ -20,6 +20,7 @@ from osr_core.tensors import from_bytes
 
 WEIGHTS, HISTORY, SCORES = "weights.safetensors", "history.parquet", "scores.parquet"
 EMBEDDINGS = "embeddings.parquet"
+TENSORS = ".safetensors"  # how the artifacts are called that later stages read
 
 Report = Callable[[int, Mapping[str, float]], None]
 """Told after each epoch: how many are done, and what is logged of the last one."""
@@ -53,7 +54,7 @@ class Result:
 class Context:
     """All that a stage may touch besides its config."""
 
-    inputs: Mapping[str, Mapping[str, bytes]]  # artifacts of the upstream stages by role and name
+    inputs: Mapping[str, Mapping[str, bytes]]  # upstream stages' tensors by role and artifact
     data_root: Path | None
     device: torch.device
     checkpoint: Checkpoint
@@ -82,7 +83,7 @@ class Context:
         """All tensors that the upstream stage in `role` left, on the CPU."""
         tensors: dict[str, Tensor] = {}
         for name, content in self.inputs[role].items():
-            if name.endswith(".safetensors"):
+            if name.endswith(TENSORS):
                 tensors |= from_bytes(content)[0]
         return tensors
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from osr_core.context import Context
+from osr_core.context import TENSORS, Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, known_kind, run_stage
 from osr_core.source import source_of
@@ -265,15 +265,17 @@ def trains(identity: Mapping[str, Any]) -> bool:
 def read_inputs(
     identity: Mapping[str, Any], identities: Identities, workplace: Workplace, store: Store
 ) -> dict[str, dict[str, bytes]]:
-    """What the stages upstream have left, by role; what is damaged or gone is made again."""
+    """The tensors that the stages upstream have left, by role; what is damaged or gone is made
+    again. Tables are for people, and each would be a request.
+    """
     inputs = {}
     for role, upstream in identity["inputs"].items():
         try:
-            inputs[role] = store.read_all(upstream)
+            inputs[role] = store.read_all(upstream, TENSORS)
         except StoreError as error:
             if isinstance(error, DamagedError):
                 store.leases.check(workplace.fence)
                 store.set_aside(upstream)
             make(upstream, identities, workplace, store)
-            inputs[role] = store.read_all(upstream)
+            inputs[role] = store.read_all(upstream, TENSORS)
     return inputs
