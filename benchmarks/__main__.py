@@ -23,10 +23,11 @@ NAMES = (
     "orchestration",
     "scoring",
     "search",
+    "search_rungs",
     "export",
 )
 
-NEED_RAY = ("orchestration", "scoring", "search", "export")
+NEED_RAY = ("orchestration", "scoring", "search", "search_rungs", "export")
 
 
 def machine() -> dict[str, Any]:

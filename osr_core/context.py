@@ -21,6 +21,7 @@ from osr_core.tensors import from_bytes
 WEIGHTS, HISTORY, SCORES = "weights.safetensors", "history.parquet", "scores.parquet"
 EMBEDDINGS = "embeddings.parquet"
 TENSORS = ".safetensors"  # how the artifacts are called that later stages read
+STATE = "state.safetensors"  # of a fit that is not at the end of its schedule
 
 Report = Callable[[int, Mapping[str, float]], None]
 """Told after each epoch: how many are done, and what is logged of the last one."""

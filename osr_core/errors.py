@@ -14,6 +14,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+MOST_NAMES = 30  # that a sentence lists; of more, MOST_NEAR
+MOST_NEAR = 5
+
 
 class OsrError(Exception):
     """Base of every error raised on purpose here."""
@@ -48,9 +51,17 @@ class VersionError(OsrError):
     """This machine's code is of another version than the plan was made with."""
 
 
-def unknown_name(what: str, name: str, allowed: Iterable[str]) -> str:
-    """A sentence for a name that does not exist: the nearest right one, and what exists."""
+def unknown_name(what: str, name: object, allowed: Iterable[str], *, likeness: float = 0.6) -> str:
+    """A sentence for a name that does not exist: the nearest right one, and what exists.
+
+    Case does not count; names that agree less than `likeness`, in [0, 1], are not near.
+    """
     names = sorted(allowed)
-    near = get_close_matches(str(name), names, n=1)
+    by_folded = {each.casefold(): each for each in names}
+    folded = get_close_matches(str(name).casefold(), by_folded, MOST_NEAR, likeness)
+    near = [by_folded[each] for each in folded]
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{what} '{name}' does not exist.{hint} There is: {', '.join(names) or 'none'}."
+    listed = f"There is: {', '.join(names) or 'none'}."
+    if len(names) > MOST_NAMES:
+        listed = f"There are {len(names)}, such as: {', '.join(near or names[:MOST_NEAR])}."
+    return f"{what} '{name}' does not exist.{hint} {listed}"

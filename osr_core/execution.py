@@ -16,6 +16,7 @@ from osr_core.context import (
     EMBEDDINGS,
     HISTORY,
     SCORES,
+    STATE,
     WEIGHTS,
     Context,
     Result,
@@ -26,11 +27,12 @@ from osr_core.context import (
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import holdout
-from osr_core.errors import VersionError
+from osr_core.errors import TrainingError, VersionError
 from osr_core.finite import refuse_lost, refuse_lost_inputs, refuse_lost_result
 from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
-from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind
+from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind, epochs_of
+from osr_core.legs import BEGUN
 from osr_core.methods import Method, method_named
 from osr_core.metrics import accuracy, auroc, evaluate, oscr
 from osr_core.precision import whole_float32
@@ -57,8 +59,8 @@ NUM_EMBEDDED = 2000  # test images whose embeddings are kept: 1 MB where D is 12
 
 
 def fit(context: Context, config: Mapping[str, Any]) -> Result:
-    """Train a method on the known classes and calibrate it."""
-    training = build(Training, config["training"])
+    """Train a method on the known classes and calibrate it; of a leg, as far as it goes."""
+    training, epochs = build(Training, config["training"]), epochs_of(config)
     task = config["task"]
     identity = [task["dataset"], task["known"], task["split"], config["seed"], config["member"]]
     seed = seed_for("fit", *identity, *filter(None, [config.get("role")]))
@@ -76,16 +78,21 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     with seeded(seed, "weights", device=context.device):
         method = untrained(context, config, len(task["known"]))
     method.backbone.normalize.fit(train.images)
-    method.prepare(train, {role: context.tensors(role) for role in context.inputs})
-    history = Fit(method, train, validation, training, seed).run(context.checkpoint, context.report)
-    refuse_lost(method.state_dict(), f"after {training.epochs} epochs", training.lr)
+    upstream = [role for role in context.inputs if role != BEGUN]
+    method.prepare(train, {role: context.tensors(role) for role in upstream})
+    begun = context.inputs[BEGUN][STATE] if BEGUN in context.inputs else None
+    loop = Fit(method, train, validation, training, seed, epochs.stop)
+    history = loop.run(context.checkpoint, context.report, begun)
+    refuse_lost(method.state_dict(), f"after {epochs.stop} epochs", training.lr)
     calibrate_method(method, train)
     refuse_lost_logits(method, train, training)
     last = {key: value for key, value in history[-1].items() if key != "wall_s"}
     artifacts = {
         WEIGHTS: to_bytes(method.state_dict()),
-        HISTORY: table_to_bytes(history_table(history)),
+        HISTORY: table_to_bytes(history_table(history, epochs)),
     }
+    if loop.unfinished is not None:
+        artifacts[STATE] = loop.unfinished
     return Result(artifacts, last)
 
 
@@ -163,16 +170,24 @@ def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Me
 
 
 @torch.no_grad()
+@whole_float32()
 def refuse_lost_logits(method: Method, train: Batches, training: Training) -> None:
-    """Insist on numbers for the first training images; scoring looks at all that it computes.
+    """Insist on numbers for every training image: a third of an epoch, without a gradient.
 
     Raises:
-        TrainingError: as `refuse_lost`.
+        TrainingError: weights that are finite, and so large that what they come to is not.
     """
     method.eval()
-    prediction = method(next(iter(train.ordered())).images)
-    told = {"logits": prediction.logits, "unknown_score": prediction.unknown_score}
-    refuse_lost(told, "for training images", training.lr)
+    num_lost = torch.zeros((), dtype=torch.int64, device=train.labels.device)
+    for batch in train.ordered():
+        found = method(batch.images)
+        num_lost += (~(found.logits.isfinite().all(1) & found.unknown_score.isfinite())).sum()
+    if num_lost:
+        raise TrainingError(
+            f"the logits or scores of {int(num_lost)} of {len(train)} training images are not "
+            "finite numbers, though the network's weights are. Lower the learning rate "
+            f"(lr={training.lr:g})."
+        )
 
 
 @torch.no_grad()

@@ -17,9 +17,14 @@ def one_epoch(config: Mapping[str, Any]) -> float:
     return 1.0
 
 
+def epochs_of(config: Mapping[str, Any]) -> range:
+    """The epochs, counted from 0, that a fit trains: its whole schedule, or a leg of it."""
+    return range(*config["leg"]) if "leg" in config else range(config["training"]["epochs"])
+
+
 def all_epochs(config: Mapping[str, Any]) -> float:
     """The effort of a stage that trains by a schedule."""
-    return float(config["training"]["epochs"])
+    return float(len(epochs_of(config)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from osr_core.data.base import UNKNOWN
 
+LARGEST = 2**31 - 1  # class number
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -159,7 +160,10 @@ def _divided(unknown_score: ArrayLike, label: ArrayLike) -> tuple[Floats, Floats
 
 
 def _scores(unknown_score: ArrayLike, labels: Ints) -> Floats:
-    scores: Floats = _like(unknown_score, labels, "unknown_score").astype(np.float64)
+    given = _like(unknown_score, labels, "unknown_score")
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"an unknown score must be a real number, not of type {given.dtype}.")
+    scores: Floats = given.astype(np.float64)
     lost = ~np.isfinite(scores)
     if bad := int(lost.sum()):
         first = int(lost.argmax())
@@ -171,7 +175,7 @@ def _scores(unknown_score: ArrayLike, labels: Ints) -> Floats:
 
 
 def _labels(label: ArrayLike) -> Ints:
-    labels = np.asarray(label)
+    labels = _array(label, "label")
     _refuse_fractions(labels, "label")
     if labels.ndim != 1 or (labels < UNKNOWN).any():
         raise ValueError(
@@ -182,26 +186,33 @@ def _labels(label: ArrayLike) -> Ints:
 
 
 def _refuse_fractions(values: NDArray[Any], name: str) -> None:
-    """Insist on whole numbers, of any type."""
-    if values.dtype.kind in "iu":
-        return
+    """Insist on whole numbers of any type that class numbers can be."""
     kind = values.dtype.kind
-    wrong = [each for each in values.ravel().tolist() if kind != "f" or not each.is_integer()]
-    if wrong:
+    each = [] if kind in "iu" else values.ravel().tolist()
+    if wrong := [one for one in each if kind != "f" or not one.is_integer()]:
         raise ValueError(f"a {name} must be a whole number; there is {wrong[0]!r}.")
+    if values.max(initial=0) > LARGEST:
+        raise ValueError(f"a {name} must be at most {LARGEST}; there is {values.max()}.")
 
 
-def _predicted(predicted: ArrayLike, labels: Ints) -> NDArray[Any]:
+def _predicted(predicted: ArrayLike, labels: Ints) -> Ints:
     array = _like(predicted, labels, "predicted")
     _refuse_fractions(array, "predicted class")
-    return array
+    return array.astype(np.int64)
 
 
 def _like(values: ArrayLike, labels: Ints, name: str) -> NDArray[Any]:
-    array = np.asarray(values)
+    array = _array(values, name)
     if array.shape != labels.shape:
         raise ValueError(
             f"{name} has shape {array.shape} and label {labels.shape}; there must be one of each "
             "per test image."
         )
     return array
+
+
+def _array(values: ArrayLike, name: str) -> NDArray[Any]:
+    """The values, none of which is masked: behind a mask stands whatever was there before."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} is masked in places; give a value for every test image.")
+    return np.asarray(values)

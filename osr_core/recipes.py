@@ -16,7 +16,7 @@ class Augmentation:
     """Random changes of a training image, in this order; drawn anew for each image and epoch."""
 
     randaugment_ops: int = setting(
-        0, "RandAugment's operations for each image (N); 0 is none", at_least=0
+        0, "RandAugment's operations for each image (N); 0 is none", at_least=0, at_most=14
     )
     randaugment_magnitude: int = setting(
         6, "RandAugment's strength (M; Vaze et al.: 6 for CIFAR-10)", at_least=0, at_most=30
@@ -27,7 +27,9 @@ class Augmentation:
     scale: float = setting(
         1.0, "smallest area of the random resized crop, as a fraction", above=0, at_most=1
     )
-    crop_padding: int = setting(0, "pixels of zero padding around a random crop", at_least=0)
+    crop_padding: int = setting(
+        0, "pixels of zero padding around a random crop", at_least=0, at_most=1000
+    )
     flip: bool = setting(False, "mirror left to right, with probability one half")
     rotation: float = setting(0.0, "largest angle, degrees", at_least=0, at_most=180)
 

@@ -33,12 +33,12 @@ EMBEDDINGS_SCHEMA = pa.schema(
 )
 
 
-def history_table(history: Sequence[Mapping[str, float]]) -> pa.Table:
-    """One row per epoch (counted from 1) and metric."""
+def history_table(history: Sequence[Mapping[str, float]], epochs: range) -> pa.Table:
+    """One row per epoch (counted from 1) of those asked for (from 0), and metric."""
     rows = [
-        {"epoch": epoch, "metric": metric, "value": value}
-        for epoch, metrics in enumerate(history, start=1)
-        for metric, value in sorted(metrics.items())
+        {"epoch": epoch + 1, "metric": metric, "value": value}
+        for epoch in epochs
+        for metric, value in sorted(history[epoch].items())
     ]
     return pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA)
 

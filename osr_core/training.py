@@ -45,7 +45,9 @@ class Fit:
         validation: Batches | None,
         training: Training,
         seed: int,
+        until: int | None = None,
     ) -> None:
+        """`until` is the epoch after which `run` ends; default: the last one of the schedule."""
         if training.keep != "last" and validation is None:
             raise TrainingError(f"keep '{training.keep}' needs validation > 0; it is 0")
         if training.keep not in (allowed := ("last", "accuracy", *method.terms)):
@@ -54,20 +56,26 @@ class Fit:
             raise TrainingError(f"training needs at least 2 images; there are {len(train)}")
         self.method, self.train, self.validation = method, train, validation
         self.training, self.seed = training, seed
+        self.until = training.epochs if until is None else until
         self.device = train.labels.device
         self.optimizers = method.optimizers(training)
         self.kept: dict[str, Tensor] | None = None
         self.progress = Progress()
+        self.unfinished: bytes | None = None  # what to go on from, if the schedule does
 
-    def run(self, checkpoint: Checkpoint, report: Report) -> list[dict[str, float]]:
+    def run(
+        self, checkpoint: Checkpoint, report: Report, begun: bytes | None = None
+    ) -> list[dict[str, float]]:
         """Train to the end, from the checkpoint if there is one; the history, one row per epoch.
+
+        `begun` is the state to start from where there is no checkpoint.
 
         Raises:
             TrainingError: a loss that is not a finite number, with the epoch and the terms.
         """
-        if (saved := checkpoint.load()) is not None:
+        if (saved := checkpoint.load() or begun) is not None:
             self.load_state(saved)
-        while self.progress.epoch < self.training.epochs:
+        while self.progress.epoch < self.until:
             with seeded(self.seed, "epoch", self.progress.epoch, device=self.device):
                 row = self.one_epoch()
             self.progress.history.append(row)
@@ -75,6 +83,8 @@ class Fit:
             report(self.progress.epoch, row)
             if checkpoint.due():
                 checkpoint.save(self.state())
+        if self.until < self.training.epochs:
+            self.unfinished = self.state()
         self.restore_kept()
         return self.progress.history
 

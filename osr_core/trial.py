@@ -14,6 +14,7 @@ from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError
 from osr_core.kinds import FIT, GENERAL, SCORE, VALIDATE, Kind
+from osr_core.legs import in_legs
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 
@@ -46,6 +47,12 @@ class Trial:
     training: Training
     seed: int
     inner: InnerSplit | None = None  # of a trial by which a search chooses
+    ends: tuple[int | None, ...] = ()  # of the legs in which its last fit is made, see `legs`
+
+    @property
+    def model(self) -> Stage:
+        """The stage that leaves the weights which are scored."""
+        return in_legs(self.method.recipe(self), self.ends)
 
     @property
     def last(self) -> Stage:
@@ -56,13 +63,12 @@ class Trial:
     def validation(self) -> Stage:
         """The last stage of a search's trial: scores of held-out training images."""
         config = {"method": self._settings(self.method), "backbone": dict(self.backbone)}
-        model = self.method.recipe(self)
-        return Stage(kind=VALIDATE, config={**config, "task": self.task}, inputs={"model": model})
+        inputs = {"model": self.model}
+        return Stage(kind=VALIDATE, config={**config, "task": self.task}, inputs=inputs)
 
     @property
     def score(self) -> Stage:
         """The last stage: scores of all test images; only it reads the unknown classes."""
-        model = self.method.recipe(self)
         split = self.split
         test = {
             "known_from": split.known_from,
@@ -75,7 +81,7 @@ class Trial:
             },
         }
         config = {"method": self._settings(self.method), "backbone": dict(self.backbone)}
-        return Stage(kind=SCORE, config={**config, "test": test}, inputs={"model": model})
+        return Stage(kind=SCORE, config={**config, "test": test}, inputs={"model": self.model})
 
     def fit(
         self,

@@ -32,6 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = {"sweep": "small", "trials": [], "stages": []}
     about = dict.fromkeys(("search_id", "method", "dataset", "select", "looks_at"), "a")
     search = {**about, "rules": ["a"], "space": {}, "planned": 1, "over": False, "candidates": []}
+    search |= {"rungs": [], "shares": [1.0], "measures": [["a"]]}
     Store(home / "store").save_sweep("small", record)
     Store(home / "store").save_sweep("searched", {**record, "searches": [search]})
     shutil.copytree(EXPORT, home / "exports" / EXPORT.name)

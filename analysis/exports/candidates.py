@@ -6,8 +6,8 @@ give the same bytes.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ VALUES = pa.list_(
                 pa.field("rule", pa.string()),
                 pa.field("split", pa.int32()),
                 pa.field("seed", pa.int64()),
+                pa.field("epoch", pa.int32()),
                 pa.field("value", pa.float64()),
             ]
         ),
@@ -44,6 +45,7 @@ CANDIDATE_COLUMNS = (
     Column("params", pa.string(), "canonical JSON", "the settings that were searched"),
     Column("state", pa.string(), "", "complete, pruned, failed, or running"),
     Column("reason", pa.string(), "", "why it was pruned or has failed"),
+    Column("rung", pa.int32(), "epochs", "of a fit on whose way it was pruned", optional=True),
     Column(
         "chosen",
         pa.int32(),
@@ -53,16 +55,19 @@ CANDIDATE_COLUMNS = (
     ),
     Column("select", pa.string(), "", "the rule that chooses"),
     Column("mean", pa.float64(), "fraction", "average of its values by that rule", optional=True),
-    Column("values", VALUES, "fraction", "by rule, split and seed, in the order of the search"),
+    Column(
+        "values",
+        VALUES,
+        "fraction",
+        "by rule, split and seed, in the order of the search; at a fit's end, or after an epoch",
+    ),
 )
 
 
 def write_candidates(path: Path, sweep: str, searches: Iterable[Search]) -> None:
     """Write the candidates of a sweep's searches."""
     searches = list(searches)
-    about = [
-        {key: of for key, of in vars(each).items() if key != "candidates"} for each in searches
-    ]
+    about = [each.about for each in searches]
     schema = schema_of(CANDIDATE_COLUMNS).with_metadata({"searches": canonical_json(about)})
     rows = [_row(sweep, search, each) for search in searches for each in search.candidates]
     with written(path, schema) as out:
@@ -75,12 +80,22 @@ def _row(sweep: str, search: Search, candidate: Candidate) -> dict[str, Any]:
         **asdict(candidate),
         "sweep": sweep,
         "params": canonical_json(candidate.params),
+        "rung": search.rung(candidate),
         "mean": candidate.mean(search.select),
         "values": [
-            {"rule": rule, "split": step.split, "seed": step.seed, "value": value}
-            for rule, values in candidate.values.items()
-            for step, value in zip(search.steps, values, strict=False)
+            {"rule": rule, **step._asdict(), "epoch": epoch, "value": value}
+            for (rule, epoch), measure in _measures(search).items()
+            for step, value in zip(search.steps, candidate.values.get(measure, ()), strict=False)
         ],
+    }
+
+
+def _measures(search: Search) -> dict[tuple[str, int | None], str]:
+    """What is measured, by rule and rung; None is the end of a fit."""
+    return {
+        (rule, epoch): measure
+        for epoch, measured in zip([*search.rungs, None], search.measures, strict=True)
+        for rule, measure in zip(search.rules, measured, strict=True)
     }
 
 
@@ -95,21 +110,21 @@ def read_searches(folder: Path) -> list[Search]:
     with readable(path):
         metadata = pq.read_schema(path).metadata
     rows = read_columns(path, CANDIDATE_COLUMNS).to_pylist()
-    return [
-        Search(
-            **about | {"steps": tuple(Step(*step) for step in about["steps"])},
-            candidates=tuple(
-                _candidate(row) for row in rows if row["search_id"] == about["search_id"]
-            ),
-        )
-        for about in json.loads(metadata[b"searches"])
-    ]
+    return [_search(about, rows) for about in json.loads(metadata[b"searches"])]
 
 
-def _candidate(row: dict[str, Any]) -> Candidate:
+def _search(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Search:
+    steps = tuple(Step(*step) for step in about["steps"])
+    search = Search(**{**about, "steps": steps, "candidates": ()})
+    own = [row for row in rows if row["search_id"] == search.search_id]
+    names = _measures(search)
+    return replace(search, candidates=tuple(_candidate(row, names) for row in own))
+
+
+def _candidate(row: Mapping[str, Any], names: Mapping[tuple[str, int | None], str]) -> Candidate:
     values: dict[str, list[float]] = {}
     for each in row["values"]:
-        values.setdefault(each["rule"], []).append(each["value"])
+        values.setdefault(names[each["rule"], each["epoch"]], []).append(each["value"])
     return Candidate(
         **{name: row[name] for name in ("number", "state", "reason", "chosen")},
         params=json.loads(row["params"]),

@@ -112,7 +112,10 @@ def _experiment(client: "MlflowClient", sweep: str, store: str | None) -> "Exper
             "OSR_STORE."
         )
     known = {other.name for other in client.search_experiments()} - {"Default"}
-    raise ConfigError(unknown_name("sweep", sweep, known) + " `osr run` starts one.")
+    raise ConfigError(
+        f"{unknown_name('sweep', sweep, known)} `osr run` starts one; if `osr status` has it, `osr "
+        f"sync {sweep}` brings it to MLflow."
+    )
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,10 @@ def _again(folder: Path) -> str:
 def path_in(folder: Path, name: str) -> Path:
     """A file of an export; DataError where it is not there."""
     if not (folder / name).is_file():
-        raise DataError(f"there is no {name} in {folder}; `osr export` writes it.")
+        raise DataError(
+            f"there is no {name} in {folder}: the sweep leaves nothing of that kind, or has "
+            f"done so since its last export (osr export {folder.name})."
+        )
     return folder / name
 
 

@@ -1,7 +1,8 @@
 """A sweep's searches, from its plan's record: what was asked, and what came of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from osr_core.wording import Shortened, in_words, percent
@@ -25,7 +26,7 @@ class Candidate:
     state: str  # one of STATES
     reason: str  # why it was pruned or has failed
     chosen: int | None  # 0 for the best of those that were trained anew
-    values: Mapping[str, Sequence[float]]  # by rule, one for each of its first steps
+    values: Mapping[str, Sequence[float]]  # by measure, one for each of its first steps
 
     def mean(self, rule: str) -> float | None:
         """Its average so far by a rule."""
@@ -46,8 +47,17 @@ class Search:
     space: Mapping[str, Any]  # ranges and choices, as a spec has them
     planned: int  # candidates
     steps: Sequence[Step]  # that a complete candidate has met
+    rungs: Sequence[int]  # epochs at which fits are stopped and measured, on the way of each step
+    shares: Sequence[float]  # of a step that are done at each rung and at the end
+    measures: Sequence[Sequence[str]]  # there, of each rule; at the end the rules themselves
     over: bool
     candidates: Sequence[Candidate]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Everything but the candidates, by name."""
+        names = [field.name for field in fields(self)]
+        return {name: getattr(self, name) for name in names if name != "candidates"}
 
     @property
     def ranked(self) -> list[Candidate]:
@@ -56,7 +66,7 @@ class Search:
         """
         return sorted(self.candidates, key=self._place)
 
-    @property
+    @cached_property
     def best(self) -> Candidate | None:
         """The complete candidate with the best mean; of equal ones the earlier."""
         complete = [each for each in self.candidates if each.state == "complete"]
@@ -70,10 +80,34 @@ class Search:
         """
         own, best = candidate.mean(self.select), self.best
         mean = None if best is None else best.mean(self.select)
-        if own is None or best is None or mean is None or candidate.state == "complete":
+        if best is None or mean is None or candidate.state == "complete":
             return own
-        theirs = best.values[self.select][: len(candidate.values[self.select])]
-        return mean + own - sum(theirs) / len(theirs)
+        met = candidate.values.get(measure := self._last_measure(candidate), ())
+        if not met:
+            return None
+        theirs = best.values[measure][: len(met)]
+        return mean + (sum(met) - sum(theirs)) / len(met)
+
+    def _last_measure(self, candidate: Candidate) -> str:
+        """What was measured of a candidate last, by the choosing rule."""
+        return self.measures[self._rungs_met(candidate) - 1][list(self.rules).index(self.select)]
+
+    def _rungs_met(self, candidate: Candidate) -> int:
+        """How many rungs it has met of a step that it has not ended."""
+        *at_rungs, at_end = (len(candidate.values.get(each[0], ())) for each in self.measures)
+        return sum(met > at_end for met in at_rungs)
+
+    def rung(self, candidate: Candidate) -> int | None:
+        """The epoch of a fit at which a candidate was pruned, if on the way of one."""
+        met = self._rungs_met(candidate)
+        return self.rungs[met - 1] if met and candidate.state == "pruned" else None
+
+    def outcome(self, candidate: Candidate) -> str:
+        """What became of it, for people: "chosen", "pruned at epoch 30"."""
+        if candidate.chosen is not None:
+            return "chosen"
+        rung = self.rung(candidate)
+        return candidate.state if rung is None else f"{candidate.state} at epoch {rung}"
 
     def shown_mean(self, candidate: Candidate) -> str:
         """The estimate in percent, marked where the candidate has not met all steps."""
@@ -81,11 +115,16 @@ class Search:
         estimate = self.estimate(candidate)
         return percent(None) if estimate is None else f"{about}{percent(estimate, 2)}"
 
-    @property
-    def num_saved(self) -> int:
-        """Steps that pruned candidates did not take."""
+    @cached_property
+    def num_saved(self) -> float:
+        """Steps that pruned candidates did not take; one that was left at a rung counts in part."""
         pruned = [each for each in self.candidates if each.state == "pruned"]
-        return sum(len(self.steps) - len(each.values[self.select]) for each in pruned)
+        return sum(len(self.steps) - self._num_taken(each) for each in pruned)
+
+    def _num_taken(self, candidate: Candidate) -> float:
+        whole = len(candidate.values.get(self.select, ()))
+        met = self._rungs_met(candidate)
+        return whole + self.shares[met - 1] if met else whole
 
     def num(self, state: str) -> int:
         """How many candidates stand so."""
@@ -106,7 +145,8 @@ class Search:
         early = " (its budget is spent)" if self.over and asked < self.planned else ""
         words = f"{asked} of {self.planned} candidates asked{early}: {', '.join(states) or 'none'}"
         if self.num_saved:
-            words += f"; pruning saved {self.num_saved} of {asked * len(self.steps)} steps"
+            saved = f"{self.num_saved:.1f}".removesuffix(".0")
+            words += f"; pruning saved {saved} of {asked * len(self.steps)} steps"
         return words
 
     @property
@@ -155,11 +195,11 @@ def searches_in(record: Mapping[str, Any]) -> list[Search]:
 
 
 def _search(facts: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -> Search:
-    said = ("search_id", "method", "dataset", "rules", "select", "looks_at", "space", "planned")
+    said = ["search_id", "method", "dataset", "rules", "select", "looks_at", "space", "planned"]
+    said += ["rungs", "shares", "measures", "over"]
     return Search(
         **{name: facts[name] for name in said},
-        steps=tuple(_steps(facts, trials)),
-        over=facts["over"],
+        steps=tuple(dict.fromkeys(_steps(facts, trials))),
         candidates=tuple(
             Candidate(
                 **{name: each[name] for name in ("number", "params", "state", "reason", "chosen")},
@@ -171,7 +211,7 @@ def _search(facts: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -
 
 
 def _steps(facts: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -> Iterator[Step]:
-    """The steps that a candidate of the record was planned for."""
+    """The step of each trial that a candidate of the record was planned for."""
     found: dict[int, Step] = {}
     for candidate in facts["candidates"]:
         for position, ids in enumerate(candidate["trials"]):

@@ -65,6 +65,6 @@ def _listed(search: Search, candidate: Candidate, settings: str) -> ListedCandid
         number=candidate.number,
         mean=search.shown_mean(candidate),
         values=tuple(values + ["-"] * (len(search.steps) - len(values))),
-        state="chosen" if candidate.chosen is not None else candidate.state,
+        state=search.outcome(candidate),
         settings=settings,
     )

@@ -17,7 +17,7 @@ COUNTED_AT_ONCE = 512  # images; bounds the memory of Normalize.fit
 class BackboneConfig:
     """What every backbone can be asked; None takes the dataset's own."""
 
-    image_size: int | None = setting(None, "side of the input, pixels", at_least=8)
+    image_size: int | None = setting(None, "side of the input, pixels", at_least=8, at_most=4096)
     channels: int | None = setting(None, "1 grey, 3 colour", choices=(1, 3))
 
     def __post_init__(self) -> None:

@@ -46,8 +46,8 @@ class Reader(ABC):
         """A hash of all that decides the images of `subset`: the files and the reader's version.
 
         The ids of stages and the keys of the decode cache hold it. Where the files lie does not
-        enter; the same images in other files (Parquet instead of pickles, gzip or not) have
-        another one.
+        enter, nor whether they are gzipped; the same images in other files (Parquet instead of
+        pickles) have another one.
         """
         return digest([self.version, self.content(root, subset)])
 

@@ -23,6 +23,7 @@ from osr_core.errors import DataError
 
 ENCODINGS = ("PNG", "JPEG", "WEBP", "BMP")  # whatever the ending: some of ImageNet's JPEG are PNG
 MOST_PIXELS = 178_956_970  # what Pillow takes for an attack on the memory
+MOST_TIMES = 300  # the shorter side: for 224 these are 20 million pixels before the cut
 EIGHT_BITS = 8
 ORIENTATION, UPRIGHT = 0x0112, 1  # the tag, and what it says of most pictures
 TURNS = {  # by the tag's value, what makes a picture upright
@@ -69,6 +70,11 @@ def decode_square(content: bytes, side: int, where: str, *, upright: bool = Fals
         DataError: broken, or of another kind; `where` names the image.
     """
     image = _open(content, where, upright)
+    if max(image.size) > MOST_TIMES * min(image.size):
+        raise DataError(
+            f"{where}: the image has {image.width} x {image.height} pixels; no side may be more "
+            f"than {MOST_TIMES} times the other, as it is scaled before it is cut. Cut it."
+        )
     scale = round(side * MARGIN) / min(image.size)
     width, height = (max(side, round(scale * length)) for length in image.size)
     left, top = (width - side) // 2, (height - side) // 2
@@ -80,6 +86,7 @@ def _open(content: bytes, where: str, upright: bool = False) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content)) as image:
             _check(image, content, where)
+            image.info.pop("transparency", None)  # Pillow warns of it, and it is dropped
             turn = TURNS.get(orientation(image)) if upright else None
             found = image if turn is None else image.transpose(turn)
             return found.convert("RGB")

@@ -6,13 +6,14 @@ from typing import Any
 from osr_core.data import BENCHMARKS, READERS
 from osr_core.data.base import Reader, Subset
 from osr_core.data.folders import num_bytes
-from osr_core.errors import DataError
+from osr_core.errors import DataError, MissingDataError
 
 
 def inventory(root: Path | None) -> list[dict[str, Any]]:
     """A row for every reader: what it is, what of it lies under `root`, and under which licence.
 
-    "train" and "test" are the fingerprints of what is there, None where files are missing.
+    "train" and "test" are the fingerprints of what is there, None where files are missing or, as
+    "problems" then say, cannot be read.
     """
     rows = []
     for name, reader in READERS.items():
@@ -28,13 +29,16 @@ def inventory(root: Path | None) -> list[dict[str, Any]]:
 
 
 def _found(reader: Reader, root: Path | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"train": None, "test": None, "bytes": None}
+    found: dict[str, Any] = {"train": None, "test": None, "bytes": None, "problems": {}}
     subsets: tuple[Subset, ...] = ("train", "test")
     for subset in subsets:
         try:
             size = sum(map(num_bytes, reader.files(root, subset)))
             found[subset] = reader.fingerprint(root, subset)
-        except DataError:
+        except MissingDataError:
+            continue
+        except DataError as error:
+            found["problems"][subset] = str(error)
             continue
         found["bytes"] = (found["bytes"] or 0) + size
     return found

@@ -49,7 +49,10 @@ from osr_core.identity import digest
 
 NAMED = re.compile(r"(folder|parquet):([A-Za-z0-9][\w.+-]*)(?:@([1-9]\d{0,3}))?", re.ASCII)
 SIDE = 64
-PARTS = {"train": ("train",), "test": ("test", "val", "validation", "valid")}  # the first is read
+PARTS = {  # what a subset's folder may be called, in any case; the first of them is read
+    "train": ("train", "training"),
+    "test": ("test", "testing", "val", "validation", "valid"),
+}
 T = TypeVar("T")
 
 
@@ -91,6 +94,18 @@ class OwnImages(EncodedReader):
         """The middle square of a picture, as its camera was held."""
         return partial(decode_square, side=side, upright=True)
 
+    def absent(self, root: Path | None, subset: Subset, wanted: Path) -> DataError:
+        """The error for a subset that is nowhere, or lies there under a name that is not read."""
+        place = data_root(root, self)
+        mine = re.compile(rf"{re.escape(self.own_name)}([-_. ].*)?", re.IGNORECASE)
+        there = sorted(path.name for path in place.iterdir() if mine.fullmatch(path.name))
+        if not there:
+            return missing(self, subset, [wanted])
+        return DataError(
+            f"'{place}' holds {', '.join(there)}, and not {wanted.relative_to(place)}, which "
+            f"{self.name} reads. {self.how_to_get}"
+        )
+
     def numbers_as_names(self, root: Path | None, what: str) -> Iterator[str]:
         """Which class has which number where names are numbers, unless each is its own name."""
         names = list(self.class_names(root))
@@ -121,10 +136,18 @@ class OwnFolder(OwnImages):
 
     def _parts(self, root: Path | None, subset: Subset) -> list[Path]:
         """The folders that could be this subset's; the first one is."""
-        looked = [self._own(root) / name for name in PARTS[subset]]
-        if found := [part for part in looked if is_there(part)]:
-            return found
-        raise missing(self, subset, looked)
+        own, names = self._own(root), PARTS[subset]
+        if not is_there(own):
+            raise self.absent(root, subset, own / subset)
+        there = subfolders(own)
+        found = [name for name in there if name.lower() in names]
+        if not found:
+            raise DataError(
+                f"'{own}' holds no folder {' or '.join(names)}, in upper case or lower; it holds "
+                f"{', '.join(there) or 'none'}. {self.how_to_get}"
+            )
+        found.sort(key=lambda name: (names.index(name.lower()), name != name.lower()))
+        return [own / name for name in found]
 
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
         yield from super().remarks(root, subset)
@@ -150,7 +173,7 @@ class OwnFolder(OwnImages):
         """What lies beside the folders that could be a subset's."""
         own = self._own(root)
         places = {name for names in PARTS.values() for name in names}
-        others = [own / name for name in subfolders(own) if name not in places]
+        others = [own / name for name in subfolders(own) if name.lower() not in places]
         deeper = [path.relative_to(own).as_posix() for each in others for path in files_below(each)]
         return [*loose_files(own), *deeper]
 
@@ -190,7 +213,7 @@ class OwnParquet(OwnImages):
         root = data_root(root, self)
         if parts := find_parts(root, self.own_name, subset):
             return parts
-        raise missing(self, subset, [root / pattern(self.own_name, subset)])
+        raise self.absent(root, subset, root / pattern(self.own_name, subset))
 
     def content(self, root: Path | None, subset: Subset) -> str:
         paths = self.files(root, subset)

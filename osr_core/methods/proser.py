@@ -80,7 +80,9 @@ class PROSER(Softmax):
         dummies: int = setting(1, "C, outputs of the dummy head (authors' code: 1)", at_least=1)
         dummy_weight: float = setting(1.0, "beta (authors' code: 1)", at_least=0)
         data_weight: float = setting(0.01, "gamma (authors' code: 0.01)", at_least=0)
-        mixup: float = setting(1.0, "a, both parameters of the Beta (authors' code: 1)", above=0)
+        mixup: float = setting(
+            1.0, "a, both parameters of the Beta (authors' code: 1)", at_least=1e-3, at_most=1e3
+        )
         fine_tuning_epochs: int = setting(
             10, "passes after the classifier's (authors' code: 10)", at_least=1, read_by="recipe"
         )

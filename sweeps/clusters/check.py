@@ -21,9 +21,11 @@ def check(path: Path) -> str:
         ConfigError: it cannot be read, or has problems: a sentence for each, with its place.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from None
+        text = path.read_bytes().decode()  # with the ends of its lines
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeError:
+        raise ConfigError(f"{path} cannot be read: it is no text in UTF-8.") from None
     if text.startswith("#!"):
         read: Any = text
         starts: Callable[[Any], str] = slurm.starts

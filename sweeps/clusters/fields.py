@@ -6,14 +6,14 @@ The lists are JSON Schemas. Those of Amazon, Google and KubeRay, and Slurm's opt
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from importlib.resources import files
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
-MOST_NAMES = 30  # that a sentence lists
-FAR = 0.5  # names that agree less are not near
+from osr_core.errors import unknown_name
+
+LIKENESS = 0.5  # of names that are near: fields are long
 TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -50,15 +50,7 @@ def has_shape(value: Any, schema: Mapping[str, Any]) -> bool:
 
 def unknown(what: str, name: object, allowed: Iterable[str]) -> str:
     """A sentence for a name that does not exist: the nearest right one, and what exists."""
-    by_lower = {each.lower(): each for each in sorted(allowed)}
-    near = get_close_matches(str(name).lower(), by_lower, n=5, cutoff=FAR)
-    hint = f" Did you mean '{by_lower[near[0]]}'?" if near else ""
-    names = list(by_lower.values())
-    listed = f"There is: {', '.join(names) or 'none'}."
-    if len(names) > MOST_NAMES:
-        some = ", ".join([by_lower[each] for each in near] or names[:5])
-        listed = f"There are {len(names)}, such as: {some}."
-    return f"{what} '{name}' does not exist.{hint} {listed}"
+    return unknown_name(what, name, allowed, likeness=LIKENESS)
 
 
 def _odd_keys(value: Any) -> Iterator[str]:

@@ -1,22 +1,24 @@
 """Ray Jobs: handing a driver to a cluster that runs elsewhere."""
 
+import asyncio
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
-from urllib.error import HTTPError
+from typing import Any, NamedTuple
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import ray
 from ray.exceptions import AuthenticationError
-from ray.job_submission import JobSubmissionClient
+from ray.job_submission import JobDetails, JobSubmissionClient
 
-from osr_core.errors import ConfigError, OsrError
-from sweeps.addresses import check_server, why_uri_silent
+from osr_core.errors import ConfigError, OsrError, unknown_name
+from sweeps.addresses import check_server, holds_password, why_uri_silent
 
 ANSWER_S = 30.0
 ENDED_BADLY = ("FAILED", "STOPPED")  # such a job is submitted anew, under the next name
@@ -24,7 +26,7 @@ TELLS_OF_UPLOADS = (
     *("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"),
     "ray._private.runtime_env.packaging",
 )
-MINE = "osr_shipment"  # in a job's metadata: what it was made of
+SHIPMENT, OF_SWEEP = "osr_shipment", "osr_sweep"  # in a job's metadata: what it was made of
 
 
 class JobsError(OsrError):
@@ -42,17 +44,37 @@ class Submitted(NamedTuple):
 
 
 def token() -> str | None:
-    """What lets a user in, from the places where Ray looks for it, in its order."""
+    """What lets a user in, from the places where Ray looks for it, in its order.
+
+    Raises:
+        ConfigError: a place is named and has none, or what is there is no token.
+    """
     if told := os.environ.get("RAY_AUTH_TOKEN"):
-        return told
+        return _checked(told, "RAY_AUTH_TOKEN")
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     path = Path(named or "~/.ray/auth_token").expanduser()
     try:
-        return path.read_text(encoding="utf-8").strip() or None
+        return _checked(path.read_text(encoding="latin-1"), str(path))
     except FileNotFoundError:
         if not named:
             return None
         raise ConfigError(f"RAY_AUTH_TOKEN_PATH names '{named}', and no file is there.") from None
+    except OSError as error:
+        raise ConfigError(
+            f"the token in {path} cannot be read: {error.strerror}. Copy the head's "
+            "~/.ray/auth_token there, or set RAY_AUTH_TOKEN."
+        ) from None
+
+
+def _checked(told: str, place: str) -> str | None:
+    """A token without the spaces around it, of letters that a request can carry."""
+    found = told.strip()
+    if not (found.isascii() and found.isprintable()):
+        raise ConfigError(
+            f"what {place} holds is no token: some of it is no plain letter. Copy the head's "
+            "~/.ray/auth_token anew."
+        )
+    return found or None
 
 
 class Jobs:
@@ -64,6 +86,11 @@ class Jobs:
         Raises:
             ConfigError: nobody answers there, or not Ray, or of another version, or not to us.
         """
+        if holds_password(address):
+            raise ConfigError(
+                "--address holds a password, and it is printed and kept in logs. Take it out; a "
+                "cluster asks for a token (RAY_AUTH_TOKEN, or ~/.ray/auth_token)."
+            )
         check_server("--address", address)
         self.address = address.rstrip("/")
         if why := why_uri_silent(address):
@@ -84,18 +111,22 @@ class Jobs:
         with self._explained("cannot be asked"):
             self.client = JobSubmissionClient(self.address, headers=self.headers)
 
-    def submit(self, name: str, entrypoint: str, folder: Path, made_of: str) -> Submitted:
+    def submit(
+        self, name: str, entrypoint: str, folder: Path, *, sweep: str, digest: str
+    ) -> Submitted:
         """Start a job, unless it is there already; one that ended badly is started anew.
 
         Args:
             name: of the job; later attempts are called NAME-2, NAME-3.
             entrypoint: the command.
             folder: the files that it runs in.
-            made_of: what tells jobs apart that only share a name.
+            sweep: the name of the sweep that it runs.
+            digest: of its files; tells jobs apart that only share a name.
 
         Raises:
             ConfigError: another job has this name. JobsError: the cluster refuses it.
         """
+        made_of = {SHIPMENT: digest, OF_SWEEP: sweep}
         for number in count(1):
             attempt = name if number == 1 else f"{name}-{number}"
             found = self._find(attempt, made_of)
@@ -106,14 +137,74 @@ class Jobs:
             return found
         raise AssertionError  # names do not end
 
-    def _start(self, name: str, entrypoint: str, folder: Path, made_of: str) -> Submitted:
+    def listed(self, sweep: str | None = None) -> list[dict[str, Any]]:
+        """A row for each job that was made of a sweep, or of any, the latest first.
+
+        Raises:
+            ConfigError: none was made of this sweep.
+        """
+        rows = [
+            {
+                "sweep": metadata[OF_SWEEP],
+                "job": job.submission_id,
+                "state": str(job.status.value),
+                "submitted": moment(job.start_time),
+                "ended": moment(job.end_time),
+                "message": first_line(job.message) if job.status.is_terminal() else None,
+            }
+            for job in sorted(self._jobs(), key=lambda job: job.start_time or 0, reverse=True)
+            if OF_SWEEP in (metadata := job.metadata or {})
+        ]
+        if sweep is None:
+            return rows
+        if found := [row for row in rows if row["sweep"] == sweep]:
+            return found
+        known = unknown_name("sweep", sweep, {row["sweep"] for row in rows})
+        raise ConfigError(f"of the jobs at {self.address}: {known}")
+
+    def stop(self, sweep: str) -> str:
+        """Stop the latest job of a sweep, as Ctrl-C at its driver would; its name.
+
+        Raises:
+            ConfigError: it does not run. JobsError: the cluster refuses it.
+        """
+        latest, *_ = self.listed(sweep)
+        if latest["state"] != "RUNNING":
+            raise ConfigError(
+                f"job {latest['job']} is {latest['state']}, and only one that is RUNNING can be "
+                "stopped."
+            )
+        with self._explained("does not stop the job"):
+            self.client.stop_job(latest["job"])
+        return str(latest["job"])
+
+    def log(self, sweep: str, *, follow: bool) -> Iterator[str]:
+        """What the driver of the latest job of a sweep has printed; if asked, also what it will."""
+        latest, *_ = self.listed(sweep)
+        with self._explained("does not give the job's log"):
+            if not follow:
+                yield self.client.get_job_logs(latest["job"])
+                return
+            with asyncio.Runner() as runner:
+                parts = self.client.tail_job_logs(latest["job"])
+                while (part := runner.run(anext(parts, None))) is not None:
+                    yield part
+
+    def _jobs(self) -> list[JobDetails]:
+        """All that the cluster has had since it was started."""
+        with self._explained("cannot be asked for its jobs"):
+            return [job for job in self.client.list_jobs() if job.submission_id]
+
+    def _start(
+        self, name: str, entrypoint: str, folder: Path, made_of: Mapping[str, str]
+    ) -> Submitted:
         with self._explained("does not take the job"):
             try:
                 self.client.submit_job(
                     entrypoint=entrypoint,
                     submission_id=name,
                     runtime_env={"working_dir": str(folder)},
-                    metadata={MINE: made_of},
+                    metadata=dict(made_of),
                 )
             except RuntimeError:
                 if (found := self._find(name, made_of)) is None:
@@ -121,14 +212,12 @@ class Jobs:
                 return found  # somebody else was faster, or Ray had not heard its own answer
         return Submitted(name, "PENDING", True)
 
-    def _find(self, name: str, made_of: str) -> Submitted | None:
+    def _find(self, name: str, made_of: Mapping[str, str]) -> Submitted | None:
         """A job of that name, if there is one."""
-        with self._explained("cannot be asked for its jobs"):
-            jobs = {job.submission_id: job for job in self.client.list_jobs()}
-        job = jobs.get(name)
+        job = {job.submission_id: job for job in self._jobs()}.get(name)
         if job is None:
             return None
-        if (job.metadata or {}).get(MINE) != made_of:
+        if (job.metadata or {}).get(SHIPMENT) != made_of[SHIPMENT]:
             raise ConfigError(
                 f"the cluster at {self.address} has a job '{name}' that is not this sweep's. "
                 f"Delete it when it has ended: ray job delete {name}"
@@ -146,6 +235,8 @@ class Jobs:
             if error.code in (401, 403):
                 raise ConfigError(self._refused()) from None
             why = f"HTTP {error.code}"
+        except URLError as error:  # of a proxy, as somebody answers
+            why = str(error.reason)
         except (OSError, ValueError, KeyError, TypeError) as error:
             why = type(error).__name__
         raise ConfigError(
@@ -173,7 +264,7 @@ class Jobs:
             told = " ".join(str(error).split())[:300]
             raise JobsError(
                 f"the cluster at {self.address} {what}: {told}. Run the same command again; no "
-                "second job is made of it."
+                "second job is made by it."
             ) from error
 
 
@@ -183,3 +274,13 @@ def entrypoint(spec: str, home: str | None) -> str:
     """
     where = home or "${OSR_HOME:?must be set on the head, or give osr submit --home}"
     return f'exec python -m sweeps run {spec} --address auto --home "{where}"'
+
+
+def moment(at_ms: int | None) -> str | None:
+    """A time as Ray tells it, in ms since 1970, for people."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_ms else None
+
+
+def first_line(text: str | None) -> str | None:
+    """Of what Ray says of a job, at most a line's length."""
+    return text and text.strip().splitlines()[0][:100]

@@ -79,7 +79,11 @@ def starts(config: Mapping[str, Any]) -> str:
         amounts = ", ".join(f"{amount} {name}" for name, amount in node["resources"].items())
         is_head = kind == config["head_node_type"]
         parts.append(f"{kind}{'' if is_head else count} {machine} ({amounts})")
-    return f"{name} on {provider['type']}: {', '.join(parts)}; at most {most} workers at once"
+    known = provider["type"] in NODES
+    besides = "" if known else f"; what {provider['type']} takes as node_config is not checked"
+    return (
+        f"{name} on {provider['type']}: {', '.join(parts)}; at most {most} workers at once{besides}"
+    )
 
 
 def _types(config: Mapping[str, Any]) -> Iterator[str]:

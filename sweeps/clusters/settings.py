@@ -12,9 +12,13 @@ from sweeps.environment import PROMISED
 from sweeps.store.address import Address
 
 NAME = "osr.env"
-OWN = ("OSR_CACHE", "OSR_DATA", "OSR_HOME", "OSR_STORE", "OSR_TRACKING_URI")
+OWN = (
+    *("OSR_CACHE", "OSR_DATA", "OSR_HOME", "OSR_STORE", "OSR_TRACKING_URI"),
+    *("OSR_ON_END", "OSR_ON_FAILURE", "OSR_PRICES"),
+)
 MONITOR, STOP = "RAY_memory_monitor_refresh_ms", "RAY_JOB_STOP_WAIT_TIME_S"
 MODE = "RAY_AUTH_MODE"
+OF_WINDOWS = "its lines end as on Windows"
 WHY = {
     MONITOR: (PROMISED[MONITOR], "else Ray's own killer of big processes ends a whole sweep"),
     STOP: ("15", "else a stopped job is killed after 3 seconds, before it has saved its epochs"),
@@ -26,7 +30,12 @@ def read(path: Path) -> tuple[dict[str, str], list[str]]:
     """The settings in a file that a shell reads, and what it would read otherwise than meant."""
     settings: dict[str, str] = {}
     wrong: list[str] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    text = path.read_bytes().decode(errors="replace")
+    if "\r" in text:
+        wrong.append(
+            f"{path}: {OF_WINDOWS}, which become part of its values: convert it (dos2unix)."
+        )
+    for number, line in enumerate(text.splitlines(), 1):
         place = f"{path}, line {number}"
         try:
             lexer = shlex.shlex(line.removeprefix("export "), posix=True, punctuation_chars=True)

@@ -31,6 +31,8 @@ def options(text: str) -> dict[str, tuple[int, str]]:
 
 def problems(text: str) -> list[str]:
     """What is wrong with a script; paths in it are seen from the working folder."""
+    if "\r" in text:
+        return [f"{settings.OF_WINDOWS}, and sbatch refuses it: convert it (dos2unix)."]
     return [*_options(text), *_commands(text)]
 
 

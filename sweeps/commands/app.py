@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 some stages failed; 2 the request is wrong; 3 what it needs broke (Ray, a
 disk, a server, a lease that another driver has now); 4 no machine came that has what a stage asks
-for; 130 stopped by the user.
+for; 5 the spec's budget is spent; 130 stopped by the user.
 """
 
 import errno
@@ -15,8 +15,21 @@ from typing import Annotated
 import typer
 
 from osr_core.errors import ConfigError, OsrError
-from sweeps.commands import catalogue, doctor, results, run, store, study, submit, ui
-from sweeps.commands.terminal import drop
+from sweeps.commands import (
+    catalogue,
+    doctor,
+    logs,
+    plan,
+    results,
+    run,
+    status,
+    steer,
+    store,
+    study,
+    submit,
+    ui,
+)
+from sweeps.commands.terminal import drop, print_whatever_the_encoding
 
 app = typer.Typer(
     help="Sweep open set recognition experiments and get a paper's tables out.",
@@ -47,14 +60,18 @@ def osr(
 
 COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --help` lists them
     *(
-        run.plan,
-        run.cost,
+        plan.plan,
+        plan.cost,
         run.run,
         submit.submit,
-        store.status,
+        status.status,
         study.study,
-        store.log,
-        store.stop,
+        logs.logs,
+        steer.stop,
+        steer.cancel,
+        steer.retry,
+        steer.pause,
+        steer.resume,
         store.sync,
         store.gc,
     ),
@@ -71,6 +88,7 @@ app.add_typer(catalogue.datasets_app, name="datasets")
 def main() -> None:
     """Run the command; what is wrong with a request is said without a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    print_whatever_the_encoding()
     try:
         try:
             app()

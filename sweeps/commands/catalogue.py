@@ -59,12 +59,17 @@ def datasets(
     for name, pair in BENCHMARKS.items():
         if pair.known is not pair.unknown:
             typer.echo(f"{name}: known classes of {pair.known.name}, unknown {pair.unknown.name}")
+    problems = [problem for row in rows for problem in row["problems"].values()]
+    for problem in dict.fromkeys(problems):
+        typer.echo(f"note: {problem}", err=True)
 
 
 def _short(row: Mapping[str, Any]) -> dict[str, Any]:
     """What of a data set's row fits a line: licences and names in a spec stand below."""
     shown = {key: row[key] for key in ("reader", "classes", "image")}
-    shown |= {subset: (row[subset] or "missing")[:8] for subset in ("train", "test")}
+    for subset in ("train", "test"):
+        absent = "broken" if subset in row["problems"] else "missing"
+        shown[subset] = (row[subset] or absent)[:8]
     return {**shown, "MB": row["bytes"] and round(row["bytes"] / 1e6)}
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osr_core.errors import ConfigError, DataError, OsrError
+from osr_core.errors import ConfigError, DataError, MissingDataError, OsrError
 from sweeps.commands import rehearsal
 from sweeps.commands.listing import show
 from sweeps.commands.options import (
@@ -23,6 +23,7 @@ from sweeps.commands.options import (
     JsonOption,
     at,
     expanded_option,
+    named,
 )
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
@@ -39,6 +40,7 @@ ClusterOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
+        parser=named,
         callback=expanded_option,
         help="Check a file that starts a cluster (ray up, KubeRay, Slurm) instead; starts nothing.",
     ),
@@ -91,6 +93,7 @@ def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
     yield _attempt("store", lambda: _store(home))
     if home.bucket is None:
         yield _attempt("home", lambda: rehearsal.folder_works(_existing(home.root)))
+    yield _attempt("cache", _cache)
     yield _attempt("tracking", lambda: rehearsal.mlflow_works(home))
     yield _attempt("ray start", rehearsal.ray_starts)
     free = shutil.disk_usage(_existing(home.root)).free / 1e9
@@ -149,6 +152,14 @@ def _store(home: Home) -> str:
     return home.store if store else f"{home.store} (`osr run` makes it)"
 
 
+def _cache() -> str:
+    """Where decoded images go; whether they can be kept there. No folder is made."""
+    from osr_core.data.cache import cache_folder  # as below
+
+    rehearsal.cache_works(_existing(cache_folder()))
+    return str(cache_folder())
+
+
 def _ray_token() -> Finding:
     """A token file turns on authentication for clusters that `ray start` makes."""
     token = Path.home() / ".ray" / "auth_token"
@@ -168,21 +179,23 @@ def _data(root: Path | None) -> Iterator[Finding]:
         given = "no folder is given" if root is None else f"{root} is no folder"
         yield Finding("data", "note", f"{given}: --data-root or OSR_DATA")
     for name, reader in READERS.items():
-        there = {subset: _num_files(reader, root, subset) for subset in SUBSETS}
-        lacking = [f"no {subset} images" for subset in SUBSETS if there[subset] is None]
+        there = [_num_files(reader, root, subset) for subset in SUBSETS]
+        lacking = [found for found in there if isinstance(found, str)]
         if lacking and has_folder:
-            yield Finding(f"data {name}", "note", ", ".join(lacking))
+            yield Finding(f"data {name}", "note", ", ".join(dict.fromkeys(lacking)))
         elif not lacking:
-            count = sum(filter(None, there.values()))
+            count = sum(found for found in there if isinstance(found, int))
             yield Finding(f"data {name}", "ok", f"{count} files" if count else "built in")
 
 
-def _num_files(reader: "Reader", root: Path | None, subset: "Subset") -> int | None:
-    """How many files a subset has, which may be none; None if it is not there."""
+def _num_files(reader: "Reader", root: Path | None, subset: "Subset") -> int | str:
+    """How many files a subset has, which may be none; else what is wrong with them."""
     try:
         return len(reader.files(root, subset))
-    except DataError:
-        return None
+    except MissingDataError:
+        return f"no {subset} images"
+    except DataError as error:
+        return str(error).rstrip(".")
 
 
 def _existing(path: Path) -> Path:

@@ -10,8 +10,23 @@ from osr_core.errors import ConfigError
 from sweeps.home import Home, expanded
 from sweeps.store.address import Address
 
+
+def named(path: str | Path) -> Path:
+    """A path that an option names; an empty one would be the working folder.
+
+    Raises:
+        BadParameter: it is empty, as where a shell's variable is not set.
+    """
+    if not str(path).strip():
+        raise typer.BadParameter("the path is empty. Is a variable not set?")
+    return Path(path)
+
+
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="OSR_HOME", help="Folder of all results.")
+    Path,
+    typer.Option(
+        "--home", envvar="OSR_HOME", parser=named, metavar="PATH", help="Folder of all results."
+    ),
 ]
 
 
@@ -25,12 +40,25 @@ DataOption = Annotated[
     typer.Option(
         "--data-root",
         envvar="OSR_DATA",
+        parser=named,
+        metavar="PATH",
         callback=expanded_option,
         help="Folder with the data sets' files.",
     ),
 ]
-OutputOption = Annotated[Path | None, typer.Option(callback=expanded_option, help="File to write.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(parser=named, metavar="PATH", callback=expanded_option, help="File to write."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="http://HOST:PORT",
+        help="A cluster's dashboard: ask it for the job that `osr submit` made, not the store.",
+    ),
+]
 DEFAULT_HOME = Path("osr-home")
 
 

@@ -80,6 +80,18 @@ def folder_works(folder: Path) -> str:
     return "locks, databases and its clock work"
 
 
+def cache_works(folder: Path) -> None:
+    """Whether decoded images can be kept in a folder, by one process at a time."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".osr-doctor-", dir=folder) as name:
+            _lock(Path(name) / "lock")
+    except OSError as error:
+        raise ConfigError(
+            f"decoded images cannot be kept in {folder}: {error.strerror or error}. Point "
+            "OSR_CACHE at a folder of this machine in which you may write."
+        ) from error
+
+
 def _attempt(folder: Path, what: str, step: Callable[[], None]) -> None:
     try:
         step()

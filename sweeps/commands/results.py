@@ -122,7 +122,9 @@ def figure(
         int | None,
         typer.Option(min=1, max=100, help="cac4: count unknowns accepted where % of knowns are."),
     ] = None,
-    format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
+    format: Annotated[
+        str, typer.Option(help="png, svg or pdf; default: as --output ends, or png.")
+    ] = "",
     output: OutputOption = None,
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
@@ -132,6 +134,7 @@ def figure(
 
     if named and sweep:
         raise ConfigError(f"figure {name} is of one sweep, not of '{named}' and '{sweep}'.")
+    format = format or (output.suffix[1:].lower() if output else "") or "png"
     sweep = named or sweep
     if sweep and not at(home).export(sweep).exists():
         known = exported_sweeps(at(home).root / "exports")

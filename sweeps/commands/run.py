@@ -1,6 +1,5 @@
-"""The commands that plan and run a sweep."""
+"""`osr run`: run a sweep, and tell how it ended."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,14 +8,15 @@ from rich.console import Console
 
 from osr_core.errors import ConfigError
 from sweeps.commands import results
-from sweeps.commands.listing import show
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, with_store
+from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, with_store
 from sweeps.commands.terminal import lasting_output
 
 if TYPE_CHECKING:
     from sweeps.launch.changed import Decide
     from sweeps.launch.state import Launch
+    from sweeps.running.allotment import Allotment
 
+BUDGET_SPENT, STOPPED = 5, 130  # exit codes
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a packaged spec.")
 ]
@@ -36,77 +36,19 @@ WaitOption = Annotated[
         metavar="MINUTES", min=0, help="How long to wait for a machine that has what is asked."
     ),
 ]
-
-
-def plan(
-    spec: SpecArgument,
-    home: HomeOption = DEFAULT_HOME,
-    data_root: DataOption = None,
-    rehash: Annotated[
-        bool, typer.Option("--rehash", help="Read every image file again, changed or not.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what a sweep costs and what of it is done; starts nothing."""
-    from osr_core.data.memory import forget
-    from sweeps.launch.changed import in_words
-    from sweeps.launch.outlook import MEANINGS, outlook
-    from sweeps.planning.spec import load_spec
-
-    loaded = load_spec(spec)
-    if rehash:
-        forget()
-    ahead = outlook(loaded, with_store(home), data_root)
-    if as_json:
-        typer.echo(json.dumps(ahead.facts(), indent=2))
-        return
-    counts = ahead.counts
-    rows = [
-        {"": name.replace("_", " "), "count": counts[name], "meaning": meaning}
-        for name, meaning in MEANINGS.items()
-    ]
-    show(rows, False, title=f"sweep {loaded.name}")
-    if searches := ahead.searches:
-        shown = [{key: row[key] for key in row if key != "image_passes"} for row in searches]
-        show(shown, False, title="besides, searches at most")
-        typer.echo(
-            "Every candidate on every step, and those chosen trained anew, each as the default. "
-            "What candidates share, pruning and budgets make it less."
-        )
-    for left_out in loaded.missing:
-        typer.echo(f"left out: {left_out}")
-    for remark in ahead.remarks:
-        typer.echo(f"note: {remark}", err=True)
-    if ahead.missing_data:
-        typer.echo("note: what is done is not known without the data.", err=True)
-        typer.echo(ahead.missing_data, err=True)
-    if ahead.changed:
-        told = in_words(ahead.plan, ahead.changed)
-        typer.echo(f"note: {told} `osr run` asks whether to make them anew.", err=True)
-    if ahead.name_taken:
-        typer.echo(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
-
-
-def cost(
-    specs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SPEC...", help="Default: the specs of both papers."),
-    ] = None,
-    tflops: Annotated[
-        float, typer.Option(min=0.001, help="A GPU's rate in training, 10^12 FLOPs a second.")
-    ] = 50.0,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare what sweeps would cost from nothing, by arithmetic; needs no data, starts nothing.
-
-    50 TFLOP/s is a twentieth of what an H100 can do in bfloat16: assumed, not measured.
-    """
-    from sweeps.launch.outlook import from_nothing
-    from sweeps.planning.spec import load_spec, papers_specs
-
-    names = specs or papers_specs()
-    rows = [row for name in names for row in from_nothing(load_spec(name), 1e12 * tflops)]
-    show(rows, as_json, title=f"GPU hours at {tflops:g} TFLOP/s")
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Let this spec take over a name already given.")
+]
+TakeOverOption = Annotated[
+    bool, typer.Option("--take-over", help="Go on in place of a driver that still runs.")
+]
+RemakeOption = Annotated[
+    bool, typer.Option("--remake", help="Make results of other code anew, and what rests on them.")
+]
+KeepOption = Annotated[bool, typer.Option("--keep", help="Go on with results of other code.")]
+CanaryOption = Annotated[
+    bool, typer.Option(help="Of a large sweep, try one trial of each method first.")
+]
 
 
 def run(
@@ -117,47 +59,80 @@ def run(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     wait: WaitOption = 60.0,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Let this spec take over a name already given.")
-    ] = False,
-    take_over: Annotated[
-        bool, typer.Option("--take-over", help="Go on in place of a driver that still runs.")
-    ] = False,
-    remake: Annotated[
-        bool,
-        typer.Option("--remake", help="Make results of other code anew, and what rests on them."),
-    ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Go on with results of other code.")] = False,
+    replace: ReplaceOption = False,
+    take_over: TakeOverOption = False,
+    remake: RemakeOption = False,
+    keep: KeepOption = False,
+    canary: CanaryOption = True,
 ) -> None:
-    """Run every stage that is not done yet, then print the table. Run it again to go on."""
+    """Run every stage that is not done yet, then print the table. Run it again to go on.
+
+    Instead of a spec it takes the file that `osr plan SPEC --output PLAN.json` has written.
+    """
+    from sweeps.launch.hooks import told
     from sweeps.launch.launch import run_sweep
+    from sweeps.launch.reviewed import SUFFIX, Reviewed
     from sweeps.planning.spec import load_spec
-    from sweeps.running.allotment import Allotment
     from sweeps.tracking.painter import Painter
 
-    if address is not None and (cpus, gpus) != (None, None):
-        raise ConfigError("--cpus and --gpus are of this machine; with --address, leave them out.")
-    loaded = load_spec(spec)
+    reviewed = Reviewed.read(spec) if spec.endswith(SUFFIX) else None
+    loaded = reviewed.spec if reviewed else load_spec(spec)
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
-    with lasting_output():
+    user_home = with_store(home)
+    with lasting_output(), told(loaded.name, user_home.tracking_uri) as ending:
         with Painter(results.draw_pictures) as pictures:
             launch = run_sweep(
                 loaded,
-                with_store(home),
+                user_home,
                 data_root,
                 Console(),
                 address=address,
-                allotment=Allotment(cpus, gpus),
+                allotment=allotted(address, cpus, gpus),
                 replace=replace,
                 take_over=take_over,
                 wait_s=60 * wait,
+                careful=canary,
                 pictures=pictures,
                 decide=decision(remake, keep),
+                check=reviewed.check if reviewed else None,
             )
         tell(launch)
-    if launch.stopped or launch.missing or launch.unmade or launch.unchosen:
-        raise typer.Exit(130 if launch.stopped else 1)
+        ending.text, ending.exit_code = in_short(launch), exit_code(launch)
+    if ending.exit_code:
+        raise typer.Exit(ending.exit_code)
+
+
+def allotted(address: str | None, cpus: int | None, gpus: int | None) -> "Allotment":
+    """What of this machine is used.
+
+    Raises:
+        ConfigError: it is said of a cluster.
+    """
+    from sweeps.running.allotment import Allotment
+
+    if address is not None and (cpus, gpus) != (None, None):
+        raise ConfigError("--cpus and --gpus are of this machine; with --address, leave them out.")
+    return Allotment(cpus, gpus)
+
+
+def in_short(launch: "Launch") -> str:
+    """How a launch has ended, behind the sweep's name."""
+    done = f"{launch.num_done} of {len(launch.plan.trials)} trials done"
+    if launch.budget_spent:
+        return f"has spent its budget, {launch.budget_spent}: {done}"
+    if launch.stopped:
+        return f"was stopped: {done}"
+    return f"has ended: {done}"
+
+
+def exit_code(launch: "Launch") -> int:
+    """How a launch tells a script that it has ended (see `app`)."""
+    if launch.budget_spent:
+        return BUDGET_SPENT
+    if launch.stopped:
+        return STOPPED
+    return int(bool(launch.missing or launch.unmade or launch.unchosen))
 
 
 def decision(remake: bool, keep: bool) -> "Decide":
@@ -194,6 +169,12 @@ def tell(launch: "Launch") -> None:
         f"{launch.num_done} of {trials} trials done"
         + (f", {launch.retried} attempts repeated" if launch.retried else "")
     )
+    if launch.budget_spent:
+        typer.echo(
+            f"the budget is spent: {launch.budget_spent}; what is saved stays. The same command "
+            "goes on for as much again."
+        )
+        return
     if launch.stopped:
         typer.echo("stopped; what is saved stays. Run the same command to go on.")
         return

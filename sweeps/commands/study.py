@@ -9,6 +9,7 @@ from rich.console import Console
 
 from osr_core.errors import ConfigError
 from osr_core.wording import duration, percent
+from sweeps.commands.dashboard import show_dashboard
 from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, JsonOption, with_store
 from sweeps.commands.store import open_store, sweep_record
@@ -23,6 +24,13 @@ def study(
     sweep: Annotated[str, typer.Argument(help="A sweep's name.")],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Show it as it is now in Optuna's dashboard instead."),
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="Port of the dashboard to listen on.", min=1, max=65535)
+    ] = 8080,
 ) -> None:
     """Print what each search of a sweep has tried, best first; also while the sweep runs."""
     from analysis.exports.searches import searches_in
@@ -35,6 +43,9 @@ def study(
         raise ConfigError(
             f"sweep '{sweep}' searches nothing: no method of its spec has a search block."
         )
+    if dashboard:
+        show_dashboard(record["searches"], port)
+        return
     saved = [
         (step_s(record, facts, store) or 0.0) * search.num_saved if search.num_saved else 0.0
         for facts, search in zip(record["searches"], searches, strict=True)
@@ -70,7 +81,7 @@ def rows_of(search: "Search") -> list[Mapping[str, Any]]:
             "no.": each.number,
             "mean": search.shown_mean(each),
             "values": _in_lines([percent(value) for value in each.values.get(search.select, ())]),
-            "state": "chosen" if each.chosen is not None else each.state,
+            "state": search.outcome(each).replace(" at ", "\nat "),
             "settings": "\n".join([words[each.number], *_remarks(search, each)]),
         }
         for rank, each in with_ranks(search)
@@ -87,15 +98,19 @@ def with_ranks(search: "Search") -> list[tuple[int | None, "Candidate"]]:
 
 def facts_of(search: "Search", spared_s: float) -> dict[str, Any]:
     """Everything, as plain JSON."""
-    about = {key: of for key, of in vars(search).items() if key != "candidates"}
-    return about | {
+    return search.about | {
         "steps": [step._asdict() for step in search.steps],
         "asked": len(search.candidates),
         **{state: search.num(state) for state in ("complete", "running", "pruned", "failed")},
         "saved_steps": search.num_saved,
         "saved_hours": spared_s / 3600,
         "candidates": [
-            {**vars(each), "rank": rank, "mean": each.mean(search.select)}
+            {
+                **vars(each),
+                "rank": rank,
+                "rung": search.rung(each),
+                "mean": each.mean(search.select),
+            }
             for rank, each in with_ranks(search)
         ],
     }

@@ -41,8 +41,14 @@ def submit(
     jobs = Jobs(address)
     with TemporaryDirectory(prefix="osr-submit-") as name:
         sent.write(Path(name))
-        job = jobs.submit(f"osr-{sent.sweep}-{sent.digest[:12]}", command, Path(name), sent.digest)
+        job = jobs.submit(
+            f"osr-{sent.sweep}-{sent.digest[:12]}",
+            command,
+            Path(name),
+            sweep=sent.sweep,
+            digest=sent.digest,
+        )
     told = f"submitted, {sent.megabytes:.1f} MB" if job.is_new else f"there already, {job.state}"
     typer.echo(f"sweep {sent.sweep}: job {job.name} ({told}; code {sent.version})")
-    typer.echo(f"What it prints: ray job logs --address {jobs.address} --follow {job.name}")
-    typer.echo(f"Stop it: ray job stop --address {jobs.address} {job.name}")
+    typer.echo(f"What it prints: osr logs {sent.sweep} --address {jobs.address} --follow")
+    typer.echo(f"Stop it: osr stop {sent.sweep} --address {jobs.address}")

@@ -1,14 +1,13 @@
 """Results of other code: the source of their stages has changed, and no version says so."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from osr_core.errors import ConfigError
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan
+from sweeps.store.files import at_once
 from sweeps.store.store import DamagedError, Store
 
-AT_ONCE = 16  # markers that are read at the same time: a bucket takes its time for each
 NAMED = 3  # stages that are named; of more, how many there are
 
 Decide = Callable[[str], bool]
@@ -24,15 +23,14 @@ def changed_stages(stages: Mapping[str, Stage], store: Store, done: Collection[s
         return []
     from osr_core.source import source_of  # reads the source; a first launch has no use for it
 
-    def source(stage: Stage) -> str:
+    def source(stage_id: str) -> str:
         try:
-            return store.read_commit(stage.id).source
+            return store.read_commit(stage_id).source
         except DamagedError:  # it will be made anew in any case
             return ""
 
     asked = [stage for stage_id, stage in stages.items() if stage_id in done]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = zip(asked, list(pool.map(source, asked)), strict=True)
+    found = zip(asked, at_once(source, [stage.id for stage in asked]), strict=True)
     return [stage for stage, made_by in found if made_by and made_by != source_of(stage.identity)]
 
 
@@ -52,19 +50,43 @@ def refuse(told: str) -> bool:
     )
 
 
-def settle(plan: Plan, store: Store, decide: Decide) -> None:
+def settle(plan: Plan, store: Store, decide: Decide) -> bool:
     """Let somebody decide on results of other code; those to be made anew are set aside.
+
+    A search that was told such results forgets all that it has asked and was told: what it asks and
+    chooses follows from the new ones. Whether one has forgotten, so that the plan is to be made
+    anew.
 
     Raises:
         ConfigError: nobody did.
     """
     changed = changed_stages(plan.stages, store, store.committed(plan.stages))
-    if changed and decide(in_words(plan, changed)):
-        inputs = {i: [up.id for up in stage.inputs.values()] for i, stage in plan.stages.items()}
-        for name in store.sweeps():  # another sweep's stages may rest on them
-            record = store.sweep(name) or {"stages": []}
-            inputs |= {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
-        store.withdraw(with_users([stage.id for stage in changed], inputs))
+    if not changed or not decide(in_words(plan, changed)):
+        return False
+    inputs = {i: [up.id for up in stage.inputs.values()] for i, stage in plan.stages.items()}
+    for name in store.sweeps():  # another sweep's stages may rest on them
+        record = store.sweep(name) or {"stages": []}
+        inputs |= {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
+    withdrawn = with_users([stage.id for stage in changed], inputs)
+    told = searches_told(plan, set(withdrawn))
+    for search_id in told:  # first: where this is broken off, the results are found changed again
+        store.memories.forget(search_id)
+    store.withdraw(withdrawn)
+    return bool(told)
+
+
+def searches_told(plan: Plan, results: Collection[str]) -> list[str]:
+    """The ids of searches that measured a candidate by one of these results."""
+    return [
+        facts["search_id"]
+        for facts in plan.searches
+        if any(
+            trial_id in results
+            for candidate in facts["candidates"]
+            for step in candidate["trials"]
+            for trial_id in step
+        )
+    ]
 
 
 def with_users(ids: Iterable[str], inputs: Mapping[str, Collection[str]]) -> list[str]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
+from sweeps.launch.growing_record import GrowingRecord
+from sweeps.launch.meter import Meter
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.state import Launch
+from sweeps.launch.steering import Steering
 from sweeps.planning.plan import Plan, remaining
-from sweeps.planning.record import plan_record
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.worker import Workplace
 from sweeps.store.files import StoreError, UnreachableError
@@ -38,15 +40,24 @@ class Conduct:
     tracking: BackgroundTracking
     growth: Growth | None = None
     searcher: "StageSearcher | None" = None  # once Ray is there
+    steering: Steering | None = None  # likewise
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
     unnoted: list[Outcome] = field(default_factory=list)  # given up, and the store knows not why
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.launch.plan.spec.budget)
+        self.record = GrowingRecord(self.launch.store, self.launch.code)
 
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
         self.searcher = searcher
+        todo = [*searcher.stages.values()]
+        self.steering = Steering(self.launch, self.progress, searcher, self.waiting, todo)
         if self.launch.stopped:
             searcher.stop()
+        self.look()
 
     def stop(self) -> None:
         """Hand out no more; workers save at the end of their epoch. It is told afterwards: whoever
@@ -64,6 +75,14 @@ class Conduct:
             self.searcher.stop()
         with suppress(StoreError):  # of a full disk, on which nothing could be saved either
             self.launch.store.orders.stop(self.launch.fence)
+
+    def end_budget(self, why: str) -> None:
+        """As `stop`, since the launch has spent what it may."""
+        self.launch.budget_spent = why
+        self.hand_out_no_more()
+        with suppress(StoreError):  # as above
+            self.launch.store.orders.end_budget(self.launch.fence)
+        self.waiting(f"the budget is spent, {why}: running epochs end and are saved")
 
     def execute(self, todo: Sequence[Stage]) -> None:
         """Run stages on the cluster that this process has joined."""
@@ -112,6 +131,8 @@ class Conduct:
     def began(self, stage: Stage) -> None:
         """A stage has its machine."""
         self.launch.started.add(stage.id)
+        if self.searcher is not None:
+            self.meter.began(stage.id, self.searcher.ask(stage).gpus)
         self.progress.began(stage)
         self.tracking.started(stage)
 
@@ -120,10 +141,11 @@ class Conduct:
         store = self.launch.store
         with suppress(UnreachableError):  # workers cannot commit what another driver has taken
             store.leases.check(self.launch.fence)
-        if outcome.cause in (Cause.CLAIMED, Cause.GPU_CAME):
+        self.meter.ended(outcome.stage_id)
+        self._drop_claim(outcome.stage_id)
+        if outcome.cause in (Cause.CLAIMED, Cause.PAUSED, Cause.GPU_CAME):
             self.progress.postponed(outcome.stage_id)
             return
-        self._drop_claim(outcome.stage_id)
         self.launch.retried += 1
         store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
@@ -134,18 +156,28 @@ class Conduct:
         Raises:
             LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
+        self.meter.ended(outcome.stage_id)
         if outcome.cause is not None:
             self._drop_claim(outcome.stage_id)
+        elif outcome.stage_id in self.launch.plan.trial_of:
+            self.meter.trials += 1
         if outcome.cause in (Cause.TAKEN_OVER, Cause.UNFIT):
             self.hand_out_no_more()
             raise LaunchError(str(outcome.reason))
+        stage = self.launch.plan.stages[outcome.stage_id]
+        if outcome.cause == Cause.HELD and self.steering is not None:
+            self.progress.postponed(stage.id)
+            self.steering.held_back(stage, skipped)
+            return
         if outcome.cause in (None, Cause.INTERRUPTED):
-            self.tracking.add(self.launch.plan.stages[outcome.stage_id])
+            self.tracking.add(stage)
         else:
             self.unnoted.append(outcome)
             with suppress(UnreachableError):  # it is tried again once a second, and at the end
                 self.note_failures()
         self.progress.finished(outcome, skipped)
+        if self.steering is not None:
+            self.steering.ended(stage, outcome, skipped)
         ended = [outcome]
         while ended:
             ended += self.grow(ended.pop())
@@ -175,14 +207,16 @@ class Conduct:
         if plan is launch.plan:
             return []
         store.leases.check(launch.fence)
+        self.record.save(launch.plan, plan)
         before, launch.plan = launch.plan.stages.keys(), plan
-        store.save_sweep(launch.plan.spec.name, plan_record(launch.plan, launch.code))
         done = store.committed(launch.plan.stages.keys() - before)
         todo = [stage for stage in remaining(launch.plan, done) if stage.id not in before]
         self.progress.grow(launch.plan, todo)
         self.tracking.grow(launch.plan)
         skipped = [] if self.searcher is None else self.searcher.add(todo)
         self.progress.skip(skipped)
+        if self.steering is not None:
+            self.steering.added(todo)
         return [self._given_up(launch.plan.stages[stage_id]) for stage_id in skipped]
 
     def _given_up(self, stage: Stage) -> Outcome:
@@ -196,18 +230,21 @@ class Conduct:
         self.launch.console.print(text, style="yellow", markup=False, soft_wrap=True)
 
     def look(self) -> None:
-        """Stop where somebody has ordered it, all or what is queued; workers see to what runs."""
+        """Do what somebody has ordered; workers see by themselves what is about their stage."""
         self.take_signals()
         with suppress(UnreachableError):
             self.note_failures()
         if self.launch.stopped:
             return
+        if why := self.meter.why_spent():
+            self.end_budget(why)
+            return
         with suppress(StoreError):  # a store that does not answer now will the next time
             given = self.launch.store.orders.read(self.launch.fence)
             if given.ends_sweep:
                 self.stop()
-            elif self.searcher is not None:
-                self.searcher.cancel_queued(given.stages)
+            elif self.steering is not None:
+                self.steering.obey(given)
 
 
 def workplace(launch: Launch) -> Workplace:

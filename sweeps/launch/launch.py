@@ -1,7 +1,7 @@
 """From a spec to committed results: plan, run what is missing, track, tell what is left."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from sweeps.launch.reaper import Reaper
 from sweeps.launch.shutdown import Shutdown
 from sweeps.launch.state import WAIT_S, Launch
 from sweeps.planning.data import check_data, plan_with_data
+from sweeps.planning.frontier import can_run
 from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import grown_trials, plan_record
 from sweeps.planning.spec import SweepSpec
@@ -31,6 +32,8 @@ from sweeps.tracking.completeness import is_complete, is_held
 if TYPE_CHECKING:
     from sweeps.tracking.tracker import Pictures, Tracker
 
+Check = Callable[[Plan, Store, str], None]
+"""Given a plan, the store and the code's version. ConfigError: it must not be run."""
 PASSES = 2  # the second makes what was found damaged on the way to MLflow
 
 
@@ -45,14 +48,18 @@ def run_sweep(
     take_over: bool = False,
     allotment: Allotment = ALL_OF_IT,
     wait_s: float = WAIT_S,
+    careful: bool = True,
     growth: Growth | None = None,
     pictures: "Pictures | None" = None,
     decide: Decide = refuse,
+    check: Check | None = None,
 ) -> Launch:
     """Run every stage of a sweep that is not done yet.
 
-    `allotment` says what of this machine is used; `growth` may add trials while it runs; `pictures`
-    go to the runs in MLflow; `decide` is asked about results of other code.
+    `allotment` says what of this machine is used; a `careful` launch of a large sweep tries one
+    trial of each method first (see `caution`); `growth` may add trials while it runs; `pictures`
+    go to the runs in MLflow; `decide` is asked about results of other code; `check` may refuse
+    what is planned.
     """
     home = dataclasses.replace(home, root=home.root.resolve())  # Ray starts in another folder
     plan = plan_with_data(spec, data_root)
@@ -63,25 +70,28 @@ def run_sweep(
     store, code = Store(home.store), code_version()
     with Lease(store.leases, spec.name, take_over=take_over) as lease:
         fence = Fence(spec.name, lease.number)
-        plan, growth = grown(plan, store, growth)
+        if check is not None:
+            check(plan, store, code)
+        plan, growth = settled(plan, store, growth, decide)
         here = (home, data_root, console, fence, address, allotment)
-        launch = Launch(plan, store, *here, wait_s, code)
+        launch = Launch(plan, store, *here, wait_s, code, careful)
         record = plan_record(plan, code)
-        settle(plan, store, decide)
         claim_name(store, record, replace)
         if is_complete(plan, store) and is_held(home, store, record, store.aside(plan.stages)):
             launch.up_to_date = True
             return launch
-        make_tracker = partial(tracker_of, launch, pictures)
-        for _ in range(PASSES):
-            again = store.to_make_again(launch.plan.stages)
-            run_pass(launch, again, BackgroundTracking(make_tracker), growth)
-            if launch.stopped:
-                return launch  # within seconds, and a bucket is slow
-            if not store.to_make_again(launch.plan.stages) - again:
-                break
-        store.tidy(launch.plan.stages)
+        run_passes(launch, partial(tracker_of, launch, pictures), growth)
     return launch
+
+
+def settled(
+    plan: Plan, store: Store, growth: Growth | None, decide: Decide
+) -> tuple[Plan, Growth | None]:
+    """As `grown`, once it is decided what becomes of results of other code."""
+    as_it_was, its_growth = grown(plan, store, growth)
+    if settle(as_it_was, store, decide):
+        return grown(plan, store, growth)
+    return as_it_was, its_growth
 
 
 def grown(plan: Plan, store: Store, growth: Growth | None) -> tuple[Plan, Growth | None]:
@@ -94,6 +104,21 @@ def grown(plan: Plan, store: Store, growth: Growth | None) -> tuple[Plan, Growth
     return plan if growth is None else growth(plan, None), growth
 
 
+def run_passes(
+    launch: Launch, make_tracker: "Callable[[], Tracker]", growth: Growth | None
+) -> None:
+    """Run what is missing; then once more what was found damaged on the way."""
+    store = launch.store
+    for _ in range(PASSES):
+        again = store.to_make_again(launch.plan.stages)
+        run_pass(launch, again, BackgroundTracking(make_tracker), growth)
+        if launch.stopped:
+            return  # within seconds, and a bucket is slow
+        if not store.to_make_again(launch.plan.stages) - again:
+            break
+    store.tidy(launch.plan.stages)
+
+
 def run_pass(
     launch: Launch,
     again: Collection[str],
@@ -103,7 +128,8 @@ def run_pass(
     """Run what is missing, and the stages in `again`; then wait for MLflow to hold it."""
     plan, store = launch.plan, launch.store
     try:
-        if todo := remaining(plan, store.committed(plan.stages), again):
+        todo = remaining(plan, store.committed(plan.stages), again)
+        if can_run(todo, store.orders.read(launch.fence).cancelled):
             check_data(plan.spec, launch.data_root)
             run_stages(launch, todo, tracking, growth)
     except BaseException:  # a user who stops it, too, must not wait for a server
@@ -137,6 +163,8 @@ def run_stages(
             shutdown.take_signals()  # Ray has put its own handlers there
             conduct.take_signals = shutdown.take_signals
             conduct.execute(todo)
+        except cluster.HeadLost as lost:
+            raise cluster.HeadLostError(str(lost)) from None
         except (KeyboardInterrupt, SystemExit):  # the latter is Ray's answer to a SIGTERM
             launch.stopped = True
         finally:

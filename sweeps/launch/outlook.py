@@ -1,7 +1,7 @@
 """What a sweep would cost and how far it is, before anything starts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from osr_core.data.splits import protocols
 from osr_core.errors import MissingDataError
 from osr_core.stage import Stage
 from sweeps.home import Home
+from sweeps.launch.caution import Canaries
 from sweeps.launch.changed import changed_stages
+from sweeps.launch.estimate import Estimate, estimate
 from sweeps.planning import cost
 from sweeps.planning.data import placeholders, plan_with_data
 from sweeps.planning.plan import Plan, make_plan, remaining
@@ -44,11 +46,17 @@ class Outlook:
     name_taken: str | None = None  # why `osr run` would refuse the spec under its name
     changed: Sequence[Stage] = ()  # done, by other code than this
     remarks: Sequence[str] = ()  # on the data and the splits
+    estimate: Estimate = field(default_factory=lambda: Estimate((), {}))
 
     @property
     def searches(self) -> list[dict[str, Any]]:
         """What each search can cost at most, besides the plan's counts."""
         return of_searches(self.plan)
+
+    @property
+    def first(self) -> list[str]:
+        """The methods of which one trial goes first; see `caution`."""
+        return sorted(Canaries(self.plan, self.todo).first)
 
     @property
     def counts(self) -> dict[str, float | None]:
@@ -63,6 +71,8 @@ class Outlook:
             "sweep": self.plan.spec.name,
             **self.counts,
             "searches_at_most": self.searches,
+            "first": self.first,
+            "estimate": self.estimate.facts(),
             "kinds": {kind.name: count for kind, count in self.plan.kinds().items()},
             "missing_data": self.missing_data,
             "name_taken": self.name_taken,
@@ -107,20 +117,31 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
     Raises:
         DataError: files that are broken, or do not fit the spec.
     """
+    store = Store.existing(home.store)
     try:
         plan = plan_with_data(spec, data_root)
     except MissingDataError as error:
         plan = make_plan(spec, placeholders(spec.datasets))
-        return Outlook(plan, set(), remaining(plan, set(), set()), missing_data=str(error))
+        todo = remaining(plan, set(), set())
+        told = estimate(plan, todo, store)
+        return Outlook(plan, set(), todo, missing_data=str(error), estimate=told)
     said = remarks_on(spec, data_root)
-    store = Store.existing(home.store)
     if store is None:
-        return Outlook(plan, set(), remaining(plan, set(), set()), remarks=said)
+        todo = remaining(plan, set(), set())
+        return Outlook(plan, set(), todo, remarks=said, estimate=estimate(plan, todo, None))
     done = store.committed(plan.stages)
     todo = remaining(plan, done, store.to_make_again(plan.stages))
     taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})
     changed = changed_stages(plan.stages, store, done)
-    return Outlook(plan, done, todo, name_taken=taken, changed=changed, remarks=said)
+    return Outlook(
+        plan,
+        done,
+        todo,
+        name_taken=taken,
+        changed=changed,
+        remarks=said,
+        estimate=estimate(plan, todo, store),
+    )
 
 
 def remarks_on(spec: SweepSpec, data_root: Path | None) -> list[str]:

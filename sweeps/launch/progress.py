@@ -14,6 +14,7 @@ from osr_core.stage import Stage
 from osr_core.wording import duration
 from sweeps.planning.plan import Plan
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
+from sweeps.search.leader import best_so_far
 
 
 @dataclass
@@ -67,11 +68,12 @@ class SweepProgress:
         self.todo = {stage.id: stage for stage in todo}
         self.total = len(plan.stages)
         self.done = self.total - len(todo)  # committed, those from earlier launches included
-        self.failed = 0  # given up in this launch
+        self.failed: set[str] = set()  # ids of stages given up in this launch
         self.queued: set[str] = set()  # handed out, without a machine yet
         self.running: set[str] = set()
         self.started_at = time.monotonic()
         self.pace = Pace(todo)
+        self.best: dict[str, str] = {}  # by search, the best candidate so far
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=30),
@@ -86,6 +88,7 @@ class SweepProgress:
         name = self.plan.spec.name
         self.task = self.bar.add_task(name, total=self.total, completed=self.done, detail="")
         self.bar.start()
+        self._tell_best()
         return self
 
     def __exit__(
@@ -105,7 +108,16 @@ class SweepProgress:
         for stage in new.values():
             self.pace.add(stage)
         self.bar.update(self.task, total=self.total)
+        self._tell_best()
         self._refresh()
+
+    def _tell_best(self) -> None:
+        """Print the best candidate of each search that has another one than before."""
+        for facts in self.plan.searches:
+            line = best_so_far(facts)
+            if line is not None and self.best.get(facts["search_id"]) != line:
+                self.best[facts["search_id"]] = line
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def handed_out(self, stage: Stage) -> None:
         """A stage waits for its machine."""
@@ -132,6 +144,13 @@ class SweepProgress:
         for stage_id in stage_ids:
             self.pace.skipped(self.todo[stage_id])
 
+    def revive(self, stage_ids: Iterable[str]) -> None:
+        """Stages that were given up will run after all."""
+        for stage_id in stage_ids:
+            self.failed.discard(stage_id)
+            self.pace.add(self.todo[stage_id])
+        self._refresh()
+
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing and will be repeated."""
         self._ended(outcome.stage_id)
@@ -144,7 +163,8 @@ class SweepProgress:
         stage = self.todo[outcome.stage_id]
         self._ended(stage.id)
         self.done += outcome.cause is None
-        self.failed += outcome.cause not in (None, *OF_LAUNCH)
+        if outcome.cause not in (None, *OF_LAUNCH):
+            self.failed.add(stage.id)
         self.pace.ended(stage, outcome.wall_s)
         self.skip(skipped)
         label = self.plan.describe(stage)
@@ -168,7 +188,7 @@ class SweepProgress:
 
     def _refresh(self) -> None:
         queued = f"{len(self.queued)} queued, " if self.queued else ""
-        detail = f"{len(self.running)} running, {queued}{self.failed} failed, eta {self.eta()}"
+        detail = f"{len(self.running)} running, {queued}{len(self.failed)} failed, eta {self.eta()}"
         self.bar.update(self.task, completed=self.done, detail=detail)
 
 

@@ -29,9 +29,13 @@ class Launch:
     allotment: Allotment = ALL_OF_IT  # of this machine, for a cluster that is started here
     wait_s: float = WAIT_S
     code: str = ""  # the version of the code
+    careful: bool = True  # of a large sweep, one trial of each method goes first
+    why_held: dict[str, str] = field(default_factory=dict)  # by method, why no more of it begins
+    not_begun: dict[str, str] = field(default_factory=dict)  # by id of such a stage, the method
     started: set[str] = field(default_factory=set)  # ids of stages handed to the cluster
     retried: int = 0  # attempts that came to nothing
-    stopped: bool = False  # by Ctrl-C, SIGTERM or another driver
+    stopped: bool = False  # by Ctrl-C, SIGTERM, another driver or the end of its budget
+    budget_spent: str | None = None  # what of the budget, if that has ended the launch
     tracking_problem: str | None = None  # why MLflow is not up to date, if so
     up_to_date: bool = False  # nothing was to be done, not even in MLflow
 
@@ -61,17 +65,23 @@ class Launch:
 
     @property
     def missing(self) -> list[tuple[PlannedTrial, str]]:
-        """Planned trials without a result, each with the failed stages to blame."""
+        """Planned trials without a result, each with the stages to blame."""
         done = self.store.committed(self.plan.stages)
-        failures = self.store.attempts.failures(self.plan.stages.keys() - done)
+        left = self.plan.stages.keys() - done
+        failures = self.store.attempts.failures(left)
+        blame = {each: f"failed: {failure['reason']}" for each, failure in failures.items()}
+        cancelled = self.store.orders.read(self.fence).cancelled
+        blame |= dict.fromkeys(cancelled & left, "was cancelled")
+        for each, method in self.not_begun.items():
+            blame.setdefault(each, f"was not begun: {self.why_held[method]}")
         missing = []
         for trial in self.plan.trials:
             if trial.id in done or trial.purpose != EVALUATE:
                 continue
             reasons = [
-                f"{self.plan.describe(stage)} failed: {failures[stage.id]['reason']}"
+                f"{self.plan.describe(stage)} {blame[stage.id]}"
                 for stage in trial.score.walk()
-                if stage.id in failures
+                if stage.id in blame
             ]
             missing.append((trial, "; ".join(reasons) or NOT_RUN))
         return missing

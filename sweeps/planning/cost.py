@@ -34,7 +34,7 @@ def cost(stages: Iterable[Stage]) -> dict[str, float | None]:
         if images is None:
             return dict.fromkeys(total)
         method = method_named(stage.config["method"]["name"])
-        passes = images * stage.config["training"]["epochs"] * method.passes
+        passes = images * stage.effort * method.passes
         total["image_passes"] += passes
         total["flops"] += passes * FORWARD_AND_BACK * forward_flops(stage.config["backbone"])
         total["flops"] += method.further_flops(stage, images)

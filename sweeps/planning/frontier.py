@@ -26,6 +26,7 @@ class Frontier:
         self._rank: dict[str, Rank] = {}
         self._unfinished: set[str] = set()
         self._given_up: set[str] = set()
+        self._skipped: set[str] = set()  # of those: only since an input was given up
         self._ready: dict[Hashable, list[Rank]] = {}
         self._delayed: list[tuple[float, str]] = []  # (not before, stage id)
         self.add(stages)
@@ -95,7 +96,7 @@ class Frontier:
         self._unfinished.remove(stage_id)
         for user in self._users[stage_id]:
             self._waiting_for[user].discard(stage_id)
-            if not self._waiting_for[user]:
+            if not self._waiting_for[user] and user in self._unfinished:
                 self._push(user)
 
     def fail(self, stage_id: str) -> list[str]:
@@ -108,9 +109,49 @@ class Frontier:
         for user in self._users[stage_id]:
             if user in self._unfinished:
                 skipped += [user, *self.fail(user)]
+                self._skipped.add(user)
         return skipped
+
+    def withdraw(self, stage_ids: Collection[str]) -> list[str]:
+        """Give up stages that nobody has been handed; ids of these and of their dependants."""
+        gone: list[str] = []
+        for stage_id in stage_ids:
+            if stage_id in self._unfinished:
+                gone += [stage_id, *self.fail(stage_id)]
+        if not gone:
+            return gone
+        dropped = set(gone)
+        for heap in self._ready.values():
+            heap[:] = [rank for rank in heap if rank[2] not in dropped]
+            heapq.heapify(heap)
+        self._delayed = [each for each in self._delayed if each[1] not in dropped]
+        heapq.heapify(self._delayed)
+        return gone
+
+    def revive(self, stage_ids: Collection[str]) -> list[str]:
+        """Take stages back that were given up; ids of these and of their dependants that can run
+        again, also those that were withdrawn with them, inputs before users.
+        """
+        self._skipped |= self._given_up.intersection(stage_ids)
+        revived = []
+        for stage_id in self._stages:
+            if stage_id in self._skipped and not self._waiting_for[stage_id] & self._given_up:
+                self._given_up.remove(stage_id)
+                self._skipped.remove(stage_id)
+                self._unfinished.add(stage_id)
+                revived.append(stage_id)
+                if not self._waiting_for[stage_id]:
+                    self._push(stage_id)
+        return revived
 
     @property
     def exhausted(self) -> bool:
         """Whether no stage is left, running or waiting."""
         return not self._unfinished
+
+
+def can_run(stages: Iterable[Stage], given_up: Collection[str]) -> bool:
+    """Whether any of these stages needs nothing that is given up."""
+    frontier = Frontier(stages)
+    frontier.withdraw(given_up)
+    return not frontier.exhausted

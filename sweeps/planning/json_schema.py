@@ -16,7 +16,7 @@ from osr_core.recipes import Training
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.not_implemented import PLANNED
 from sweeps.planning.search_block import Options
-from sweeps.planning.spec import LARGEST_SEED, SHARED, Resources, SweepSpec
+from sweeps.planning.spec import LARGEST_SEED, SHARED, Budget, Resources, SweepSpec
 
 TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
 
@@ -45,6 +45,7 @@ def json_schema() -> dict[str, Any]:
     resources = Resources.model_json_schema()
     shared = resources.pop("$defs")  # references to it begin at the root
     plain["resources"] |= resources
+    plain["budget"] |= Budget.model_json_schema()
     plain["methods"] |= _methods_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

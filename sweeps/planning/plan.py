@@ -11,12 +11,11 @@ from typing import Any
 
 from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.splits import ClassSplit
-from osr_core.errors import ConfigError, unknown_name
 from osr_core.kinds import Kind
-from osr_core.methods import METHODS
 from osr_core.stage import Stage
 from osr_core.trial import Trial
 from osr_core.wording import Shortened
+from sweeps.planning.keep import check_keep
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
 
@@ -40,6 +39,7 @@ class PlannedTrial:
     grown: bool = False  # added while the sweep ran; the spec does not name it
     selection: str = UNSELECTED  # how its hyperparameters were chosen
     inner: InnerSplit | None = None  # of a trial by which a search chooses
+    ends: tuple[int | None, ...] = ()  # of the legs in which its last fit is made
 
     @property
     def id(self) -> str:
@@ -48,8 +48,13 @@ class PlannedTrial:
 
     @property
     def label(self) -> str:
-        """For people: "cac cifar10/3 seed 0"."""
-        return f"{self.method} {self.split.id} seed {self.seed}"
+        """For people: "cac cifar10/3 seed 0", and of one that ends at a rung its epoch."""
+        return f"{self.method} {self.split.id} seed {self.seed}{self.rung}"
+
+    @property
+    def rung(self) -> str:
+        """Of a trial that ends on the way of a fit, where: " epoch 30"; of any other nothing."""
+        return f" epoch {self.ends[-1]}" if self.ends and self.ends[-1] else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +119,7 @@ class Plan:
 
     def extended(self, trials: Iterable[PlannedTrial]) -> "Plan":
         """This plan with trials that its spec does not name, and the stages they need besides."""
-        grown = (replace(trial, grown=True) for trial in trials)
+        grown = (trial if trial.grown else replace(trial, grown=True) for trial in trials)
         extended = plan_with(self.spec, self.fingerprints, [*self.trials, *grown])
         return replace(extended, searches=self.searches)
 
@@ -144,6 +149,8 @@ class Plan:
         words.append(f"{config['task']['dataset']}/{config['task']['split']}")
         words += [f"seed {config['seed']}"] if "seed" in config else []
         words += [f"member {config['member']}"] if config.get("member") else []
+        if "leg" in config:
+            words.append(f"epochs {config['leg'][0] + 1} to {config['leg'][1]}")
         return " ".join(words) + self.differing(stage)
 
     def differing(self, stage: Stage) -> str:
@@ -231,8 +238,15 @@ def plan_trial(
     seed: int,
     fingerprints: Mapping[str, str],
     inner: InnerSplit | None = None,
+    ends: tuple[int | None, ...] = (),
 ) -> PlannedTrial:
-    """The trial of one entry on one split with one seed; with an inner split, of a search."""
+    """The trial of one entry on one split with one seed; with an inner split, of a search.
+
+    `ends` are those of the legs in which its last fit is made (see `osr_core.legs`).
+
+    Raises:
+        ConfigError: a leg that would not end before the schedule does.
+    """
     trial = Trial(
         method=entry.method,
         config=entry.config,
@@ -242,6 +256,7 @@ def plan_trial(
         training=entry.training,
         seed=seed,
         inner=inner,
+        ends=ends,
     )
     return PlannedTrial(
         method=entry.method.name,
@@ -253,27 +268,8 @@ def plan_trial(
         seed=seed,
         score=trial.last,
         inner=inner,
+        ends=ends,
     )
-
-
-def check_keep(stage: Stage) -> None:
-    """Refuse a schedule whose `keep` asks for what is not measured.
-
-    Raises:
-        ConfigError: no such term, or no held-out images to measure it on.
-    """
-    training = stage.config.get("training", {"keep": "last"})
-    if training["keep"] == "last":
-        return
-    name = stage.config["method"]["name"]
-    allowed = ("last", "accuracy", *METHODS[name].terms)
-    if training["keep"] not in allowed:
-        raise ConfigError(f"{name}: " + unknown_name("keep", training["keep"], allowed))
-    if training["validation"] == 0:
-        raise ConfigError(
-            f"{name}: keep '{training['keep']}' is measured on held-out images, and validation "
-            "is 0. Give training.validation a fraction such as 0.1, or keep the last weights."
-        )
 
 
 def remaining(plan: Plan, done: Iterable[str], again: Iterable[str] = ()) -> list[Stage]:

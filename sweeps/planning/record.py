@@ -5,6 +5,7 @@ Whoever has the record needs neither spec nor data to tell what is done.
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from osr_core.config import build
@@ -42,6 +43,40 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
     }
 
 
+def piece_of(before: Plan, plan: Plan) -> dict[str, Any] | None:
+    """What the record of a plan has besides that of an earlier one, as `store.records` joins it.
+
+    None where it must be written whole: another search is over, or what was said of a trial is no
+    longer so.
+    """
+    if [each["over"] for each in plan.searches] != [each["over"] for each in before.searches]:
+        return None
+    known, new = before.trial_of, []
+    for trial in plan.trials:
+        earlier = known.get(trial.id)
+        if earlier is None:
+            new.append(trial)
+        elif (trial.purpose, trial.selection) != (earlier.purpose, earlier.selection):
+            return None
+    stages = [stage for stage_id, stage in plan.stages.items() if stage_id not in before.stages]
+    return {
+        "splits": [split_facts(each) for each in dict.fromkeys(trial.split for trial in new)],
+        "trials": [trial_facts(plan.spec, trial) for trial in new],
+        "stages": [stage_facts(plan, stage) for stage in stages],
+        "leaves": {stage.kind.name: list(stage.kind.leaves) for stage in stages},
+        "candidates": {
+            facts["search_id"]: changed_candidates(earlier, facts)
+            for earlier, facts in zip(before.searches, plan.searches, strict=True)
+        },
+    }
+
+
+def changed_candidates(before: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Any]:
+    """What is said of the candidates of a search that are new, or of which something else was."""
+    pairs = zip_longest(before["candidates"], facts["candidates"])
+    return [now for earlier, now in pairs if now is not earlier and now != earlier]
+
+
 def altered(spec: SweepSpec) -> dict[str, Any]:
     """What a spec sets otherwise than the packaged one of its name: "training.epochs" for all
     methods, "methods.cac" where that method's entries do not begin with the packaged ones.
@@ -73,7 +108,7 @@ def for_all(spec: Mapping[str, Any]) -> dict[str, Any]:
 def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
     """All that is said of a trial besides its results; nowhere else is it written down."""
     split = trial.split
-    return {
+    facts = {
         "trial_id": trial.id,
         "method": trial.method,
         "title": trial.title,
@@ -93,6 +128,7 @@ def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
         "selection": trial.selection,
         "inner": trial.inner and dataclasses.asdict(trial.inner),
     }
+    return facts | ({"ends": list(trial.ends)} if trial.ends else {})
 
 
 def split_facts(split: ClassSplit) -> dict[str, Any]:
@@ -183,7 +219,8 @@ def trial_of(
     split = splits(facts["dataset"], facts["protocol"], facts["split"], beforehand)
     kept = facts.get("inner")
     inner = kept and InnerSplit(tuple(kept["hidden"]), kept["fraction"])
-    trial = plan_trial(entry, split, facts["seed"], fingerprints, inner)
+    ends = tuple(facts.get("ends", ()))
+    trial = plan_trial(entry, split, facts["seed"], fingerprints, inner, ends)
     said = {name: facts[name] for name in ("purpose", "grown", "selection")}
     return dataclasses.replace(trial, **said)
 
@@ -204,4 +241,4 @@ def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTr
 
 def same_science(spec: Mapping[str, Any]) -> dict[str, Any]:
     """A spec's plain values without those that change no result."""
-    return {key: value for key, value in spec.items() if key != "resources"}
+    return {key: value for key, value in spec.items() if key not in ("resources", "budget")}

@@ -1,10 +1,14 @@
 """Rules of selection: by which number a search chooses, and what that number looked at.
 
 The number of each is larger for a better candidate. Only the oracle looks at test images.
+A measure is a rule's number at the end of a candidate's fit, or at a rung, an epoch on the way:
+"known_accuracy", "known_accuracy/epoch_30".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+AT = "/epoch_"  # between a rule and the epoch of a rung
 
 
 @dataclass(frozen=True)
@@ -50,3 +54,19 @@ RULES = {
         ),
     )
 }
+
+
+def measures(rules: Sequence[str], rungs: Sequence[int]) -> list[tuple[str, ...]]:
+    """What is measured of a candidate on a split with a seed: at each rung, then at the end."""
+    at_rungs = [tuple(f"{rule}{AT}{epoch}" for rule in rules) for epoch in rungs]
+    return [*at_rungs, tuple(rules)]
+
+
+def rule_of(measure: str) -> str:
+    """The name of the rule by which something is measured."""
+    return measure.partition(AT)[0]
+
+
+def rung_of(measure: str) -> str:
+    """The epoch after which something is measured; "" at the end of a fit."""
+    return measure.partition(AT)[2]

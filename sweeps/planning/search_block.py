@@ -1,13 +1,14 @@
 """The `search` block of a method's entry: what is varied, how, and by which rule one is chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from osr_core.config import as_dict, build, check, setting
 from osr_core.errors import ConfigError, unknown_name
 from sweeps.planning.entry import SEARCH, MethodSettings, method_settings
-from sweeps.planning.rules import RULES
+from sweeps.planning.rules import RULES, measures
 from sweeps.planning.search_space import Dimension, laid_over, read_space
 
 DEFAULT_RULE = "held_out_classes_auroc"
@@ -29,6 +30,9 @@ class Options:
     prune: str = setting(
         "paired", "whether hopeless candidates are dropped", choices=("paired", "none")
     )
+    rungs: tuple[int, ...] = setting(
+        (), "epochs of a fit at which hopeless candidates are dropped, too", at_least=1
+    )
     top: int = setting(1, "chosen settings that go on to the evaluation", at_least=1)
     lag: int = setting(
         8,
@@ -47,7 +51,9 @@ class Options:
         None, "ask no more once stages of candidates have held a GPU, or a core, so long", above=0
     )
     wall_hours: float | None = setting(
-        None, "ask no more once the launch has taken so long", above=0
+        None,
+        "ask no more once stages of candidates were at work for so long, pauses aside",
+        above=0,
     )
 
     def __post_init__(self) -> None:
@@ -75,6 +81,17 @@ class Search:
     def objective(self) -> tuple[str, ...]:
         """The rules that the sampler looks at."""
         return self.options.objective or (self.options.select,)
+
+    def extremes(self) -> Iterator[Mapping[str, Any]]:
+        """The settings beside the space, and each end of a range and each choice beside them."""
+        yield {}
+        for dimension in self.space:
+            yield from ({dimension.name: value} for value in dimension.extremes)
+
+    @property
+    def measures(self) -> list[tuple[str, ...]]:
+        """What is measured of a candidate on each split with each seed, in this order."""
+        return measures(self.rules, self.options.rungs)
 
     def settings(self, params: Mapping[str, Any]) -> MethodSettings:
         """The settings of a candidate.
@@ -123,10 +140,10 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
     options = Options()
     known = (*OTHERS, *(field.name for field in fields(Options)))
     problems += [unknown_name("key", str(key), known) for key in given if key not in known]
-    for key in ("splits", "seeds"):
+    for key in ("splits", "seeds", "objective"):
         listed = given.get(key)
         if isinstance(listed, list) and any(listed.count(each) > 1 for each in listed):
-            problems.append(f"{key} names a number more than once: {listed}.")
+            problems.append(f"{key} names something more than once: {listed}.")
     try:
         space = read_space(method, given.get("space"), fixed)
         points = _points(given.get("enqueue"), space, fixed)
@@ -138,8 +155,14 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
         problems += [unknown_name("rule", r, RULES) for r in options.objective if r not in RULES]
     except ConfigError as error:
         problems += error.problems
+    if any(late <= early for early, late in pairwise(options.rungs)):
+        problems.append(f"rungs must ascend, not {list(options.rungs)}.")
+    if options.rungs and options.prune == "none":
+        problems.append("rungs are for pruning, which is none; leave them out, or prune: paired.")
     if options.prune != "none" and len(options.objective) > 1:
         problems.append("prune needs one objective; set prune: none for several.")
+    if options.top > options.candidates:
+        problems.append(f"top is {options.top}; it must be <= candidates, {options.candidates}.")
     if not _are_names(given.get("from", [])):
         problems.append(f"from must be a sweep's name, or a list of them, not {given['from']!r}.")
     if problems:

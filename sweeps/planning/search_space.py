@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from osr_core.backbones import BACKBONES
@@ -46,6 +47,11 @@ class Dimension:
             return value in self.choices
         is_fit = isinstance(value, int) or not self.is_whole
         return _is_number(value) and is_fit and bool(self.low <= value <= self.high)
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Both ends of a range; every value of a choice."""
+        return self.choices or (self.low, self.high)
 
     @property
     def is_whole(self) -> bool:
@@ -115,6 +121,8 @@ def _dimension(method: str, name: str, given: Any) -> Dimension:
             raise ConfigError(f"a choice has no {', '.join(sorted(map(str, unknown)))}.")
         if not isinstance(given["choices"], list) or not given["choices"]:
             raise ConfigError("the choice is empty; give at least one value.")
+        if twice := [each for each in given["choices"] if given["choices"].count(each) > 1]:
+            raise ConfigError(f"the choice has {twice[0]!r} more than once.")
         return Dimension(name=name, choices=tuple(given["choices"]), when=when)
     if strange := [key for key in given if key not in KEYS]:
         raise ConfigError([unknown_name("key", key, KEYS) for key in strange])
@@ -161,7 +169,17 @@ def _bounds(given: Mapping[str, Any], hint: type) -> dict[str, Any]:
         raise ConfigError(f"low must be > 0 on a log scale, not {numbers['low']!r}.")
     if "step" in numbers and (log or numbers["step"] <= 0):
         raise ConfigError(f"step must be > 0 and without log, not {numbers['step']!r}.")
+    if "step" in numbers and not _fits(**numbers):
+        raise ConfigError(
+            f"step must divide high - low, from {numbers['low']!r} to {numbers['high']!r}, which "
+            f"{numbers['step']!r} does not."
+        )
     return {**numbers, "log": log}
+
+
+def _fits(low: float, high: float, step: float) -> bool:
+    """Whether steps from one end meet the other, counted in decimals as they are written."""
+    return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) == 0
 
 
 def _is_number(value: Any) -> bool:
@@ -201,7 +219,7 @@ def _check_values(method: str, dimension: Dimension, fixed: Mapping[str, Any]) -
     """Every end of a range and every choice is a value that the setting may have."""
     problems = [
         problem
-        for value in dimension.choices or (dimension.low, dimension.high)
+        for value in dimension.extremes
         for problem in _problems(method, laid_over(fixed, {dimension.name: value}))
     ]
     if problems:

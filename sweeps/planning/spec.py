@@ -42,7 +42,7 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
 LARGEST_SEED = 2**63 - 1  # exports keep seeds in 64 bits
 SHARED = "x-"  # how keys begin under which a file keeps blocks that several places share
 EXAMPLES = {"datasets": "[digits]", "splits": "[0, 1]", "seeds": "[0, 1]"}
-EXAMPLES |= {"methods": "{softmax: {}}", "resources": "{cpus: 2}"}
+EXAMPLES |= {"methods": "{softmax: {}}", "resources": "{cpus: 2}", "budget": "{gpu_hours: 100}"}
 
 
 def _kind(name: Any) -> Any:
@@ -90,6 +90,24 @@ class Resources(BaseModel):
         allow_inf_nan=False,
         description="seconds between the checkpoints of a fit",
     )
+
+
+class Budget(BaseModel):
+    """What one launch may spend. At its end nothing more begins, and what runs is saved."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    gpu_hours: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="hours times GPUs of all attempts at stages"
+    )
+    wall_hours: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="hours since the launch began"
+    )
+    trials: int | None = Field(
+        None, ge=1, le=LARGEST, description="trials that the launch gives their result"
+    )
+
+
+NESTED: dict[str, type[BaseModel]] = {"resources": Resources, "budget": Budget}
 
 
 def _unique(values: Any) -> Any:
@@ -147,6 +165,7 @@ class SweepSpec(BaseModel):
         "protocol change the spec's for one method",
     )
     resources: Resources = Field(Resources(), description="what one stage occupies")
+    budget: Budget = Field(Budget(), description="what one launch may spend; default: no limit")
 
     _missing: tuple[Missing, ...] = PrivateAttr(())
     _splits: Splits | None = PrivateAttr(None)
@@ -265,7 +284,8 @@ def _sentences(detail: Any) -> list[str]:
     """What pydantic found, in our words."""
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        known = Resources.model_fields if where.startswith("resources.") else SweepSpec.model_fields
+        model = NESTED.get(str(detail["loc"][0])) if len(detail["loc"]) > 1 else SweepSpec
+        known = (model or SweepSpec).model_fields
         return [unknown_name("key", where.rpartition(".")[2], known)]
     if detail["type"] == "missing":
         meaning = SweepSpec.model_fields[where].description

@@ -55,6 +55,8 @@ def _said(error: Exception) -> str:
     """What a parser raised, in one line, with the place."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
+        if error.problem == "but found another document":
+            return f"a second document begins at line {mark.line + 1}; give each a file of its own"
         return f"{error.problem} at line {mark.line + 1}, column {mark.column + 1}"
     if isinstance(error, yaml.reader.ReaderError | UnicodeError):
         return f"it is not in UTF-8, or holds a character that is none: {error}".replace("\n", " ")

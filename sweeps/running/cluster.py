@@ -1,7 +1,10 @@
 """Ray: start or join a cluster, and run a plan's stages on it through Ray Tune."""
 
+import atexit
 import gc
 import logging
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -24,11 +27,21 @@ from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities, Workplace
 from sweeps.signals import unheard_below
 
+HEAD_S = 30.0  # Ray's own patience is twice that
+
 
 class ClusterError(OsrError):
     """Ray or Tune broke."""
 
     exit_code = 3
+
+
+class HeadLostError(ClusterError):
+    """The cluster's head is gone, and with it all that ran."""
+
+
+class HeadLost(KeyboardInterrupt):
+    """The same on its way through Tune, which takes errors for a trial's."""
 
 
 @contextmanager
@@ -46,7 +59,8 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
     """Join the cluster at `address`, or start one on this machine with the given `allotment`.
 
     Raises:
-        ClusterError: Ray cannot be joined or started. ConfigError: it finds no folder here.
+        ClusterError: Ray cannot be joined or started. ConfigError: it finds no folder here, or no
+            cluster where "auto" asks for one.
     """
     settings = {} if address is not None else of_this_machine(allotment)
     what = "Ray did not start"
@@ -55,13 +69,21 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
     with explained(what, then), in_own_folder(), unheard_below():
-        ray.init(
-            address=address or "local",  # None would join whatever cluster this machine ran last
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            **settings,
-        )
+        try:
+            ray.init(
+                address=address or "local",  # None would join whatever this machine ran last
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                **settings,
+            )
+        except ConnectionError:
+            if address != "auto":
+                raise
+            raise ConfigError(
+                "no Ray cluster runs on this machine, which --address auto looks for. Start one "
+                "with `ray start --head`, or leave --address out."
+            ) from None
     # Deaths of workers reach users through the searcher, with their stage's name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
@@ -92,16 +114,23 @@ def in_own_folder() -> Iterator[None]:
 
 
 def check_answers(address: str) -> None:
-    """ConfigError unless somebody listens at HOST:PORT; Ray would go on asking for many minutes."""
+    """ConfigError unless somebody listens at HOST:PORT, or it is "auto"; Ray would go on asking for
+    many minutes.
+    """
     if "://" in address:
         raise ConfigError(
             "--address takes HOST:PORT, as `ray start --head` printed it, not "
             f"'{address}': no sweep can be run through Ray's client (ray://). From a machine "
             "outside the cluster, run the command on the cluster's head."
         )
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        return  # "auto", which Ray looks up on this machine
+    if address == "auto":
+        return  # Ray looks it up on this machine
+    host, _, port = address.rpartition(":")
+    if not host:
+        raise ConfigError(
+            f"--address takes HOST:PORT, or 'auto' for the cluster that this machine belongs to, "
+            f"not '{address}'. Leave it out to start one here."
+        )
     why = why_silent(host.strip("[]"), int(port)) if port.isdigit() else f"'{port}' is no port"
     if why is not None:
         raise ConfigError(
@@ -114,8 +143,12 @@ def disconnect() -> None:
     """Leave the cluster; one that `connect` started ends.
 
     An object of Ray's that another thread's garbage collection frees in the middle of it would end
-    this process without a word (seen in Ray 2.60), so nothing is collected meanwhile.
+    this process without a word (seen in Ray 2.60), so nothing is collected meanwhile. One whose
+    head is gone cannot be left: Ray would look for it, also while Python ends.
     """
+    if ray.is_initialized() and why_head_silent():
+        atexit.register(os._exit, HeadLostError.exit_code)  # what is registered last comes first
+        return
     gc.collect()
     gc.disable()
     try:
@@ -124,8 +157,37 @@ def disconnect() -> None:
         gc.enable()
 
 
+def why_head_silent() -> str | None:
+    """Why nobody answers at the cluster's head; None: somebody does."""
+    address = str(ray.get_runtime_context().gcs_address)
+    host, _, port = address.rpartition(":")
+    why = why_silent(host.strip("[]"), int(port))
+    return why and f"nobody answers at {address} ({why})"
+
+
+def check_head() -> None:
+    """HeadLost where nobody answers at the cluster's head for HEAD_S.
+
+    To ask Ray instead would take until it ends this process, a minute after the head.
+    """
+    deadline = time.monotonic() + HEAD_S
+    while why := why_head_silent():
+        if time.monotonic() > deadline:
+            raise HeadLost(
+                f"the head of the Ray cluster has died: {why}, for {HEAD_S:.0f} s. What is "
+                "committed stays, and fits go on from their last checkpoints: start the cluster "
+                "again, then run the same command."
+            )
+        time.sleep(1.0)
+
+
 def machines() -> Machines:
-    """The cluster's machines at this moment."""
+    """The cluster's machines at this moment.
+
+    Raises:
+        HeadLost: there is no cluster any more.
+    """
+    check_head()
     nodes = ray.nodes()
     there = tuple(node["Resources"] for node in nodes if node["Alive"])
     return Machines(there, lost=len(nodes) - len(there))

@@ -16,6 +16,8 @@ class Cause(StrEnum):
     CLAIMED = "begun by another sweep"  # which trains it now; this one waits for the result
     GPU_CAME = "a GPU came"  # before the stage began, which was handed out for lack of one
     CANCELLED = "cancelled"  # a user has stopped this stage; the sweep goes on
+    HELD = "held back"  # no more of its method begins; the stage is as it was
+    PAUSED = "paused"  # a user has paused the whole sweep: the state was saved
     INTERRUPTED = "interrupted"  # the whole sweep was asked to stop
     TAKEN_OVER = "taken over"  # another driver runs the sweep now
     UNFIT = "unfit machine"  # it has other code than the driver, or does not see its store
@@ -42,3 +44,4 @@ class Outcome:
     cause: Cause | None = None  # None where the stage is committed
     reason: str | None = None
     traceback: str | None = None
+    fault: str | None = None  # what its code raised, and where: "TypeError in cac.py:41"

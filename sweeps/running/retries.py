@@ -1,6 +1,7 @@
 """How often a stage is tried again, by what went wrong."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sweeps.running.outcome import Cause
@@ -8,10 +9,12 @@ from sweeps.running.outcome import Cause
 RETRIES = {
     Cause.REFUSED: 0,
     Cause.CANCELLED: 0,
+    Cause.HELD: 0,
     Cause.ERROR: 2,
     Cause.OUT_OF_MEMORY: 1,
     Cause.WORKER_DIED: 3,
     Cause.CLAIMED: 1_000_000,  # as often as it takes
+    Cause.PAUSED: 1_000_000,
     Cause.GPU_CAME: 1_000_000,
     Cause.NODE_LOST: 100,  # not the stage's fault, but not without end either
     Cause.PREEMPTED: 100,
@@ -32,8 +35,13 @@ class Retries:
         count = self.failed[stage_id, cause]
         if count > RETRIES[cause]:
             return None
-        if cause in (Cause.NODE_LOST, Cause.PREEMPTED, Cause.GPU_CAME):
+        if cause in (Cause.NODE_LOST, Cause.PREEMPTED, Cause.PAUSED, Cause.GPU_CAME):
             return 0.0
         if cause == Cause.CLAIMED:
             return CLAIMED_DELAY_S
         return float(min(FIRST_DELAY_S * 2 ** (count - 1), LONGEST_DELAY_S))
+
+    def forget(self, stage_ids: Collection[str]) -> None:
+        """Stages begin anew: none of their attempts counts any more."""
+        for key in [key for key in self.failed if key[0] in stage_ids]:
+            del self.failed[key]

@@ -6,7 +6,7 @@ is one trial of Tune's. Tune's own retries are not used: it does not know whose 
 
 import json
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -54,6 +54,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
         self.retries = Retries()
         self.stopping = False
+        self.paused = False  # while it is, nothing is handed out
         self.problem: OsrError | None = None  # why nothing more is handed out, if not by request
         self._looked_at = time.monotonic()
 
@@ -77,6 +78,17 @@ class StageSearcher(Searcher):  # type: ignore[misc]
                 outcome = Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=str(cause))
                 self._settle(trial_id, outcome)
 
+    def withdraw(self, ids: Collection[str]) -> list[str]:
+        """Give up stages that are not handed out yet; ids of these and of what needs them."""
+        handed_out = {stage_id for bundle in self.running.values() for stage_id in bundle}
+        return self.frontier.withdraw(set(ids) - handed_out)
+
+    def revive(self, ids: Collection[str]) -> list[str]:
+        """Take back stages that were given up; ids of these and of what needs them."""
+        revived = self.frontier.revive(ids)
+        self.retries.forget(revived)
+        return revived
+
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing will: what is queued need not be waited for."""
@@ -92,13 +104,15 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             return Searcher.FINISHED  # type: ignore[no-any-return]
         for outcome in self.doubts.settled(now):
             self._follow(outcome)
+        if self.paused:
+            return None
         heads = self.frontier.heads(now)
-        full = [group for group, stage in heads.items() if not self.room.has(self._ask(stage))]
+        full = [group for group, stage in heads.items() if not self.room.has(self.ask(stage))]
         while (stage := self.frontier.next(now, full)) and not self.watcher.may_run(stage):
             self.frontier.again(stage.id, now + CLAIMED_DELAY_S)
         if stage is None:
             return None
-        ask = self._ask(stage)
+        ask = self.ask(stage)
         self.running[trial_id], self.asked[trial_id] = (stage.id,), ask
         self.room.handed_out[ask] += 1
         self.watcher.handed_out(stage)
@@ -136,24 +150,25 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             else:
                 self._settle(trial_id, lost)
 
-    def _ask(self, stage: Stage) -> Ask:
+    def ask(self, stage: Stage) -> Ask:
+        """What a stage asks of its machine."""
         ask = ask_of(stage, self.resources, self.room.machines)
         return alone(ask) if stage.id in self.alone else ask
 
     def _look_around(self, now: float) -> None:
         """What the cluster has now, and what the user wants."""
-        names = dict(self._waiting(now))
+        self.watcher.look()
+        names = {} if self.paused else dict(self._waiting(now))
         described = {ask: self.watcher.name(stage) for ask, stage in names.items()}
         why = self.room.look(self._look(), described, now)
         if why and not self.begun:  # else what runs may make more ready for which there is room
             raise UnplacedError(f"{why}. Lower `resources` in the spec, or wait longer (--wait).")
-        self.watcher.look()
 
     def _waiting(self, now: float) -> list[tuple[Ask, Stage]]:
         """What is ready or queued, and what it asks for."""
         queued = [trial_id for trial_id in self.running if trial_id not in self.begun]
         return [
-            *((self._ask(stage), stage) for stage in self.frontier.heads(now).values()),
+            *((self.ask(stage), stage) for stage in self.frontier.heads(now).values()),
             *((self.asked[each], self.stages[self.running[each][0]]) for each in queued),
         ]
 

@@ -8,8 +8,9 @@ from typing import Any
 import ray
 from ray import tune
 
+from sweeps.running.checkpoint import Terminations
 from sweeps.running.outcome import Cause, Outcome
-from sweeps.running.worker import Identities, Terminations, Workplace, work
+from sweeps.running.worker import Identities, Workplace, work
 
 
 class BundleTrainable(tune.Trainable):  # type: ignore[misc]

@@ -1,8 +1,6 @@
 """One stage, from the store to the store: what a worker does, with or without Ray."""
 
-import logging
 import os
-import signal
 import socket
 import time
 import traceback
@@ -17,31 +15,30 @@ import torch
 from osr_core.context import TENSORS, Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, known_kind, run_stage
+from osr_core.kinds import epochs_of
 from osr_core.source import source_of
+from sweeps.running.checkpoint import StoreCheckpoint
 from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
-from sweeps.store.attempts import SavedState
-from sweeps.store.files import StoreError, UnreachableError
+from sweeps.store.files import StoreError
 from sweeps.store.leases import ElsewhereError, Fence, FencedError
-from sweeps.store.orders import Given
 from sweeps.store.store import DamagedError, Store
 
-log = logging.getLogger(__name__)
-
-# What the values that a stage computes with make it raise: it would raise it again.
+# What code, or the values that it computes with, make a stage raise: it would raise it again.
 BY_VALUES = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    ImportError,
     LookupError,
+    NameError,
     NotImplementedError,
+    SyntaxError,
     TypeError,
     ValueError,
     torch.linalg.LinAlgError,  # type: ignore[attr-defined]
 )
-
-LOOK_EVERY_S = 1.0  # at orders, by a stage of many batches
 
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
 
@@ -63,88 +60,6 @@ class NoGpuError(OsrError):
     """This process was given a GPU and cannot use it."""
 
 
-class Terminations:
-    """Notices SIGTERM, which machines that will be taken away send in advance.
-
-    It ends one attempt: this one, or the next if it came between two.
-    """
-
-    received = False
-
-    @classmethod
-    def watch(cls) -> None:
-        """From now on SIGTERM means: save at the end of the epoch."""
-
-        def note(number: int, frame: object) -> None:
-            cls.received = True
-
-        signal.signal(signal.SIGTERM, note)
-
-
-class StoreCheckpoint:
-    """A fit's checkpoint in the store: every so many seconds, and when asked to stop.
-
-    A stage that has no state to save is asked between its batches.
-    """
-
-    def __init__(self, store: Store, stage_id: str, workplace: Workplace, source: str) -> None:
-        self.store, self.stage_id, self.workplace = store, stage_id, workplace
-        self.source = source  # of the code that began what is saved, not of that which goes on
-        self.saved_at = self.looked_at = time.monotonic()
-
-    def load(self) -> bytes | None:
-        """The last state saved, if any."""
-        saved = self.store.attempts.load_checkpoint(self.stage_id)
-        if saved is None:
-            return None
-        self.source = saved.source
-        return saved.content
-
-    def due(self) -> bool:
-        """Whether it is time to save."""
-        waited = time.monotonic() - self.saved_at
-        return waited >= self.workplace.checkpoint_every_s or self._stop() is not None
-
-    def save(self, content: bytes) -> None:
-        """Replace the state; Stopped if that was the last thing to do.
-
-        A fit outlives a store that does not answer, and saves when it is time the next time.
-        """
-        try:
-            self.store.leases.check(self.workplace.fence)
-            self.store.attempts.save_checkpoint(self.stage_id, SavedState(content, self.source))
-        except UnreachableError as error:
-            log.warning("the state is not saved now: %s", error)
-        self.saved_at = time.monotonic()
-        self.stop_if_asked()
-
-    def between_batches(self) -> None:
-        """End the attempt if someone has asked for it; orders are looked at once a second."""
-        if time.monotonic() >= self.looked_at + LOOK_EVERY_S:
-            self.looked_at = time.monotonic()
-            self.stop_if_asked()
-
-    def stop_if_asked(self) -> None:
-        """End the attempt, with nothing left to save, if someone has asked for it."""
-        cause = self._stop()
-        if cause == Cause.PREEMPTED:
-            Terminations.received = False
-        if cause is not None:
-            raise Stopped(cause)
-
-    def _stop(self) -> Cause | None:
-        if Terminations.received:
-            return Cause.PREEMPTED
-        if self.workplace.fence is None:
-            return None
-        given = Given()
-        with suppress(StoreError):  # what cannot be read now is read at the end of the next epoch
-            given = self.store.orders.read(self.workplace.fence)
-        if given.ends_sweep:
-            return Cause.INTERRUPTED
-        return Cause.CANCELLED if self.stage_id in given.stages else None
-
-
 def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome:
     """Run a stage and commit it. What the stage raises is told, not passed on."""
     started_at = time.monotonic()
@@ -158,6 +73,7 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             cause=cause,
             reason=reason,
             traceback=traceback.format_exc() if error else None,
+            fault=fault_of(error) if cause in (Cause.ERROR, Cause.REFUSED) else None,
         )
 
     torch.set_num_threads(workplace.cpus)
@@ -182,6 +98,14 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
             raise  # CUDA is broken for this whole process: it must not get another stage
         return outcome(Cause.REFUSED if isinstance(error, BY_VALUES) else Cause.ERROR, error)
     return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
+
+
+def fault_of(error: BaseException | None) -> str | None:
+    """What code raised, and where; None for what a stage says by itself, a disk or a server."""
+    if error is None or isinstance(error, OsrError | OSError):
+        return None
+    *_, place = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 
 
 def device_of(workplace: Workplace) -> torch.device:
@@ -212,9 +136,10 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         return
     identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
     host = f"{socket.gethostname()}:{os.getpid()}"
-    num_epochs = identity["config"].get("training", {}).get("epochs")
+    config = identity["config"]
+    num_epochs = epochs_of(config).stop if "training" in config else None
     checkpoint = StoreCheckpoint(store, stage_id, workplace, source_of(identity))
-    checkpoint.stop_if_asked()
+    checkpoint.stop_if_asked(begins=identity["config"].get("method", {}).get("name"))
     if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)
@@ -231,7 +156,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
             checkpoint=checkpoint,
             report=told.report,
         )
-        result = run_stage(identity["kind"], identity["config"], context)
+        result = run_stage(identity["kind"], config, context)
     wall_s = time.monotonic() - began
     store.commit(
         stage_id,

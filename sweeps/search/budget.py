@@ -1,6 +1,6 @@
 """When a search asks for no more candidates before it has tried all."""
 
-import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -10,25 +10,36 @@ from sweeps.store.store import Store
 
 
 class Budget:
-    """What is spent of a launch's time, and of the hours that stages took."""
+    """What the stages behind one search's results took, by what the store says of them: the same
+    after any crash, whatever launches made them.
+    """
 
     def __init__(self, store: Store) -> None:
-        """The clock of the launch begins to run."""
-        self._store, self._began = store, time.monotonic()
-        self._hours: dict[str, float] = {}  # by stage id
+        self._store = store
+        self._counted: set[str] = set()  # ids of stages
+        self._held_s = 0.0  # each stage by itself
+        self._busy: list[tuple[float, float]] = []  # from and to, in s since 1970; none overlap
 
-    def is_spent(self, options: Options, stages: Iterable[str]) -> bool:
-        """Whether a search has used up its hours; `stages` made the results that it may know."""
-        hours = (time.monotonic() - self._began) / 3600
-        if options.wall_hours is not None and hours >= options.wall_hours:
-            return True
-        if options.gpu_hours is None:
-            return False
-        return sum(map(self._hours_of, dict.fromkeys(stages))) >= options.gpu_hours
+    def count(self, stages: Iterable[str]) -> None:
+        """Stages have given the search results; one that is counted already adds nothing."""
+        for stage_id in stages:
+            if stage_id not in self._counted:
+                self._counted.add(stage_id)
+                with suppress(StoreError):  # it was deleted since, and counts no more
+                    commit = self._store.read_commit(stage_id)
+                    self._held_s += commit.wall_s
+                    self._add(commit.started_at, commit.finished_at)
 
-    def _hours_of(self, stage_id: str) -> float:
-        if stage_id not in self._hours:
-            self._hours[stage_id] = 0.0
-            with suppress(StoreError):  # it was deleted since, and counts no more
-                self._hours[stage_id] = self._store.read_commit(stage_id).wall_s / 3600
-        return self._hours[stage_id]
+    def is_spent(self, options: Options) -> bool:
+        """Whether the search has used up its hours."""
+        busy_s = sum(end - start for start, end in self._busy)
+        spent = ((options.gpu_hours, self._held_s), (options.wall_hours, busy_s))
+        return any(hours is not None and seconds >= 3600 * hours for hours, seconds in spent)
+
+    def _add(self, start: float, end: float) -> None:
+        """Join a time with those that it overlaps."""
+        first = bisect_left(self._busy, start, key=lambda time: time[1])
+        after = bisect_right(self._busy, end, key=lambda time: time[0])
+        for other_start, other_end in self._busy[first:after]:
+            start, end = min(start, other_start), max(end, other_end)
+        self._busy[first:after] = [(start, end)]

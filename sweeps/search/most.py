@@ -1,12 +1,16 @@
 """What the searches of a plan can cost at most, before anything starts.
 
 Every candidate on every split and seed, and the chosen ones trained anew, each as much as the
-default settings. Stages that candidates share, pruning and budgets make it less.
+settings of the space that cost most. Stages that candidates share, pruning and budgets make it
+less.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+from osr_core.errors import ConfigError
+from osr_core.kinds import epochs_of
 from osr_core.stage import Stage
 from sweeps.planning.cost import cost
 from sweeps.planning.plan import Plan, PlannedTrial
@@ -19,9 +23,10 @@ def at_most(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _row(subject: Subject) -> dict[str, Any]:
-    options, steps = subject.search.options, subject.trials({})
+    options, params = subject.search.options, most_costly(subject)
+    steps = subject.trials(params)
     searched = _stages(trial for step in steps for trial in step.values())
-    chosen = _stages(subject.evaluations({}, ""))
+    chosen = _stages(subject.evaluations(params, ""))
     stages = [stage for stage in searched for _ in range(options.candidates)]
     stages += [stage for stage in chosen for _ in range(options.top)]
     fits = [stage for stage in stages if stage.kind.trains]
@@ -29,11 +34,39 @@ def _row(subject: Subject) -> dict[str, Any]:
         "method": subject.search.method,
         "dataset": subject.dataset,
         "candidates": options.candidates,
-        "steps": len(steps),
-        "fits": len(fits),
+        "steps": len(steps) // len(subject.search.measures),
+        "fits": sum(is_whole(stage) for stage in fits),
         "epochs": round(sum(stage.effort for stage in fits)),
         **cost(stages),
     }
+
+
+def most_costly(subject: Subject) -> dict[str, Any]:
+    """The settings of the space that cost most, found one after the other."""
+    params: dict[str, Any] = {}
+    for dimension in subject.search.space:
+        if not dimension.is_active({**subject.search.fixed, **params}):
+            continue
+        found: list[tuple[float, float]] = []
+        values = []
+        for value in dimension.extremes:
+            with suppress(ConfigError):  # values that do not go together cost nothing
+                found.append(_cost_of(subject, {**params, dimension.name: value}))
+                values.append(value)
+        if found:
+            params[dimension.name] = values[found.index(max(found))]
+    return params
+
+
+def _cost_of(subject: Subject, params: dict[str, Any]) -> tuple[float, float]:
+    """FLOPs, where they are known, and epochs of a candidate on one split."""
+    stages = _stages(subject.trials(params)[-1].values())
+    return cost(stages)["flops"] or 0.0, sum(each.effort for each in stages if each.kind.trains)
+
+
+def is_whole(fit: Stage) -> bool:
+    """Whether a stage that trains ends where its schedule does; else it is a part of a fit."""
+    return "leg" not in fit.config or epochs_of(fit.config).stop == fit.config["training"]["epochs"]
 
 
 def _stages(trials: Iterable[PlannedTrial]) -> list[Stage]:

@@ -1,25 +1,28 @@
 """Dropping hopeless candidates: a paired comparison over the splits that both have met.
 
 All candidates meet splits and seeds in the same order. What is hard or easy about a split is in
-both numbers and cancels in their difference, so a few splits tell much.
+both numbers and cancels in their difference, so a few splits tell much. At a rung of a fit, numbers
+at that rung are compared with each other.
 """
 
 import math
 from collections.abc import Sequence
 
+from sweeps.planning.rules import rule_of
 from sweeps.search.candidate import Candidate, State, average, best
 
 FEWEST = 3  # complete candidates besides the best, to know how differences spread
 ERRORS = 1.3  # standard errors that a candidate may be behind
 
 
-def is_hopeless(values: Sequence[float], known: Sequence[Candidate], rule: str) -> bool:
+def is_hopeless(values: Sequence[float], known: Sequence[Candidate], measure: str) -> bool:
     """Whether a candidate is behind the best of those known by more than chance.
 
     Args:
-        values: the candidate's numbers on the first k steps.
+        values: the candidate's numbers on the first k splits and seeds.
         known: the candidates whose results may be looked at.
-        rule: by which they are compared.
+        measure: by which they are compared: a rule's number at the end of a fit or at a rung. The
+            best is who is so at the end.
 
     The mean of the k differences to the best complete candidate is compared with `ERRORS` standard
     errors. The differences' standard deviation is pooled over all complete candidates, since k
@@ -28,10 +31,10 @@ def is_hopeless(values: Sequence[float], known: Sequence[Candidate], rule: str) 
     complete = [each for each in known if each.state == State.COMPLETE]
     if len(complete) <= FEWEST or not values:
         return False
-    [leader] = best(complete, rule)
-    ahead = differences(leader.values[rule], values)
+    [leader] = best(complete, rule_of(measure))
+    ahead = differences(leader.values[measure], values)
     others = [each for each in complete if each is not leader]
-    spread = pooled([differences(leader.values[rule], each.values[rule]) for each in others])
+    spread = pooled([differences(leader.values[measure], each.values[measure]) for each in others])
     return average(ahead) > ERRORS * spread / math.sqrt(len(ahead))
 
 

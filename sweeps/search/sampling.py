@@ -19,7 +19,7 @@ from scipy.stats import qmc
 from osr_core.identity import seed_for
 from sweeps.planning.search_block import Search
 from sweeps.planning.search_space import Dimension
-from sweeps.search.candidate import Candidate, State, average
+from sweeps.search.candidate import Candidate, State
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SEEDS = 2**32  # numpy's generators take no larger ones
@@ -65,9 +65,8 @@ class Sampling:
             means = [candidate.mean(rule) for rule in self._search.objective]
             self._study.tell(trial, means)
         elif candidate.state == State.PRUNED:
-            values = candidate.values[self._search.objective[0]]
-            for step in range(len(values)):
-                trial.report(average(values[: step + 1]), step)
+            for step, so_far in enumerate(candidate.course(self._search.objective[0])):
+                trial.report(so_far, step)
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, state=TrialState.FAIL)

@@ -21,9 +21,9 @@ class Searches:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         """Begin, or go on with, all searches of a plan's spec."""
-        self._base, self._store, budget = plan, store, Budget(store)
+        self._base, self._store = plan, store
         self.studies = [
-            Study(subject, store.memories, budget, partial(found_before, subject, store))
+            Study(subject, store.memories, Budget(store), partial(found_before, subject, store))
             for subject in subjects(plan)
         ]
         self._failed: dict[str, str] = {}  # by trial, why it was given up in this launch
@@ -35,15 +35,20 @@ class Searches:
         """
         if outcome is not None and not self._note(plan, outcome):
             return plan
-        num_over, wanted = sum(study.is_over for study in self.studies), outcome is None
+        before, wanted = self._stand, outcome is None
         while new := [trial for study in self.studies for trial in study.advance()]:
             wanted = True
             self._look(new)
-        if not wanted and num_over == sum(study.is_over for study in self.studies):
+        if not wanted and before == self._stand:
             return plan
         trials = [trial for study in self.studies for trial in study.trials()]
         facts = tuple(study.facts() for study in self.studies)
         return replace(self._base.extended(trials), searches=facts)
+
+    @property
+    def _stand(self) -> list[tuple[int, bool]]:
+        """How many candidates of each search are decided, and whether it is over."""
+        return [(study.num_decided, study.is_over) for study in self.studies]
 
     def _look(self, trials: Sequence[PlannedTrial]) -> None:
         """Note what is known already of new trials: no stage of theirs will end any more."""

@@ -5,14 +5,17 @@ also where the launch has died since. Nothing here needs Optuna.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle, pairwise
 from typing import Any
 
-from sweeps.planning.rules import RULES
+from sweeps.planning.rules import RULES, rule_of
 from sweeps.search.candidate import State
+from sweeps.store.files import at_once
 from sweeps.store.store import Store
 
 Facts = Mapping[str, Any]  # what a record says of a search or of a candidate
+Measures = Sequence[Sequence[str]]  # what is measured, one after the other, of each step
 
 
 def standing(record: Facts, store: Store) -> dict[str, Any]:
@@ -28,37 +31,37 @@ def _now(facts: Facts, store: Store) -> Facts:
     numbers = sorted(known.keys() | {number for number in asked if number < facts["planned"]})
     candidates = []
     for number in numbers:
-        candidate = known.get(number) or _new(number, asked[number], facts["rules"])
+        candidate = known.get(number) or _new(number, asked[number], facts["measures"])
         if number in told:
             candidate = {**candidate, **told[number]}
         elif candidate["state"] == State.RUNNING:
-            candidate = {**candidate, "values": _met(candidate, facts["rules"], store)}
+            candidate = {**candidate, "values": _met(candidate, facts["measures"], store)}
         candidates.append(candidate)
     return {**facts, "candidates": candidates}
 
 
-def _new(number: int, params: Any, rules: Iterable[str]) -> Facts:
+def _new(number: int, params: Any, measures: Measures) -> Facts:
     """A candidate that was asked after the record was written."""
-    values: dict[str, list[float]] = {rule: [] for rule in rules}
+    values: dict[str, list[float]] = {each: [] for measured in measures for each in measured}
     about = {"number": number, "params": params, "chosen": None, "trials": []}
     return {**about, "state": str(State.RUNNING), "values": values, "reason": ""}
 
 
-def _met(candidate: Facts, rules: list[str], store: Store) -> dict[str, list[float]]:
+def _met(candidate: Facts, measures: Measures, store: Store) -> dict[str, list[float]]:
     """The values of a candidate on its first steps, as far as they are done."""
-    values: dict[str, list[float]] = {rule: [] for rule in rules}
+    values: dict[str, list[float]] = {each: [] for measured in measures for each in measured}
     done = store.committed(trial_id for step in candidate["trials"] for trial_id in step)
-    for step in candidate["trials"]:
+    for step, measured in zip(candidate["trials"], cycle(measures), strict=False):
         if not done.issuperset(step):
             break
         numbers = [
-            RULES[rule].value(store.read_commit(trial_id).metrics)
-            for rule, trial_id in zip(rules, step, strict=True)
+            RULES[rule_of(each)].value(store.read_commit(trial_id).metrics)
+            for each, trial_id in zip(measured, step, strict=True)
         ]
         if not all(map(math.isfinite, numbers)):
             break
-        for rule, number in zip(rules, numbers, strict=True):
-            values[rule].append(number)
+        for each, number in zip(measured, numbers, strict=True):
+            values[each].append(number)
     return values
 
 
@@ -68,16 +71,18 @@ def step_s(record: Facts, facts: Facts, store: Store) -> float | None:
     All stages behind the search's values count, one that several candidates share once.
     """
     inputs = {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
-    met = [step for candidate in facts["candidates"] for step in _steps_met(candidate)]
-    stages = store.committed(_upstream((i for step in met for i in step), inputs))
+    shares = facts["shares"]
+    parts = [share - before for before, share in pairwise([0.0, *shares])]
+    met, taken = [], 0.0
+    for candidate in facts["candidates"]:
+        num = sum(map(len, candidate["values"].values())) // len(facts["rules"])
+        for trial_ids, part in zip(candidate["trials"][:num], cycle(parts), strict=False):
+            met += trial_ids
+            taken += part
+    stages = store.committed(_upstream(met, inputs))
     if not stages:
         return None
-    return sum(store.read_commit(stage_id).wall_s for stage_id in sorted(stages)) / len(met)
-
-
-def _steps_met(candidate: Facts) -> list[list[str]]:
-    steps: list[list[str]] = candidate["trials"]
-    return steps[: min(map(len, candidate["values"].values()), default=0)]
+    return sum(commit.wall_s for commit in at_once(store.read_commit, sorted(stages))) / taken
 
 
 def _upstream(ids: Iterable[str], inputs: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from osr_core.errors import ConfigError
 from sweeps.planning.plan import PlannedTrial
-from sweeps.planning.rules import RULES
+from sweeps.planning.rules import RULES, rule_of, rung_of
 from sweeps.search.budget import Budget
 from sweeps.search.candidate import Candidate, State, best
 from sweeps.search.pruning import FEWEST, is_hopeless
@@ -37,13 +37,14 @@ class Study:
         self._steps: list[Steps] = []  # by candidate
         self._asked_for: list[list[PlannedTrial]] = []  # by candidate
         self._sampling = Sampling(self.search, subject.draws)
-        self._num_told = 0
+        self._num_told, self._num_counted = 0, 0  # candidates: to the sampler, for the budget
         self._found: dict[str, Mapping[str, float] | str] = {}  # by trial: numbers, or why none
         for params, means in memories.begin(self.id, before):
             self._sampling.learn(params, means)
         self._asked, self._told = memories.history(self.id)
         self._first = subject.first_points()
         self._is_out_of_budget = False
+        self._said: dict[int, dict[str, Any]] = {}  # by number, the facts of decided candidates
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -68,10 +69,15 @@ class Study:
         return wanted
 
     @property
+    def num_decided(self) -> int:
+        """How many candidates have ended, well or not."""
+        return sum(each.state != State.RUNNING for each in self.candidates)
+
+    @property
     def is_over(self) -> bool:
         """Whether every candidate is decided and no more are asked."""
         has_all = len(self.candidates) == self.search.options.candidates or self._is_out_of_budget
-        return has_all and all(each.state != State.RUNNING for each in self.candidates)
+        return has_all and self.num_decided == len(self.candidates)
 
     @property
     def chosen(self) -> list[Candidate]:
@@ -111,9 +117,11 @@ class Study:
         known = self._known(number)
         if any(each.state == State.RUNNING for each in known):
             return False
+        for each in known[self._num_counted :]:
+            self._budget.count(self._stages(each))
+        self._num_counted = len(known)
         if number not in self._asked:
-            stages = (stage for each in known for stage in self._stages(each))
-            self._is_out_of_budget = self._budget.is_spent(self.search.options, stages)
+            self._is_out_of_budget = self._budget.is_spent(self.search.options)
         return not self._is_out_of_budget
 
     def _stages(self, candidate: Candidate) -> Iterator[str]:
@@ -149,7 +157,7 @@ class Study:
             self._decide(candidate, State.FAILED, str(error))
             return []
         self._steps.append(steps)
-        candidate.values = {rule: [] for rule in self.search.rules}
+        candidate.values = {each: [] for measured in self.search.measures for each in measured}
         told = self._told.get(candidate.number)
         if told is not None:
             candidate.state = State(told["state"])
@@ -169,7 +177,7 @@ class Study:
         steps, moved = self._steps[candidate.number], False
         while candidate.state == State.RUNNING:
             step = steps[candidate.steps_done]
-            found = {rule: self._found.get(trial.id) for rule, trial in step.items()}
+            found = {each: self._found.get(trial.id) for each, trial in step.items()}
             if reasons := [each for each in found.values() if isinstance(each, str)]:
                 self._decide(candidate, State.FAILED, reasons[0])
             elif any(each is None for each in found.values()):
@@ -184,23 +192,21 @@ class Study:
         return asked
 
     def _take(self, candidate: Candidate, found: Mapping[str, Any]) -> None:
-        numbers = {rule: RULES[rule].value(found[rule]) for rule in self.search.rules}
-        for rule, number in numbers.items():
+        numbers = {each: RULES[rule_of(each)].value(value) for each, value in found.items()}
+        for measure, number in numbers.items():
             if not math.isfinite(number):
-                self._decide(candidate, State.FAILED, f"{rule} is {number}")
+                self._decide(candidate, State.FAILED, f"{measure} is {number}")
                 return
-        for rule, number in numbers.items():
-            candidate.values[rule].append(number)
-        rule, known = self.search.objective[0], self._known(candidate.number)
+        for measure, number in numbers.items():
+            candidate.values[measure].append(number)
+        measure, known = next(iter(numbers)), self._known(candidate.number)
         if candidate.steps_done == len(self._steps[candidate.number]):
             self._decide(candidate, State.COMPLETE)
         elif self.search.options.prune != "none" and is_hopeless(
-            candidate.values[rule], known, rule
+            candidate.values[measure], known, measure
         ):
-            [leader] = best(known, rule)
-            met = candidate.steps_done
-            behind = f"behind candidate {leader.number} on {met} step{'s' * (met > 1)}"
-            self._decide(candidate, State.PRUNED, behind)
+            [leader] = best(known, rule_of(measure))
+            self._decide(candidate, State.PRUNED, behind(leader, candidate, measure))
 
     def _decide(self, candidate: Candidate, state: State, reason: str = "") -> None:
         """Tell it; where another sweep with this search has told before, what that said counts."""
@@ -225,19 +231,37 @@ class Study:
             "question": self.subject.question,
             "space": {each.name: each.plain() for each in self.search.space},
             "planned": options.candidates,
-            "num_steps": len(self._steps[0]) if self._steps else 0,
+            "measures": [list(each) for each in self.search.measures],
+            "rungs": list(options.rungs),
+            "shares": self.subject.shares,
             "over": self.is_over,
             "candidates": [
-                {
-                    "number": candidate.number,
-                    "params": dict(candidate.params),
-                    "chosen": chosen.get(candidate.number),
-                    "trials": [
-                        [trial.id for trial in step.values()]
-                        for step in self._steps[candidate.number]
-                    ],
-                    **candidate.told(),
-                }
+                self._said_of(candidate) | {"chosen": chosen[candidate.number]}
+                if candidate.number in chosen
+                else self._said_of(candidate)
                 for candidate in self.candidates
             ],
         }
+
+    def _said_of(self, candidate: Candidate) -> dict[str, Any]:
+        """A candidate's facts; those of one that is decided are made once."""
+        if (said := self._said.get(candidate.number)) is not None:
+            return said
+        steps = self._steps[candidate.number]
+        said = {
+            "number": candidate.number,
+            "params": dict(candidate.params),
+            "chosen": None,
+            "trials": [[trial.id for trial in step.values()] for step in steps],
+            **candidate.told(),
+        }
+        if candidate.state != State.RUNNING:
+            self._said[candidate.number] = said
+        return said
+
+
+def behind(leader: Candidate, candidate: Candidate, measure: str) -> str:
+    """Why a candidate is dropped: "behind candidate 4 on 2 steps, at epoch 30"."""
+    met, rung = len(candidate.values[measure]), rung_of(measure)
+    at = f", at epoch {rung}" if rung else ""
+    return f"behind candidate {leader.number} on {met} step{'s' * (met > 1)}{at}"

@@ -1,5 +1,6 @@
 """What a search is about: a method's settings in a spec, on one of its datasets."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,15 +8,18 @@ from typing import Any
 
 from osr_core.config import as_dict
 from osr_core.data.inner_splits import inner_split
+from osr_core.errors import ConfigError
 from osr_core.identity import digest, dotted
-from sweeps.planning.plan import SEARCH, Plan, PlannedTrial, check_keep, plan_trial
-from sweeps.planning.rules import RULES, Rule
+from osr_core.legs import last_fits
+from sweeps.planning.keep import check_keep
+from sweeps.planning.plan import SEARCH, Plan, PlannedTrial, plan_trial
+from sweeps.planning.rules import RULES, Rule, rule_of
 from sweeps.planning.search_block import Search
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
 
 PASSING = ("candidates", "top", "gpu_hours", "wall_hours")  # of a block; they change no candidate
-Steps = list[dict[str, PlannedTrial]]  # of a candidate, by rule, in the order of splits and seeds
+Steps = list[dict[str, PlannedTrial]]  # of a candidate, by measure, in the order in which it is met
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Subject:
         return resolve(self.spec, self.dataset, search.method, search.settings(params))
 
     def trials(self, params: Mapping[str, Any]) -> Steps:
-        """By which trials a candidate is measured.
+        """By which trials a candidate is measured: on each split with each seed, there at each rung
+        and at the end.
 
         Raises:
             ConfigError: its values do not go together.
@@ -44,20 +49,27 @@ class Subject:
             for index in options.splits or self.spec.splits
             for seed in options.seeds or self.spec.seeds
         ]
-        rules = [RULES[name] for name in self.search.rules]
-        steps = [{r.name: self._trial(entry, r, *point) for r in rules} for point in points]
+        ends = [*options.rungs, None] if options.rungs else []
+        legs = [tuple(ends[: position + 1]) for position in range(len(self.search.measures))]
+        steps = [
+            {each: self._trial(entry, RULES[rule_of(each)], *point, ends) for each in measured}
+            for point in points
+            for measured, ends in zip(self.search.measures, legs, strict=True)
+        ]
         for stage in (stage for step in steps for t in step.values() for stage in t.score.walk()):
             check_keep(stage)
         return steps
 
-    def _trial(self, entry: Resolved, rule: Rule, index: int, seed: int) -> PlannedTrial:
+    def _trial(
+        self, entry: Resolved, rule: Rule, index: int, seed: int, ends: tuple[int | None, ...]
+    ) -> PlannedTrial:
         split, options = self.spec.split(self.dataset, entry.protocol, index), self.search.options
         inner = None
         if not rule.is_oracle:
             hides = options.hidden if rule.hides else 0.0
             inner = inner_split(split, hides=hides, fraction=options.held_out)
-        trial = plan_trial(entry, split, seed, self.fingerprints, inner)
-        return replace(trial, purpose=SEARCH)
+        trial = plan_trial(entry, split, seed, self.fingerprints, inner, ends)
+        return replace(trial, purpose=SEARCH, grown=True)
 
     def evaluations(self, params: Mapping[str, Any], selection: str) -> Iterator[PlannedTrial]:
         """The trials of a chosen candidate: trained anew on all known classes."""
@@ -84,10 +96,21 @@ class Subject:
     @cached_property
     def question(self) -> str:
         """An id that two searches share if their numbers can be compared: the same data, network,
-        schedule, splits, seeds and images, measured by the same objective.
+        schedule, splits, seeds and images, measured by the same objective. Rungs change no number.
         """
-        steps = self.trials({})
+        whole = replace(self.search, options=replace(self.search.options, rungs=()))
+        steps = replace(self, search=whole).trials({})
         return digest([[step[name].id for name in self.search.objective] for step in steps])
+
+    @cached_property
+    def shares(self) -> list[float]:
+        """What part of a step a candidate has behind it at each rung and at the end."""
+        if not (rungs := self.search.options.rungs):
+            return [1.0]
+        trial = next(iter(self.trials({})[0].values()))
+        fits = last_fits(trial.score.inputs["model"])
+        epochs = max(fit.config["training"]["epochs"] for fit in fits)
+        return [*(epoch / epochs for epoch in rungs), 1.0]
 
     @property
     def draws(self) -> dict[str, Any]:
@@ -96,7 +119,7 @@ class Subject:
         asked = {key: block[key] for key in ("space", "sampler", "seed")}
         return {"method": self.search.method, "dataset": self.dataset, **asked}
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """An id that two searches share if they ask the same candidates in the same order."""
         block = self.search.plain()["search"]
@@ -106,10 +129,21 @@ class Subject:
 
 
 def subjects(plan: Plan) -> list[Subject]:
-    """What the searches of a plan's spec are about, each on each dataset."""
+    """What the searches of a plan's spec are about, each on each dataset.
+
+    Raises:
+        ConfigError: two that ask the same candidates, and would be one.
+    """
     spec = plan.spec
-    return [
+    found = [
         Subject(spec, search, dataset, plan.fingerprints)
         for dataset in spec.datasets
         for search in spec.searches
     ]
+    alike = Counter(subject.identity for subject in found)
+    if twice := {each.search.method: None for each in found if alike[each.identity] > 1}:
+        raise ConfigError(
+            f"two searches of {', '.join(twice)} ask the same candidates of the same trials. Keep "
+            "one of them, or give the other another seed."
+        )
+    return found

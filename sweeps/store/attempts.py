@@ -51,6 +51,15 @@ class Attempts:
         """Those of `ids` that were given up, and why."""
         return self._noted("failures", ".json", ids)
 
+    def given_up(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that were given up; one request."""
+        return self._named("failures", ".json").keys() & set(ids)
+
+    def forget_failures(self, ids: Iterable[str]) -> None:
+        """Stages are to be tried again."""
+        if names := [f"failures/{stage_id}.json" for stage_id in ids]:
+            self._files.delete(*names)
+
     def load_checkpoint(self, stage_id: str) -> SavedState | None:
         """The state of an unfinished fit, if any; a damaged one is removed, and none."""
         name = f"work/{stage_id}.checkpoint"
@@ -88,6 +97,10 @@ class Attempts:
         """Those fits of `ids` that were begun and are not committed, with what they have told."""
         return self._noted("work", ".progress", ids)
 
+    def begun(self, ids: Iterable[str]) -> set[str]:
+        """Those fits of `ids` that were begun; one request."""
+        return self._named("work", ".progress").keys() & set(ids)
+
     def progress_of(self, stage_id: str) -> dict[str, Any] | None:
         """What a fit that is not committed has told, if anything."""
         found: dict[str, Any] | None = self._files.load(f"work/{stage_id}.progress")
@@ -102,8 +115,17 @@ class Attempts:
         found = self._files.read(f"logs/{stage_id}.log")
         return None if found is None else found.decode(errors="replace")
 
+    def log_sizes(self, ids: Iterable[str]) -> dict[str, int]:
+        """Bytes of those logs of `ids` that are there."""
+        names = {f"logs/{stage_id}.log": stage_id for stage_id in ids}
+        return {names[name]: size for name, size in self._files.sizes([*names]).items()}
+
     def _noted(self, folder: str, suffix: str, ids: Iterable[str]) -> dict[str, Any]:
         """By stage id, from one listing: few of many stages have a note."""
-        names = {stage_of(name): name for name in self._files.names(folder, suffix)}
+        names = self._named(folder, suffix)
         notes = {each: self._files.load(names[each]) for each in ids if each in names}
         return {stage_id: note for stage_id, note in notes.items() if note is not None}
+
+    def _named(self, folder: str, suffix: str) -> dict[str, str]:
+        """The notes of a folder by stage id."""
+        return {stage_of(name): name for name in self._files.names(folder, suffix)}

@@ -12,8 +12,9 @@ retries/3f9a....json           attempts at a stage that came to nothing and were
 failures/3f9a....json          why a stage was given up
 damaged/3f9a....-XXXX/         a result that did not match its checksum, or was to be made anew
 sweeps/NAME.json               the record of the plan that a sweep's name stands for
+grown/NAME/                    what came to the plan later (records.py)
 leases/NAME/                   who ran the sweep (leases.py)
-orders/NAME/                   what they and their workers were ordered (orders.py)
+orders/NAME/                   what was ordered of it, of all or of one of them (orders.py)
 searches/3f9a..../             what a search has asked and was told (memories.py)
 claims/3f9a....json            which sweep trains what several need (claims.py)
 """

@@ -76,6 +76,10 @@ class Leases:
         """Bring one's own lease up to date."""
         self._files.save(_file(sweep, number), holder)
 
+    def bury(self, sweep: str, number: int, holder: Holder) -> None:
+        """Note that a driver has died; one that lives after all notes its next heartbeat."""
+        self.write(sweep, number, {**holder, "released": True, "died": True})
+
     def check(self, fence: Fence | None) -> None:
         """FencedError where a later driver than `fence` has its sweep."""
         if fence is None:
@@ -160,10 +164,12 @@ class Lease:
 
 def held(sweep: str, holder: Holder) -> str:
     """Who runs a sweep, for people."""
-    return (
-        f"sweep '{sweep}' is being run by process {holder['pid']} on {holder['host']} since "
-        f"{holder['since']}"
-    )
+    return f"sweep '{sweep}' is being run by {process_of(holder)}"
+
+
+def process_of(holder: Holder) -> str:
+    """A driver, for people."""
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
 
 
 def boot_id() -> str:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sweeps.store.files import Files
+from sweeps.store.files import Files, at_once
 
 
 class Memories:
@@ -34,14 +34,19 @@ class Memories:
         found = self._files.load(name)
         return self._keep(name, known()) if found is None else found
 
+    def forget(self, search_id: str) -> None:
+        """Begin a search anew: what it was told has been withdrawn."""
+        self._files.delete_all(f"searches/{search_id}")
+
     def history(self, search_id: str) -> tuple[dict[int, Any], dict[int, Any]]:
         """By number, what was asked and what was told."""
         asked: dict[int, Any] = {}
         told: dict[int, Any] = {}
-        for name in self._files.names(f"searches/{search_id}", ".json"):
+        listed = self._files.names(f"searches/{search_id}", ".json")
+        names = [name for name in listed if "-" in name.rpartition("/")[2]]
+        for name, content in zip(names, at_once(self._files.load, names), strict=True):
             kind, _, number = name.rpartition("/")[2].removesuffix(".json").partition("-")
-            if number:
-                (asked if kind == "asked" else told)[int(number)] = self._files.load(name)
+            (asked if kind == "asked" else told)[int(number)] = content
         return asked, told
 
     def _keep(self, name: str, content: Any) -> Any:

@@ -18,6 +18,7 @@ from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage
 from sweeps.store.leases import Fence, Leases
 from sweeps.store.memories import Memories
 from sweeps.store.orders import Orders
+from sweeps.store.records import Records
 
 
 class DamagedError(StoreError):
@@ -49,6 +50,7 @@ class Store:
         self.leases = Leases(self._files)
         self.orders = Orders(self._files)
         self.memories = Memories(self._files)
+        self.records = Records(self._files)
         self.attempts = Attempts(self._files)
         self.claims = Claims(self._files, self.leases)
         with _usable(uri, self._files):
@@ -270,17 +272,15 @@ class Store:
 
     def save_sweep(self, name: str, record: Mapping[str, Any]) -> None:
         """Let a name stand for a plan."""
-        self._files.save(f"sweeps/{name}.json", record)
+        self.records.save(name, record)
 
     def sweep(self, name: str) -> dict[str, Any] | None:
         """The plan that a name stands for, if any."""
-        found: dict[str, Any] | None = self._files.load(f"sweeps/{name}.json")
-        return found
+        return self.records.load(name)
 
     def sweeps(self) -> list[str]:
         """Names of all sweeps that were run."""
-        names = self._files.names("sweeps", ".json")
-        return sorted(name.removeprefix("sweeps/").removesuffix(".json") for name in names)
+        return self.records.names()
 
     # -- cleaning up -----------------------------------------------------------------------------
 

@@ -42,6 +42,17 @@ class Witness:
             return Life.LIVES
         return Life.DEAD if now - since > WATCH_S else Life.UNSURE
 
+    def lives(self, sweeps: Iterable[str]) -> dict[str, Life]:
+        """What is known of the latest driver of each of some sweeps; waits until none is unsure.
+
+        That takes a heartbeat where a driver on another machine lives, and WATCH_S where none does.
+        """
+        known = {sweep: self.life(sweep) for sweep in sweeps}
+        while unsure := [sweep for sweep, life in known.items() if life == Life.UNSURE]:
+            time.sleep(LOOK_EVERY_S)
+            known |= {sweep: self.life(sweep) for sweep in unsure}
+        return known
+
     def find_living(self, sweeps: Iterable[str]) -> str | None:
         """The first of some sweeps whose driver lives; None once all are known to be dead.
 

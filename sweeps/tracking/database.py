@@ -39,8 +39,8 @@ def make_ready(home: Home) -> None:
     """See to it that what MLflow holds of a home can be read and written.
 
     Raises:
-        TrackingError: nobody answers; the home was moved and its database cannot be told; it was
-            made by another version of MLflow.
+        TrackingError: nobody answers; the home's database cannot be read, or, where the home was
+            moved, be told; it was made by another version of MLflow.
     """
     check_answers(home.tracking_uri)
     take_along(home)

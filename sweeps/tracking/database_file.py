@@ -57,6 +57,21 @@ def shown_in_file(home: Home, sweep: str, store_id: str, leaves: Leaves) -> set[
     return {stage_id for stage_id, kind, uri in runs if has_files(uri, leaves.get(kind, ()))}
 
 
+def check_readable(path: Path) -> None:
+    """TrackingError where a file is no database that can be read.
+
+    MLflow asks such a file for minutes without a word.
+    """
+    try:
+        with _opened(path, "ro") as database:
+            database.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"MLflow's database {path} cannot be read: {error}. Get permission to read it; if it "
+            "is damaged, delete it: `osr sync SWEEP` makes it anew from the store."
+        ) from error
+
+
 def _experiment(home: Home, sweep: str, store_id: str) -> tuple[int, str] | None:
     """Number and tag HELD of the experiment of a store's sweep."""
     if not home.database.exists():
@@ -85,16 +100,17 @@ def take_along(home: Home) -> None:
     MLflow keeps absolute addresses, and those of a copy lead into the original.
 
     Raises:
-        TrackingError: the database cannot be written.
+        TrackingError: the database cannot be read, or written where it must be.
     """
     here = home.artifact_uri
     if here is None or not home.database.exists():
         return
+    check_readable(home.database)
     try:
         with _opened(home.database, "ro") as database:
             rows = database.execute("SELECT artifact_location FROM experiments").fetchall()
     except sqlite3.Error:
-        return  # MLflow will say what is wrong with it
+        return  # it is empty, and MLflow fills it
     folders = {str(location).rpartition("/")[0] for (location,) in rows}
     try:
         for there in sorted(folders - {here}):

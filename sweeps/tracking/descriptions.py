@@ -25,7 +25,8 @@ def run_name(plan: Plan, stage: Stage) -> str:
     if trial is None:
         return plan.describe(stage)
     for_search = f"{stage.kind} " if trial.purpose == SEARCH else ""
-    return f"{for_search}{trial.title} {trial.split.id}{plan.differing(stage)} seed {trial.seed}"
+    about = f"{for_search}{trial.title} {trial.split.id}"
+    return f"{about}{plan.differing(stage)} seed {trial.seed}{trial.rung}"
 
 
 def tags_of(stage: Stage, code: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from sweeps.planning.plan import Plan
 from sweeps.store.store import Store
 from sweeps.tracking.errors import TrackingError
-from sweeps.tracking.tags import HELD, NOTE, STORE, experiment_names
+from sweeps.tracking.tags import DIED, HELD, NOTE, STORE, experiment_names
 from sweeps.tracking.views import experiment_tags
 
 SAMPLE = 1000  # runs by which an experiment without the tag is judged
@@ -43,8 +43,18 @@ def open_experiment(client: MlflowClient, plan: Plan, store: Store, artifacts: s
     return experiment_id
 
 
-def create_sweep_run(client: MlflowClient, plan: Plan, experiment_id: str) -> str:
-    """The id of a new run of the sweep itself, below which those of its stages stand."""
+def begin_sweep_run(client: MlflowClient, plan: Plan, experiment_id: str, found: str) -> str:
+    """The id of the run of the sweep itself, below which those of its stages stand, as running.
+
+    It is made where none was `found`; one of an earlier launch says how that one ended.
+    """
+    if found:
+        run = client.get_run(found)
+        if run.info.status != "RUNNING":
+            client.update_run(found, "RUNNING")
+        if run.data.tags.get(DIED):
+            client.set_tag(found, DIED, "")
+        return found
     name = plan.spec.name
     counts = ", ".join(f"{count} {kind}" for kind, count in plan.kinds().items())
     note = f"The sweep **{name}**: {len(plan.trials)} trials, made of {counts} stages."

@@ -7,6 +7,7 @@ ARRIVED = "arrived_at_s"  # when MLflow held all of a finished run; for `osr exp
 STORE = "osr.store"  # of an experiment: the id of the store that it belongs to
 HELD = "osr.plan"  # of an experiment; absent or empty while MLflow lacks something
 MADE_ON = "made_on"  # of a trial's run: what its stages were computed on (made_on.py)
+DIED = "osr.died"  # of the sweep's own run: how its driver was lost; empty once there is another
 FACTS = "osr.trial"  # of a trial's run: stands for the facts that it shows
 
 

@@ -32,7 +32,7 @@ from sweeps.tracking import descriptions
 from sweeps.tracking.completeness import is_complete, state_of
 from sweeps.tracking.database import make_database, make_ready
 from sweeps.tracking.errors import REFUSALS
-from sweeps.tracking.experiment import create_sweep_run, open_experiment
+from sweeps.tracking.experiment import begin_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
 from sweeps.tracking.made_on import MadeOn
 from sweeps.tracking.points import milliseconds, points_of, points_so_far
@@ -86,9 +86,9 @@ class Tracker:
         """Note which runs there are, whatever was known before; make the sweep's own if need be."""
         known = self.found.parent_id
         self.found.look()
-        if not self.found.parent_id:
-            self.found.parent_id = create_sweep_run(self.client, self.plan, self.experiment_id)
-        if self.found.parent_id != known:
+        if not known or self.found.parent_id != known:
+            where = (self.client, self.plan, self.experiment_id)
+            self.found.parent_id = begin_sweep_run(*where, self.found.parent_id)
             self._send_record()
         self.searches.write(self.plan)
 

@@ -37,7 +37,9 @@ def search_facts(candidates=CANDIDATES, planned=6, over=True, rules=(RULE,), **a
         "looks_at": "AUROC of held-out images",
         "space": SPACE,
         "planned": planned,
-        "num_steps": len(STEPS),
+        "rungs": [],
+        "shares": [1.0],
+        "measures": [list(rules)],
         "over": over,
         "candidates": [
             {

@@ -81,6 +81,22 @@ def test_output_goes_where_it_is_wanted(words, home):
             osr(home, *words, "--output", str(path))
 
 
+@pytest.mark.parametrize(
+    ("name", "begins"), [("f.pdf", b"%PDF"), ("f.SVG", b"<?xml"), ("f", b"\x89PNG")]
+)
+def test_a_figure_is_what_its_files_ending_says(home, name, begins):
+    """f.pdf was a PNG, which no reader of PDF opens."""
+    osr(home, *FIGURE, "--output", str(home / name))
+    assert (home / name).read_bytes().startswith(begins)
+
+
+def test_a_figure_of_no_known_ending_is_refused(home):
+    """Unless a format is given."""
+    with pytest.raises(ConfigError, match="format 'gif' does not exist"):
+        osr(home, *FIGURE, "--output", str(home / "f.gif"))
+    osr(home, *FIGURE, "--output", str(home / "f.gif"), "--format", "png")
+
+
 def test_output_that_may_not_be_written_is_named(unprivileged):
     """Somebody else's folder."""
     with pytest.raises(ConfigError, match=r"/x\.png cannot be written: Permission denied"):

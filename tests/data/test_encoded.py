@@ -52,6 +52,21 @@ def test_every_kind_gives_its_pixels(kind):
     )
 
 
+def test_a_strip_is_refused_before_it_is_scaled():
+    """One of 1 x 170,000 pixels took 4 GB of memory, eight at once."""
+    strip = file_of(Image.new("1", (1, 170_000)), "PNG")
+    with pytest.raises(DataError, match="x: the image has 1 x 170000 pixels; no side may be"):
+        decode_square(strip, 64, "x")
+
+
+def test_transparency_is_dropped_without_a_word(recwarn):
+    """Pillow advises to keep it, in a warning on the terminal."""
+    pixels = Image.fromarray(noise(1, 8, 8, 3)[0]).convert("P")
+    content = file_of(pixels, "PNG", transparency=bytes(range(256)))
+    assert np.array_equal(decode_exact(content, 8, "x"), np.asarray(pixels.convert("RGB")))
+    assert not recwarn.list
+
+
 def test_of_several_pictures_in_a_jpeg_file_the_first_is_read():
     """Telephones keep a second one for depth."""
     first, second = (Image.new("RGB", (8, 8), (level,) * 3) for level in (200, 10))

@@ -72,3 +72,22 @@ def test_splits_lists_the_datasets_that_the_protocol_has():
     assert not any(row["split"].startswith(("cifar100/", "imagenet")) for row in rows)
     rows = json.loads(osr("--protocol", "pmal", "--json", command="splits").output)
     assert [row["openness"] for row in rows] == [0.5736, 0.4226, 0.0794]
+
+
+def test_what_is_there_and_cannot_be_read_is_not_called_missing(root):
+    """With the reason, once."""
+    (root / "cifar10-train-0-of-2.parquet").touch()
+    done = osr("--data-root", root)
+    (line,) = [line for line in done.stdout.splitlines() if line.split()[:1] == ["cifar10"]]
+    assert "broken" in line
+    assert done.stderr.count("note: ") == 1
+    assert "holds 1 of the 2 parts of cifar10-train" in done.stderr
+    rows = json.loads(osr("--json", "--data-root", root).stdout)
+    assert [row["reader"] for row in rows if row["problems"]] == ["cifar10"]
+
+
+def test_a_data_folder_that_is_none_is_said_once(tmp_path):
+    """All of it counted as missing, and nothing said why."""
+    done = osr("--data-root", tmp_path / "nowhere")
+    assert done.stderr.count("note: ") == 1
+    assert "nowhere' cannot be read: No such file" in done.stderr

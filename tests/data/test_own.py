@@ -8,7 +8,7 @@ from data_files import noise, png, write_parquet
 from osr_core.data import BENCHMARKS, READERS, UNKNOWN
 from osr_core.data.splits import class_split, protocols
 from osr_core.data.tasks import fingerprints, known_train, open_test
-from osr_core.errors import ConfigError, DataError
+from osr_core.errors import ConfigError, DataError, MissingDataError
 
 
 def write(root, subset, cls, num=2, height=20, width=30):
@@ -154,7 +154,48 @@ def test_random_splits_need_the_classes_beforehand():
 
 @pytest.mark.parametrize("missing", ["train", "test"])
 def test_a_missing_subset_is_named(root, missing):
-    """With the folder that should be there."""
+    """With what is there in its place; a plan cannot be counted by it as if nothing was there."""
     (root / "Flowers" / missing).rename(root / "Flowers" / "elsewhere")
-    with pytest.raises(DataError, match=rf"Looked for\n.*Flowers/{missing}\n"):
+    with pytest.raises(DataError, match=f"no folder {missing} or .*; it holds elsewhere, t") as no:
         READERS["folder:Flowers"].load(root, "test")
+    assert not isinstance(no.value, MissingDataError)
+
+
+@pytest.mark.parametrize("names", [("Train", "TEST"), ("Training", "testing"), ("training", "Val")])
+def test_subsets_folders_may_have_capitals_and_other_usual_names(root, names):
+    """Where case counts and where it does not, the same files are the same data."""
+    reader = READERS["folder:Flowers@16"]
+    before = [reader.fingerprint(root, subset) for subset in ("train", "test")]
+    for subset, name in zip(("train", "test"), names, strict=True):
+        (root / "Flowers" / subset).rename(root / "Flowers" / name)
+    assert [reader.fingerprint(root, subset) for subset in ("train", "test")] == before
+    assert list(reader.remarks(root, "train")) == [
+        f"folder:Flowers@16/train is made of the folder {names[0]}."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "said"),
+    [
+        ("folder:Flowers", "flowers", "holds flowers, and not Flowers/train, which folder:Flow"),
+        ("folder:Flowers", "Flowers.zip", "holds Flowers.zip, and not Flowers/train"),
+        ("parquet:birds", "birds_train.parquet", "holds birds_train.parquet, and not birds-train"),
+        ("parquet:birds", "Birds-train.parquet", "holds Birds-train.parquet, and not birds-tr"),
+        ("parquet:birds", "birds", "holds birds, and not birds-train*.parquet"),
+    ],
+)
+def test_files_under_a_name_that_is_not_read_are_not_told_as_missing(tmp_path, name, there, said):
+    """A plan without data is a plan for elsewhere; these are here."""
+    (tmp_path / there).mkdir()
+    with pytest.raises(DataError) as refused:
+        READERS[name].files(tmp_path, "train")
+    assert not isinstance(refused.value, MissingDataError)
+    assert said in str(refused.value)
+
+
+def test_other_files_leave_it_missing(tmp_path):
+    """A name that only begins like another's."""
+    (tmp_path / "birdsong-train.parquet").touch()
+    for name in ("folder:birds", "parquet:birds"):
+        with pytest.raises(MissingDataError, match="Looked for"):
+            READERS[name].files(tmp_path, "train")

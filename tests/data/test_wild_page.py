@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from wild_files import CASES, base
+from wild_files import base
+from wild_parquet import CASES
 
 from osr_core.data import BENCHMARKS
 from osr_core.data.checks import class_counts, remarks

@@ -1,12 +1,12 @@
-"""The files of docs/data-in-the-wild.md: for each row, what is done to two sound subsets."""
+"""The files of docs/data-in-the-wild.md: for each row, what is done to two sound subsets.
+
+Here those of folders; `wild_parquet` has the others.
+"""
 
 import os
 import shutil
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from any_files import deep
 from data_files import noise, png, write_parquet
 from PIL import Image
@@ -43,11 +43,14 @@ def saved(root, picture, name="train/crow/x.png", **how):
     picture.save(image(root, name), **how)
 
 
-def table(root, labels, subset="train", images=None, **columns):
-    """A file of birds; images and further columns as given."""
-    files = pa.array([png(PIXELS[k]) for k in range(len(labels))]) if images is None else images
-    found = pa.table({"image": files, "label": labels, **columns})
-    pq.write_table(found, root / f"birds-{subset}.parquet")
+def renames(*names):
+    """Makes files that lie under other names."""
+
+    def make(root):
+        for old, new in names:
+            (root / old).rename(root / new)
+
+    return make
 
 
 def base(root: Path, kind: str) -> None:
@@ -88,9 +91,14 @@ def _(root):
     saved(root, Image.fromarray(PIXELS[20]), exif=exif, format="JPEG")
 
 
-@case("folders", "`validation` (or `val`, `valid`) in place of `test`")
-def _(root):
-    (root / "birds" / "test").rename(root / "birds" / "validation")
+case("folders", "`validation` (or `val`, `valid`) in place of `test`")(
+    renames(("birds/test", "birds/validation"))
+)
+
+
+case("folders", "`Train` and `Testing` in place of `train` and `test`")(
+    renames(("birds/train", "birds/Train"), ("birds/test", "birds/Testing"))
+)
 
 
 @case("folders", "`val` beside `test`")
@@ -106,11 +114,12 @@ def _(root):
         image(root, f"test/{number}/0.png", number + 20)
 
 
-@case("folders", "class folders `1` and `2`")
-def _(root):
-    for subset in ("train", "test"):
-        for number, name in enumerate(("crow", "owl"), 1):
-            (root / "birds" / subset / name).rename(root / "birds" / subset / str(number))
+case("folders", "class folders `1` and `2`")(
+    renames(
+        *((f"birds/{s}/crow", f"birds/{s}/1") for s in ("train", "test")),
+        *((f"birds/{s}/owl", f"birds/{s}/2") for s in ("train", "test")),
+    )
+)
 
 
 @case("folders", "a class in `test` alone")
@@ -118,16 +127,19 @@ def _(root):
     image(root, "test/dove/1.png")
 
 
-@case("folders", "hidden files: `.thumb.png`, `._1.png`, `.DS_Store`")
-def _(root):
-    for name in (".thumb.png", "._1.png", ".DS_Store"):
-        content(root, b"x", f"train/crow/{name}")
+def no_images(*names):
+    """Makes files in a class's folder that are none."""
+    return lambda root: [content(root, b"x", f"train/crow/{name}") for name in names]
 
 
-@case("folders", "`crow/1.heic`, `crow/notes.txt`")
-def _(root):
-    for name in ("1.heic", "notes.txt"):
-        content(root, b"x", f"train/crow/{name}")
+case("folders", "hidden files: `.thumb.png`, `._1.png`, `.DS_Store`")(
+    no_images(".thumb.png", "._1.png", ".DS_Store")
+)
+case("folders", "`crow/1.heic`, `crow/notes.txt`")(no_images("1.heic", "notes.txt"))
+case("folders", "a web page named `1.jpg`")(
+    lambda root: content(root, b"<html>not found</html>", "train/crow/1.jpg")
+)
+case("folders", "an image of 1 x 400 pixels")(lambda root: saved(root, Image.new("RGB", (1, 400))))
 
 
 @case("folders", "`crow/more/2.png`, one folder deeper")
@@ -157,14 +169,14 @@ def _(root):
     image(root, "train/crow/images/1.png")
 
 
+case("folders", "`birds/images` in place of `birds/train`")(
+    renames(("birds/train", "birds/images"))
+)
+
+
 @case("folders", "a file that ends early")
 def _(root):
     content(root, png(PIXELS[20])[:150])
-
-
-@case("folders", "a web page named `1.jpg`")
-def _(root):
-    content(root, b"<html>not found</html>", "train/crow/1.jpg")
 
 
 @case("folders", "a GIF named `1.png`")
@@ -185,111 +197,3 @@ def _(root):
 @case("folders", "a class folder whose name is no UTF-8")
 def _(root):
     image(root, f"train/{os.fsdecode(b'caf' + bytes([0xE9]))}/1.png")
-
-
-@case("parquet", "labels as whole numbers of any width, signed or not")
-def _(root):
-    table(root, pa.array([0, 1, 1], pa.uint8()))
-
-
-@case("parquet", "labels as names, also dictionary-encoded")
-def _(root):
-    table(root, pa.array(["crow", "owl"]))
-    table(root, pa.array(["owl", "dove"]).dictionary_encode(), "test", _pngs(10, 11))
-
-
-@case("parquet", "names that are numbers: 2 and 10")
-def _(root):
-    table(root, ["2", "10"])
-    table(root, ["10", "2"], "test", _pngs(10, 11))
-
-
-@case("parquet", "images as bytes instead of struct<bytes, path>")
-def _(root):
-    table(root, [0, 1, 1])
-
-
-@case("parquet", "images as lists of uint8, the bytes of a file")
-def _(root):
-    files = [list(png(pixels)) for pixels in PIXELS[:3]]
-    table(root, [0, 1, 1], images=pa.array(files, pa.list_(pa.uint8())))
-
-
-@case("parquet", "raw pixels instead of a file")
-def _(root):
-    raw = [pixels.tobytes() for pixels in PIXELS[:2]]
-    table(root, [0, 1], images=pa.array([list(each) for each in raw], pa.list_(pa.uint8())))
-
-
-@case("parquet", "names in the hub's metadata")
-def _(root):
-    write_parquet(root / "birds-train.parquet", PIXELS[:2], [0, 1], names=["owl", "crow"])
-
-
-@case("parquet", "parts `birds-train-00000-of-00002.parquet` and the other")
-def _(root):
-    first = root / "birds-train.parquet"
-    first.rename(root / "birds-train-00000-of-00002.parquet")
-    table(root, [0, 1], "train-00001-of-00002", _pngs(10, 11))
-
-
-@case("parquet", "`birds-validation.parquet` beside the two")
-def _(root):
-    table(root, [0, 1], "validation")
-
-
-@case("parquet", "a column `source`")
-def _(root):
-    table(root, [0, 1], source=["a", "b"])
-
-
-@case("parquet", "names in another order in the test file")
-def _(root):
-    for subset, names in (("train", ["crow", "owl"]), ("test", ["owl", "crow"])):
-        write_parquet(root / f"birds-{subset}.parquet", PIXELS[:2], [0, 1], names=names)
-
-
-@case("parquet", "numbers in one file, names in the other")
-def _(root):
-    table(root, ["crow", "owl"])
-
-
-@case("parquet", "a label that is null")
-def _(root):
-    table(root, [0, None])
-
-
-@case("parquet", "a negative label, or one beyond the listed names")
-def _(root):
-    table(root, [0, -1])
-
-
-@case("parquet", "labels as floating-point numbers")
-def _(root):
-    table(root, [0.0, 1.0])
-
-
-@case("parquet", "columns `image` and `img`")
-def _(root):
-    table(root, [0, 1], img=_pngs(0, 1))
-
-
-@case("parquet", "a path without bytes")
-def _(root):
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    table(root, [0, 1], images=pa.array([{"path": "x.png"}] * 2, kind))
-
-
-@case("parquet", "one part of two")
-def _(root):
-    (root / "birds-train.parquet").rename(root / "birds-train-00000-of-00002.parquet")
-
-
-@case("parquet", "a file that ends early, as a download leaves it")
-def _(root):
-    path = root / "birds-train.parquet"
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def _pngs(*numbers):
-    return pa.array([png(np.asarray(PIXELS[k])) for k in numbers])

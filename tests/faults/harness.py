@@ -135,6 +135,11 @@ class Sweep:
         return {path.parent.name: json.loads(path.read_text()) for path in found}
 
     @property
+    def done(self) -> list[dict[str, Any]]:
+        """What the plan says of each committed stage."""
+        return [self.stages[stage_id] for stage_id in self.commits]
+
+    @property
     def under_way(self) -> list[str]:
         """Ids of fits that have an epoch behind them and are not done."""
         ids = [path.stem for path in (self.home / "store" / "work").glob("*.progress")]

@@ -118,7 +118,7 @@ def test_cancelled_stages_end_and_the_others_finish(tmp_path: Path):
         (running,) = sweep.under_way
         unplaced = [i for i, each in sweep.stages.items() if each["label"].startswith("fit cac")]
         for stage_id in (running, *unplaced):
-            done = sweep.osr("stop", "faults", "--stage", stage_id)
+            done = sweep.osr("cancel", "faults", stage_id)
             assert done.returncode == 0, done.stderr
         assert driver.wait(WAIT_S) == 1, sweep.log
     assert "1 of 4 trials done" in sweep.log

@@ -1,4 +1,7 @@
-"""A search asks the same, finds the same and chooses the same, whatever dies meanwhile."""
+"""A search asks the same, finds the same and chooses the same, whatever dies meanwhile.
+
+Its fits are made in legs, so that kills also meet what goes on from what another stage left.
+"""
 
 import contextlib
 import random
@@ -29,6 +32,7 @@ methods:
           alpha: {low: 2.0, high: 30.0, log: true}
         candidates: 12
         lag: 4
+        rungs: [1]
 """
 
 

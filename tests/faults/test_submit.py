@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +28,11 @@ class Head(NamedTuple):
 
     def submit(self, *words: str | Path, **settings: str) -> "subprocess.CompletedProcess[str]":
         """`osr submit` from elsewhere."""
-        command = [sys.executable, "-m", "sweeps", "submit", *map(str, words)]
+        return self.ask("submit", *words, **settings)
+
+    def ask(self, *words: str | Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+        """A command of osr from elsewhere."""
+        command = [sys.executable, "-m", "sweeps", *map(str, words)]
         return subprocess.run(
             command,
             env=self.environment | settings,
@@ -111,10 +116,47 @@ def test_sweep_that_is_submitted_twice_is_one_job_with_the_table_of_a_local_run(
     assert "there already, SUCCEEDED" in head.submit(TINY, "--address", head.address).stdout
 
 
+def test_job_is_followed_stopped_and_goes_on_by_the_sweeps_name(head: Head, tmp_path: Path):
+    """A laptop that reaches nothing but the dashboard."""
+    at = ("--address", head.address)
+    spec = tmp_path / "long.yaml"
+    spec.write_text(
+        "name: long\ndatasets: [digits]\nsplits: [0]\nbackbone: {width: 0.125}\n"
+        "training: {epochs: 500, batch_size: 32}\nmethods: {softmax: {}}\n"
+    )
+    unknown = head.ask("status", "long", *at)
+    assert (unknown.returncode, "sweep 'long' does not exist" in unknown.stderr) == (2, True)
+    submitted = head.submit(spec, *at)
+    assert f"osr logs long --address {head.address} --follow" in submitted.stdout
+    wait_until(lambda: "starting Ray" in head.ask("logs", "long", *at).stdout, "the driver", 120)
+    command = [sys.executable, "-m", "sweeps", "logs", "long", "--follow", *at]
+    with subprocess.Popen(
+        command, env=head.environment, stdout=subprocess.PIPE, text=True
+    ) as follower:
+        assert "RUNNING" in head.ask("status", "long", *at, "--json").stdout
+        time.sleep(15)  # some epochs
+        stopped = head.ask("stop", "long", *at)
+        assert (stopped.returncode, "running epochs end" in stopped.stdout) == (0, True)
+        followed, _ = follower.communicate(timeout=120)
+        assert follower.returncode == 0
+    assert "stopped; what is saved stays" in followed
+    assert "STOPPED" in head.ask("status", "long", *at).stdout
+    again = head.ask("stop", "long", *at)
+    assert (again.returncode, "only one that is RUNNING" in again.stderr) == (2, True)
+
+
 def table(printed: str) -> list[str]:
     """The lines from a table's heading on."""
     lines = printed.splitlines()
     return [line for line in lines[lines.index("# tiny") :] if not line.startswith(("MLf", "Look"))]
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "stop"])
+def test_wrong_token_is_one_sentence_for_who_follows_a_job(head: Head, command: str):
+    """As for who submits one."""
+    wrong = head.ask(command, "tiny", "--address", head.address, RAY_AUTH_TOKEN="0" * 64)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "it does not know the token from here" in wrong.stderr
 
 
 def test_wrong_or_missing_token_is_one_sentence(head: Head):

@@ -235,6 +235,36 @@ def test_whole_numbers_of_any_type_are_labels():
     assert auroc(scores, [0.0, 1.0, -1.0]) == auroc(scores, [0, 1, -1]) == 1
 
 
+def test_whole_numbers_of_any_type_are_predictions():
+    """As labels are; F1 counts with them."""
+    labels = [0, 1, -1]
+    of_whole = evaluate([0.1, 0.2, 0.3], [0, 1, 0], labels, 2)
+    assert evaluate([0.1, 0.2, 0.3], [0.0, 1.0, 0.0], labels, 2) == of_whole
+
+
+@pytest.mark.parametrize("label", [np.array([0, 1, 2**64 - 1], np.uint64), [0, 1, 1e300]])
+def test_labels_beyond_all_classes_are_refused(label):
+    """In 64 bits the largest number without a sign is -1: an unknown image."""
+    with pytest.raises(ValueError, match="a label must be at most 2147483647; there is"):
+        auroc([0.1, 0.2, 0.3], label)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_masked_values_are_refused(number):
+    """What lies below a mask was counted as if no mask was there."""
+    arrays = [np.array([0.1, 0.2, 0.3]), np.array([0, 1, 0]), np.array([0, 1, -1])]
+    arrays[number] = np.ma.array(arrays[number], mask=[True, False, False])
+    with pytest.raises(ValueError, match="is masked in places"):
+        evaluate(*arrays, 2)
+
+
+@pytest.mark.parametrize("scores", [["1", "2", "10"], [1 + 1j, 2, 3], [10**400, 2, 3]])
+def test_scores_that_are_no_real_numbers_are_refused(scores):
+    """Texts were read, and imaginary parts left out."""
+    with pytest.raises(ValueError, match="an unknown score must be a real number, not of type"):
+        auroc(scores, [0, 1, -1])
+
+
 @pytest.mark.parametrize("predicted", [[0.5, 0, 1], [math.nan, 0, 1], ["a", "b", "c"]])
 def test_predictions_that_are_no_classes_are_refused(predicted):
     """As labels are."""

@@ -42,6 +42,21 @@ def test_a_tilde_behind_an_equals_sign_is_the_users_folder(tmp_path: Path):
     assert printed.split() == [f"{tmp_path}/{name}" for name in ("results", "data", "page.html")]
 
 
+@pytest.mark.parametrize("option", ["--home", "--data-root", "--output"])
+def test_an_empty_path_is_refused(option: str):
+    """`--home "$RESULTS"` without the variable would fill the working folder."""
+    refused = CliRunner().invoke(app, [f"{option}="])
+    assert refused.exit_code == 2
+    words = refused.output.replace("│", " ").split()
+    assert "the path is empty. Is a variable not set?" in " ".join(words)
+
+
+def test_an_empty_variable_is_none():
+    """As an absent one, for all programs."""
+    printed = CliRunner().invoke(app, [], env={"OSR_HOME": "", "OSR_DATA": ""}).stdout
+    assert printed.split() == ["osr-home", "None", "None"]
+
+
 def test_a_tilde_of_nobody_is_refused():
     """A folder called "~nobody" is in nobody's mind."""
     refused = CliRunner().invoke(app, ["--home=~nobody-of-this-name/results"])

@@ -140,8 +140,7 @@ class ARPLCS(ARPL):
         discriminator = flops_of(
             lambda: Discriminator(side, channels, width), (1, channels, side, side)
         )
-        epochs: int = fit.config["training"]["epochs"]
-        return num_images * epochs * (4 * generator + 8 * discriminator)
+        return num_images * fit.effort * (4 * generator + 8 * discriminator)
 
     def num_parameters(self) -> int:
         """Without the other two players and the batch norms that only fakes pass."""

@@ -96,9 +96,7 @@ class PMAL(Softmax):
         in_epoch = 1 + (training["validation"] > 0)
         in_epoch += (steps - 1) // fit.config["method"]["embed_every"]
         per_class: int = fit.inputs["prototypes"].config["method"]["prototypes"]
-        embedded = (
-            (2 + training["epochs"] * in_epoch) * per_class * len(fit.config["task"]["known"])
-        )
+        embedded = (2 + fit.effort * in_epoch) * per_class * len(fit.config["task"]["known"])
         return float(embedded * forward_flops(fit.config["backbone"]))
 
     def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:

@@ -149,7 +149,7 @@ def test_wrong_names_are_refused_with_the_right_ones(tmp_path):
 
 def test_folder_without_export_says_how_to_make_one(tmp_path):
     """Also a file that lost its plan on the way through another program."""
-    with pytest.raises(DataError, match="`osr export` writes it"):
+    with pytest.raises(DataError, match="since its last export"):
         table(tmp_path)
     pq.write_table(pa.table({"trial_id": ["a"]}), tmp_path / "runs.parquet")
     with pytest.raises(DataError, match="Export the sweep again"):

@@ -1,4 +1,4 @@
-"""`osr submit` where no cluster can be reached: one sentence and 2, before anything is sent."""
+"""Commands that ask a cluster which cannot be reached: one sentence and 2, nothing is sent."""
 
 import json
 import threading
@@ -41,10 +41,10 @@ def serve() -> Iterator[Serve]:
         server.server_close()
 
 
-def refused(*words: str) -> str:
-    """What `osr submit` says when it ends with 2."""
+def refused(*words: str, command: str = "submit") -> str:
+    """What a command says when it ends with 2."""
     with pytest.raises(ConfigError) as raised:
-        CliRunner().invoke(app, ["submit", *words], catch_exceptions=False)
+        CliRunner().invoke(app, [command, *words], catch_exceptions=False)
     assert raised.value.exit_code == 2
     assert "\n" not in str(raised.value)
     return str(raised.value)
@@ -55,6 +55,22 @@ def test_address_where_nobody_answers_is_named():
     said = refused("digits", "--address", "http://127.0.0.1:1")
     assert said.startswith("no Ray dashboard can be reached: nobody answers at 127.0.0.1:1")
     assert "Did you mean 'http://head:8265'?" in refused("digits", "--address", "head:8265")
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "stop"])
+def test_who_follows_a_job_hears_the_same(command: str):
+    """One place knows how a cluster is asked."""
+    said = refused("digits", "--address", "http://127.0.0.1:1", command=command)
+    assert said.startswith("no Ray dashboard can be reached: nobody answers at 127.0.0.1:1")
+
+
+def test_a_part_of_a_sweep_is_not_asked_of_a_job():
+    """A job has one driver and one log."""
+    address = ("--address", "http://127.0.0.1:1")
+    assert "'3f9a' is asked of the store" in refused("digits", "3f9a", *address, command="logs")
+    assert "--state failed is asked of the store" in refused(
+        "digits", "--failed", *address, command="status"
+    )
 
 
 def test_another_ray_is_named_with_both_versions(serve: Serve):
@@ -92,3 +108,29 @@ def test_token_is_looked_for_where_ray_looks(monkeypatch: pytest.MonkeyPatch, tm
     assert token() == "named"
     monkeypatch.setenv("RAY_AUTH_TOKEN", "told")
     assert token() == "told"
+
+
+@pytest.mark.parametrize("content", [b"\xc0\xff", b"one\ntwo", "tokén".encode()])
+def test_what_is_no_token_is_said_of_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+):
+    """It was told as a dashboard that is none, or ended in a traceback."""
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    with pytest.raises(ConfigError, match=f"what {path} holds is no token"):
+        token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=f"token in {tmp_path} cannot be read: Is a directory"):
+        token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "one\ntwo")
+    with pytest.raises(ConfigError, match="what RAY_AUTH_TOKEN holds is no token"):
+        token()
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated():
+    """It would be printed with every line that says how to follow the job."""
+    said = refused("digits", "--address", "http://me:geheim@127.0.0.1:1")
+    assert "--address holds a password" in said
+    assert "geheim" not in said

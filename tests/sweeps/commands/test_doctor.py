@@ -83,6 +83,24 @@ def test_store_that_cannot_be_made_is_a_fault(tmp_path: Path):
     assert "cannot be written" in found["store"]["detail"]
 
 
+def test_a_cache_that_cannot_be_kept_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every sweep on encoded images would end at its first one."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("OSR_CACHE", str(tmp_path / "file" / "deeper"))
+    found = findings("--home", tmp_path, code=1)["cache"]
+    assert found["state"] == "fault"
+    assert "images cannot be kept in" in found["detail"]
+    assert "Point OSR_CACHE at a folder" in found["detail"]
+
+
+def test_doctor_tells_data_that_is_wrong_from_data_that_is_absent(tmp_path: Path):
+    """Else a user is sent to fetch what lies there."""
+    (tmp_path / "tiny-imagenet-200" / "train" / "mine").mkdir(parents=True)
+    found = findings("--home", tmp_path, "--data-root", tmp_path)["data tinyimagenet"]
+    assert "holds the folder mine, which is none of TinyImageNet's" in found["detail"]
+    assert found["detail"].endswith(", no test images")
+
+
 def test_doctor_says_which_data_is_here(tmp_path: Path):
     """Without a folder it says that once, not for each data set."""
     without = findings("--home", tmp_path)

@@ -1,10 +1,12 @@
 """What a command ends with tells a script who has to do something."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from analysis.exports.mlflow_runs import ExportError
 from osr_core.errors import ConfigError, DataError, OsrError
@@ -65,6 +67,19 @@ def test_a_full_disk_under_a_file_is_no_wrong_request(
     assert ended.value.code == 3
     said = "error: /dev/full cannot be read or written: No space left on device. "
     assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_letters_that_a_terminal_does_not_know_end_no_command(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+):
+    """The means of a table, and names of classes, where PYTHONIOENCODING or a locale says so."""
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding=encoding))
+    monkeypatch.setattr(app, "app", lambda: Console().print("94.3 ± 3.9, λ 0.1"))
+    app.main()
+    shown = "94.3 ± 3.9, λ 0.1".encode(encoding, errors="backslashreplace")
+    assert printed.getvalue().strip() == shown
 
 
 def test_a_reader_that_has_had_enough_hears_nothing_more():

@@ -122,3 +122,19 @@ def test_the_doctor_starts_ray_and_leaves_the_folder_as_it_was(tmp_path: Path):
     assert found["ray start"]["detail"].startswith("starts, with ")
     assert {row["state"] for row in found.values()} <= {"ok", "note"}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["text", "folder"])
+@pytest.mark.parametrize("command", [["ui"], ["export", "x"], ["doctor", "--json"]])
+def test_a_database_that_is_none_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, command: list[str]
+):
+    """MLflow asks for minutes where none can be opened, and `osr ui` showed SQLAlchemy's words."""
+    monkeypatch.setattr(rehearsal, "ray_starts", lambda: "starts")
+    home = Home(tmp_path)
+    home.database.parent.mkdir()
+    home.database.write_text("x" * 200) if kind == "text" else home.database.mkdir()
+    done = CliRunner().invoke(app, [*command, "--home", str(home.root)])
+    said = str(done.exception) if isinstance(done.exception, OsrError) else done.stdout
+    assert f"MLflow's database {home.database} cannot be read: " in said
+    assert "delete it: `osr sync SWEEP` makes it anew" in said

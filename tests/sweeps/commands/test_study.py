@@ -1,7 +1,9 @@
 """`osr study` prints what searches have tried, and `osr status` a line of each."""
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -80,3 +82,29 @@ def test_sweep_without_a_search_is_named(home: Path):
     """And so is one that does not exist."""
     assert "sweep 'plain' searches nothing" in call_osr("study", "plain", home=home).stderr
     assert call_osr("study", "searchng", home=home).returncode == 2
+
+
+def test_dashboard_that_is_not_installed_is_named(home: Path, monkeypatch):
+    """With what to install, in one sentence."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = call_osr("study", "searching", "--dashboard", home=home)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("not installed: pip install optuna-dashboard")
+
+
+def test_dashboard_is_opened_on_a_journal_of_the_searches(home: Path, monkeypatch):
+    """It shows all candidates, and nothing of it is left."""
+    shown = []
+
+    def run_server(storage, *, host: str, port: int) -> None:
+        studies = storage.get_all_studies()
+        trials = [storage.get_all_trials(study._study_id) for study in studies]
+        shown.append((host, port, [len(each) for each in trials]))
+
+    fake = SimpleNamespace(run_server=run_server, __spec__=object())
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", fake)
+    monkeypatch.setattr("sweeps.commands.dashboard.check_free", lambda host, port: None)
+    done = call_osr("study", "searching", "--dashboard", "--port", "8123", home=home)
+    assert done.returncode == 0, done.stderr
+    assert "http://127.0.0.1:8123 (Ctrl-C ends it)" in done.stdout
+    assert shown == [("127.0.0.1", 8123, [10])]

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from rich.console import Console
@@ -49,6 +49,10 @@ class Searcher:
     """Hands out stages until it is stopped."""
 
     stopped = False
+    stages: ClassVar[dict[str, Stage]] = {}
+
+    def withdraw(self, ids: list[str]) -> list[str]:
+        return []
 
     def stop(self) -> None:
         self.stopped = True
@@ -196,6 +200,26 @@ def test_an_address_that_can_be_none_is_refused(address: str):
     """Each in its own way, and none with a traceback."""
     with pytest.raises(ConfigError, match="no Ray cluster answers at"):
         check_answers(address)
+
+
+@pytest.mark.parametrize("address", ["", "head", "127.0.0.1", "local", ":6379"])
+def test_an_address_without_a_host_or_port_is_refused(address: str):
+    """`--address "$HEAD"` without the variable started Ray where it was typed."""
+    with pytest.raises(ConfigError, match=r"--address takes HOST:PORT, or 'auto' .*, not '"):
+        check_answers(address)
+
+
+def test_a_cluster_that_auto_does_not_find_is_said_in_our_words(monkeypatch: pytest.MonkeyPatch):
+    """Ray's own name an option and a variable that are not this command's."""
+
+    def none_there(**settings: Any) -> None:
+        raise ConnectionError("Could not find any running Ray instance")
+
+    monkeypatch.setattr("ray.init", none_there)
+    with pytest.raises(ConfigError, match="no Ray cluster runs on this machine"):
+        connect("auto")
+    with pytest.raises(ClusterError, match="Could not find"):
+        connect("head:6379")
 
 
 def test_what_ray_raises_is_a_sentence(monkeypatch: pytest.MonkeyPatch):

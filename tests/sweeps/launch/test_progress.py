@@ -1,6 +1,7 @@
 """The time that is left: effort left over the rate so far, kind by kind."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.console import Console
 from osr_core.kinds import FIT, SCORE
 from osr_core.stage import Stage
 from sweeps.launch.progress import Pace, SweepProgress
-from sweeps.planning.plan import make_plan
+from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Cause, Outcome
 
@@ -59,7 +60,7 @@ def test_counts_tell_done_from_failed_stopped_and_repeated():
             progress.began(stage)
             outcome = Outcome(stage_id=stage.id, wall_s=1.0, cause=cause, reason=cause and "why")
             progress.finished(outcome, [])
-    assert (progress.done, progress.failed, progress.running) == (2, 1, set())
+    assert (progress.done, len(progress.failed), progress.running) == (2, 1, set())
     lines = text.getvalue().splitlines()
     assert lines[0].startswith(f"[2/{len(todo)}] {plan.describe(todo[1])} 1.0 s, eta ")
     assert lines[1] == f"failed {plan.describe(todo[2])}: why"
@@ -85,6 +86,32 @@ def test_what_waits_for_a_machine_does_not_count_as_running():
         "0 running, 2 queued",
         "1 running, 1 queued",
         "0 running, 1 queued",
+    ]
+
+
+def searched(*values: float) -> Plan:
+    """A plan whose search has candidates with these numbers, each complete."""
+    plan = make_plan(parse_spec(SPEC, "small"), {"digits/train": "-", "digits/test": "-"})
+    candidates = [
+        {"number": n, "state": "complete", "params": {"alpha": 2.0 + n}, "values": {"known": [v]}}
+        for n, v in enumerate(values)
+    ]
+    about = {"search_id": "a", "method": "cac", "dataset": "digits", "select": "known"}
+    return replace(plan, searches=({**about, "candidates": candidates},))
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_the_best_candidate_so_far_is_shown_once_and_when_another_leads(is_terminal: bool):
+    """With its value, the rule and its settings, on a terminal as in a log."""
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=is_terminal, width=200, color_system=None)
+    with SweepProgress(searched(), [], console) as progress:
+        for values in ((), (0.5,), (0.5, 0.25), (0.5, 0.25, 0.75)):
+            progress.grow(searched(*values), [])
+    lines = [line for line in text.getvalue().splitlines() if "search" in line]
+    assert [line[line.index("search") :].rstrip() for line in lines] == [
+        "search cac digits: best so far 50.00 % by known, candidate 0 (alpha=2)",
+        "search cac digits: best so far 75.00 % by known, candidate 2 (alpha=4)",
     ]
 
 

@@ -71,3 +71,41 @@ def test_inputs_that_are_done_already_are_not_waited_for():
     """A second launch gets only what is missing."""
     upstream = stage("upstream", epochs=1)
     assert Frontier([stage("user", upstream)]).next() is not None
+
+
+@given(graphs(), st.randoms())
+def test_what_is_withdrawn_is_never_handed_out_and_what_is_revived_is_once(stages, random):
+    """A user cancels at any moment, and thinks better of it at any later one."""
+    frontier, done = Frontier(stages), []
+    withdrawn = {s.id for s in stages if random.random() < 0.4}
+    handed_out = [frontier.next() for _ in range(random.randrange(len(stages)))]
+    running = [ready.id for ready in handed_out if ready is not None]
+    gone = set(frontier.withdraw(withdrawn - set(running)))
+    assert gone.isdisjoint(running)
+    while not frontier.exhausted:
+        while (ready := frontier.next()) is not None:
+            assert ready.id not in gone
+            running.append(ready.id)
+        ended = running.pop()
+        frontier.finish(ended)
+        done.append(ended)
+    assert sorted([*done, *gone]) == sorted(s.id for s in stages)
+    back = frontier.revive(withdrawn)
+    assert sorted(back) == sorted(gone)
+    while not frontier.exhausted:
+        ready = frontier.next()
+        assert ready is not None
+        assert all(upstream.id in done for upstream in ready.inputs.values())
+        frontier.finish(ready.id)
+        done.append(ready.id)
+    assert sorted(done) == sorted(s.id for s in stages)
+
+
+def test_what_needs_two_stages_comes_back_with_the_second():
+    """Until then it would wait for an input that nobody makes."""
+    first, second = stage("first"), stage("second")
+    both = stage("both", first, second)
+    frontier = Frontier([first, second, both])
+    assert len(frontier.withdraw([first.id, second.id])) == 3
+    assert frontier.revive([first.id, both.id]) == [first.id]
+    assert frontier.revive([second.id]) == [second.id, both.id]

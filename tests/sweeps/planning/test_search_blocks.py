@@ -61,6 +61,14 @@ def test_each_point_of_a_grid_has_its_own_search():
         ({"space": {"anchor_weight": {"low": 2, "high": 1}}}, "low must be < high"),
         ({"space": {"anchor_weight": {**WEIGHT, "low": 0}}}, "low must be > 0 on a log scale"),
         ({"space": {"anchor_weight": {**WEIGHT, "step": 0.1}}}, "step must be > 0 and without log"),
+        (
+            {"space": {"alpha": {"low": 2.0, "high": 10.0, "step": 3.0}}},
+            "step must divide high - low, from 2.0 to 10.0, which 3.0 does not",
+        ),
+        (
+            {"space": {"training.epochs": {"low": 1, "high": 4, "step": 5}}},
+            "step must divide high - low, from 1 to 4, which 5 does not",
+        ),
         ({"space": {"anchor_weight": {**WEIGHT, "hihg": 1}}}, "Did you mean 'high'?"),
         ({"space": {"anchor_weight": {"low": -1, "high": 1}}}, "anchor_weight must be >"),
         ({"space": {"anchor_weight": [0.1, "much"]}}, "anchor_weight must be of type float"),
@@ -75,8 +83,15 @@ def test_each_point_of_a_grid_has_its_own_search():
         ({"space": {"anchor_weight": WEIGHT}, "objective": ["x"]}, "rule 'x' does not exist"),
         ({"space": {"anchor_weight": WEIGHT}, "held_out": 1.0}, "held_out must be < 1"),
         ({"space": {"anchor_weight": WEIGHT}, "from": 3}, "from must be a sweep's name"),
-        ({"space": {"anchor_weight": WEIGHT}, "splits": [0, 0]}, "splits names a number more than"),
+        (
+            {"space": {"anchor_weight": WEIGHT}, "splits": [0, 0]},
+            "splits names something more than",
+        ),
         (None, "search must be a mapping with a space, not None"),
+        ({"space": {"alpha": {"low": 2, "high": 3, "step": 9}}}, "step must divide high - low"),
+        ({"space": {"alpha": [2.0, 3.0, 2.0]}}, "the choice has 2.0 more than once"),
+        ({"space": {"alpha": [2.0]}, "objective": ["x", "x"]}, "objective names something more"),
+        ({"space": {"alpha": [2.0]}, "candidates": 2, "top": 3}, "top is 3; it must be <= cand"),
         (
             {"space": {"training.epochs": [1, 2]}, "enqueue": [{"training.epochs": 1.5}]},
             "training.epochs 1.5 is not in the space",
@@ -151,6 +166,28 @@ def test_some_images_are_held_out_and_some_left(held_out: float):
         plan_with_data(spec, None)
 
 
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"training.keep": ["last", "accuracy"]}, "training.keep 'accuracy' goes with nothing"),
+        ({"backbone.head": ["gap", "flatten"]}, "backbone.head 'gap' goes with nothing"),
+    ],
+)
+def test_values_with_which_every_candidate_fails_are_refused(space: dict[str, Any], said: str):
+    """They were found one after the other, candidate by candidate."""
+    search = {"space": {"alpha": [5.0, 10.0], **space}}
+    values = {**SPEC, "backbone": {"name": "wrn"}, "methods": {"cac": {"search": search}}}
+    spec = parse_spec(values, "s.yaml")
+    with pytest.raises(ConfigError, match=f"search of cac: {said} else of the space: "):
+        plan_with_data(spec, None)
+
+
+def test_a_value_that_another_setting_makes_possible_is_kept():
+    """Only some candidates fail, and the sampler learns of it."""
+    space = {"training.keep": ["last", "accuracy"], "training.validation": [0.0, 0.2]}
+    plan_with_data(spec_of({"space": space}), None)
+
+
 def test_an_oracle_that_only_leads_the_sampler_is_named():
     """Test images were looked at, whatever chose at last."""
     search = {"space": {"anchor_weight": WEIGHT}, "select": "known_accuracy"}
@@ -165,3 +202,9 @@ def test_a_split_that_the_protocol_lacks_is_refused():
     spec = spec_of({"space": {"anchor_weight": WEIGHT}, "splits": [0, 77]})
     with pytest.raises(ConfigError, match="77"):
         plan_with_data(spec, None)
+
+
+def test_a_step_that_ends_at_the_other_end_is_taken():
+    """In decimals: 0.1 goes three times into 0.4 - 0.1, though not in the machine's numbers."""
+    tenths = {"low": 0.1, "high": 0.4, "step": 0.1}
+    assert spec_of({"space": {"anchor_weight": tenths}}).searches[0].space[0].step == 0.1

@@ -72,6 +72,7 @@ def test_all_faults_are_reported_at_once():
         methods={"sofmax": {}, "cac": {"alpha": -1.0, "anchor_weight": "big"}},
         training={"epochs": 0},
         resources={"cpu": 2},
+        budget={"gpu_hour": 2},
     )
     for part in (
         "name:",

@@ -62,6 +62,7 @@ def test_a_number_is_taken_if_its_column_holds_it(column: str, place: Any, bits:
         {"methods": {"knn": {"neighbours": [5, 2**40]}}},
         {"backbone": {"name": "wrn", "depth": 2**40}},
         {"resources": {"cpus": 2**40}},
+        {"budget": {"trials": 2**40}},
         {"resources": {"kinds": {"score": {"cpus": 2**40}}}},
         {"seeds": [1, 1]},
     ],
@@ -69,4 +70,20 @@ def test_a_number_is_taken_if_its_column_holds_it(column: str, place: Any, bits:
 )
 def test_no_whole_number_is_without_bound(changed: dict[str, Any]):
     """Torch would refuse it in the first stage that reads it, hours after the plan."""
+    assert not is_taken(changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"training": {"augmentation": {"crop_padding": 10**6}}},
+        {"training": {"augmentation": {"randaugment_ops": 10**5}}},
+        {"backbone": {"image_size": 10**6}},
+        {"methods": {"proser": {"mixup": 1e-300}}},
+        {"methods": {"proser": {"mixup": 1e300}}},
+    ],
+    ids=str,
+)
+def test_no_setting_is_beyond_what_a_machine_can_do(changed: dict[str, Any]):
+    """Terabytes of memory, hours for an image, a number that is 0 in 32 bits: fits would fail."""
     assert not is_taken(changed)

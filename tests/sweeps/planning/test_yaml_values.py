@@ -100,7 +100,7 @@ def test_shared_blocks_are_merged_and_overridden(path: Path):
         ("!!str {a: 1}: 1", "no meaning for a mapping"),
         ('a: "\\ud800"', "holds a character that is none"),
         ('a: "b\\0"', "holds a character that is none"),
-        ("a: 1\n---\na: 2", "but found another document"),
+        ("a: 1\n---\na: 2", "a second document begins at line 2; give"),
         ("\ta: 1", "cannot start any token"),
         ("{[a]: 1}", "unhashable key"),
         ("a: &a [1,2,3,4,5,6,7,8,9]\n" + "".join(

@@ -9,7 +9,7 @@ import torch
 from osr_core.errors import DataError
 from osr_core.kinds import FIT
 from osr_core.stage import Stage
-from sweeps.running import worker
+from sweeps.running import checkpoint, worker
 from sweeps.running.outcome import Cause
 from sweeps.running.retries import RETRIES
 from sweeps.store.files import StoreError
@@ -80,7 +80,7 @@ def test_a_notice_between_two_stages_ends_the_next_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """It may go to another machine, and costs no epoch; given back here, it runs."""
-    monkeypatch.setattr(worker.Terminations, "received", True)
+    monkeypatch.setattr(checkpoint.Terminations, "received", True)
     sweep = Sweep(tmp_path)
     sweep.run()
     assert [outcome.cause for outcome in sweep.retried] == [Cause.PREEMPTED]

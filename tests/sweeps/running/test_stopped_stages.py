@@ -11,9 +11,10 @@ from osr_core.training import Fit
 from sweeps.launch.changed import changed_stages
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
-from sweeps.running import worker
+from sweeps.running import checkpoint, worker
+from sweeps.running.checkpoint import StoreCheckpoint
 from sweeps.running.outcome import Cause
-from sweeps.running.worker import StoreCheckpoint, Workplace, work
+from sweeps.running.worker import Workplace, work
 from sweeps.store.attempts import Attempts, SavedState
 from sweeps.store.files import FileError
 from sweeps.store.leases import Fence
@@ -42,9 +43,10 @@ def place(folder: Path) -> Workplace:
     [
         (lambda orders, stage_id: orders.stop(FENCE), Cause.INTERRUPTED),
         (lambda orders, stage_id: orders.end_budget(FENCE), Cause.INTERRUPTED),
-        (lambda orders, stage_id: orders.stop_stage(FENCE, stage_id), Cause.CANCELLED),
+        (lambda orders, stage_id: orders.cancel("small", [stage_id]), Cause.CANCELLED),
+        (lambda orders, stage_id: orders.pause("small"), Cause.PAUSED),
     ],
-    ids=["sweep", "budget", "stage"],
+    ids=["sweep", "budget", "stage", "pause"],
 )
 def test_a_fit_that_is_to_stop_saves_its_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, cause: Cause
@@ -93,7 +95,7 @@ def test_a_fit_that_other_code_began_says_so(tmp_path: Path, monkeypatch: pytest
     identities = {stage.id: stage.identity}
     stop_if_asked = StoreCheckpoint.stop_if_asked
 
-    def stops_once_begun(checkpoint: StoreCheckpoint) -> None:
+    def stops_once_begun(checkpoint: StoreCheckpoint, begins: str | None = None) -> None:
         if store.attempts.load_checkpoint(stage.id) is not None:
             stop_if_asked(checkpoint)
 
@@ -110,8 +112,7 @@ def test_a_cancelled_stage_is_given_up_at_once_with_what_needs_it(tmp_path: Path
     """It is not tried again, also where it has not begun; the rest of the sweep goes on."""
     sweep = Sweep(tmp_path)
     sweep.workplace = place(tmp_path)
-    sweep.store.orders.stop_stage(FENCE, STAGE.id)
-    sweep.store.orders.stop_stage(FENCE, "ab" * 16)  # another's
+    sweep.store.orders.cancel("small", [STAGE.id, "ab" * 16])  # and another's
     sweep.run()
     ((outcome, skipped),) = sweep.ended
     assert (outcome.cause, outcome.reason, skipped) == (Cause.CANCELLED, "cancelled", [USER.id])
@@ -123,7 +124,7 @@ def test_a_stage_that_nobody_cancelled_runs(tmp_path: Path):
     """Beside one that was."""
     sweep = Sweep(tmp_path)
     sweep.workplace = place(tmp_path)
-    sweep.store.orders.stop_stage(FENCE, USER.id)
+    sweep.store.orders.cancel("small", [USER.id])
     sweep.run()
     assert [(outcome.stage_id, outcome.cause) for outcome, _ in sweep.ended] == [
         (STAGE.id, None),
@@ -136,7 +137,7 @@ def test_a_stage_of_many_batches_is_stopped_between_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ):
     """It may take an hour where there are a million images; nothing is left of it."""
-    monkeypatch.setattr(worker, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoint, "LOOK_EVERY_S", 0.0)
     values = {**SPEC, "training": {"epochs": 1}, "methods": {"softmax": {}, "openmax": {}}}
     stages = plan_with_data(parse_spec(values, "small"), None).stages
     store, workplace = Store(tmp_path), place(tmp_path)
@@ -147,9 +148,20 @@ def test_a_stage_of_many_batches_is_stopped_between_two(
     run_stage = worker.run_stage
 
     def ordered(kind: str, config: Any, context: Any) -> Any:
-        store.orders.stop_stage(FENCE, stage.id)
+        store.orders.cancel(FENCE.sweep, [stage.id])
         return run_stage(kind, config, context)
 
     monkeypatch.setattr(worker, "run_stage", ordered)
     assert work(stage.id, identities, workplace).cause == Cause.CANCELLED
     assert store.committed([stage.id]) == set()
+
+
+def test_a_stage_does_not_begin_when_its_method_is_held(tmp_path: Path):
+    """It was handed out before the breaker tripped; what has begun goes on, it may end well."""
+    sweep = Sweep(tmp_path)
+    sweep.workplace = place(tmp_path)
+    sweep.store.orders.hold(FENCE, "noop", "a fault")
+    sweep.run()
+    ((outcome, skipped),) = sweep.ended
+    assert (outcome.cause, skipped, sweep.retried) == (Cause.HELD, [USER.id], [])
+    assert StoreCheckpoint(sweep.store, STAGE.id, sweep.workplace, "").due() is False

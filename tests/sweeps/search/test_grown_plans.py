@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from osr_core.errors import ConfigError
 from osr_core.stage import Stage
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.plan import Plan
 from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Cause, Outcome
+from sweeps.search.most import at_most
 from sweeps.search.searches import Searches
 from sweeps.store.store import Store
 
@@ -77,6 +79,19 @@ def test_two_searches_that_share_what_fails_both_end(tmp_path: Path):
     assert [search["over"] for search in plan.searches] == [True] * 3
     states = {each["state"] for search in plan.searches for each in search["candidates"]}
     assert "failed" in states
+
+
+@pytest.mark.parametrize("changes", [{}, {"candidates": 9}, {"top": 2}])
+def test_two_searches_that_would_be_one_are_refused(tmp_path: Path, changes: dict[str, int]):
+    """They would ask the same candidates; a row of candidates of both would be listed twice."""
+    spec = spec_of("known_accuracy", "known_accuracy")
+    spec["methods"]["cac"][2]["search"] |= changes  # type: ignore[index]
+    plan = plan_with_data(parse_spec(spec, "growing"), None)
+    for planned in (lambda: at_most(plan), lambda: Searches(plan, Store(tmp_path))):
+        with pytest.raises(ConfigError, match="two searches of cac ask the same candidates"):
+            planned()
+    spec["methods"]["cac"][2]["search"] |= {"seed": 1}  # type: ignore[index]
+    assert len(at_most(plan_with_data(parse_spec(spec, "growing"), None))) == 2
 
 
 def test_a_row_of_the_spec_that_a_search_has_chosen_says_both(tmp_path: Path):

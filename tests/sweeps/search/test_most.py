@@ -54,6 +54,22 @@ def test_ensemble_counts_for_every_candidate():
     assert most("pmal", space)["fits"] == 3 * most()["fits"]
 
 
+def test_a_space_that_holds_epochs_or_members_costs_what_its_most_costly_candidate_does():
+    """Eight epochs are the default; the space has up to 32, and the chosen one may have them."""
+    row = most(space={**SPACE, "training.epochs": {"low": 4, "high": 32}})
+    assert row["epochs"] == 33 * 32
+    assert row["flops"] == 4 * most()["flops"]
+    members = most("pmal", {"members": [2, 5, 3]})
+    assert members["fits"] == 33 * 6
+    assert most(space={"training.epochs": [2]})["epochs"] == 33 * 2
+
+
+def test_rungs_cost_nothing_at_most():
+    """The parts of a fit are as long as the fit, and count as one."""
+    whole, parts = most(), most(rungs=[2, 5])
+    assert parts == whole
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
     """A file with a search beside a method of its own."""

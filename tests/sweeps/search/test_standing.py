@@ -75,8 +75,9 @@ def test_step_takes_the_mean_of_its_stages_and_shared_ones_count_once(store: Sto
     stages = [("ensemble", []), ("fit-a", ["ensemble"]), ("fit-b", ["ensemble"])]
     stages += [("a", ["fit-a"]), ("b", ["fit-b"]), ("a-later", ["fit-a"])]
     record = {"stages": [{"stage_id": name, "inputs": inputs} for name, inputs in stages]}
-    assert step_s(record, {"candidates": candidates}, store) is None
+    facts = {"rules": ["rule"], "shares": [1.0], "candidates": candidates}
+    assert step_s(record, facts, store) is None
     for name, wall_s in {"ensemble": 10, "fit-a": 4, "fit-b": 4, "a": 1, "b": 1}.items():
         commit(store, name, wall_s)
     commit(store, "a-later", 100)  # of a step whose value is not told
-    assert step_s(record, {"candidates": candidates}, store) == (10 + 4 + 4 + 1 + 1) / 2
+    assert step_s(record, facts, store) == (10 + 4 + 4 + 1 + 1) / 2

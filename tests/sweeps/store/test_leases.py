@@ -10,9 +10,10 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps.commands.store import driver_of
+from sweeps.commands.status import driver_lines
+from sweeps.home import Home
 from sweeps.launch import reaper
-from sweeps.store import leases
+from sweeps.store import leases, witness
 from sweeps.store.leases import (
     Fence,
     FencedError,
@@ -78,19 +79,43 @@ def test_a_driver_on_another_machine_lives_while_it_beats(
             assert taken.number == 2
 
 
-def test_osr_status_names_a_sweeps_driver(tmp_path: Path):
-    """A living one; of another machine's it cannot be sure, and it must not wait to find out."""
-    store, here = Store(tmp_path), holder()
-    assert driver_of(store, "digits") is None
-    words = f"sweep 'digits' is being run by process {os.getpid()} on {here['host']} since"
+def test_osr_status_names_a_sweeps_driver_or_says_that_it_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One on another machine is looked at until it has shown a heartbeat, or none for too long."""
+    monkeypatch.setattr(witness, "WATCH_S", 1.0)
+    home = Home(tmp_path)
+    store, here = Store(home.store), holder()
+
+    def told() -> list[str]:
+        return driver_lines(store, home, ["digits"])
+
+    assert told() == []
+    process = f"process {os.getpid()} on {here['host']} since {here['since']}"
     store.leases.create("digits", 1, here)
-    assert driver_of(store, "digits") == f"{words} {here['since']}"
-    store.leases.create("digits", 2, {**here, "boot": "elsewhere"})
-    assert driver_of(store, "digits") == f"{words} {here['since']}, unless that machine has died"
-    store.leases.create("digits", 3, {**here, "process_started": "17"})  # it has died
-    assert driver_of(store, "digits") is None
+    assert told() == [f"sweep 'digits' is being run by {process}"]
+    died = f"sweep 'digits' is not being run: its driver has died ({process}). Run it again to "
+    for number, dead in ((2, {"process_started": "17"}), (3, {"boot": "elsewhere"})):
+        store.leases.create("digits", number, {**here, **dead})
+        assert told() == told() == [f"{died}go on."]  # noted, and told to whoever asks later
+        assert store.leases.latest("digits")[1] == {
+            **{**here, **dead},
+            **{"released": True, "died": True},
+        }
     store.leases.create("digits", 4, {**here, "boot": "elsewhere", "released": True})
-    assert driver_of(store, "digits") is None
+    assert told() == []
+
+
+def test_a_driver_on_another_machine_that_beats_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """And nothing is noted of its death."""
+    home = Home(tmp_path)
+    store, other = Store(home.store), {**holder(), "boot": "elsewhere"}
+    store.leases.create("digits", 1, other)
+    monkeypatch.setattr(time, "sleep", lambda seconds: beat(store, other))
+    (line,) = driver_lines(store, home, ["digits"])
+    assert "is being run by process" in line
 
 
 def holder() -> dict[str, Any]:

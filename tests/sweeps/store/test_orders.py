@@ -1,4 +1,4 @@
-"""Orders reach the driver that they were given to and its workers, and no other."""
+"""Orders reach the drivers and workers that they were given to, and no others."""
 
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from sweeps.store.orders import Given
 from sweeps.store.store import Store
 from tests.sweeps.small import ID
 
-SEVENTH = Fence("digits", 7)
+SEVENTH, EIGHTH, OTHER = Fence("digits", 7), Fence("digits", 8), Fence("other", 7)
+SECOND = "ab" * 16
 
 
 def test_an_order_does_not_outlive_its_driver(tmp_path: Path):
@@ -18,26 +19,43 @@ def test_an_order_does_not_outlive_its_driver(tmp_path: Path):
     orders = Store(tmp_path).orders
     assert orders.read(SEVENTH) == Given()
     orders.stop(SEVENTH)
-    assert orders.read(SEVENTH) == Given(stop=True)
-    assert orders.read(Fence("digits", 8)) == orders.read(Fence("other", 7)) == Given()
+    orders.retry(SEVENTH, [ID])
+    assert orders.read(SEVENTH) == Given(stop=True, retried=frozenset({ID}))
+    assert orders.read(EIGHTH) == orders.read(OTHER) == Given()
 
 
-def test_orders_add_up(tmp_path: Path):
-    """Two users may stop two stages while the budget runs out."""
+def test_what_was_cancelled_or_paused_stays_so_until_it_is_taken_back(tmp_path: Path):
+    """For every driver of the sweep, and for none of another that has the same stage."""
     orders = Store(tmp_path).orders
-    orders.stop_stage(SEVENTH, ID)
+    orders.cancel("digits", [ID, SECOND])
+    orders.pause("digits")
+    standing = Given(paused=True, cancelled=frozenset({ID, SECOND}))
+    assert orders.read(SEVENTH) == orders.read(EIGHTH) == standing
+    assert orders.read(OTHER) == Given()
+    orders.allow("digits", [ID])
+    orders.resume("digits")
+    orders.resume("digits")  # twice is once
+    assert orders.read(EIGHTH) == Given(cancelled=frozenset({SECOND}))
+
+
+def test_orders_add_up_and_one_that_was_heeded_is_gone(tmp_path: Path):
+    """Two users may steer while the budget runs out."""
+    orders = Store(tmp_path).orders
+    orders.cancel("digits", [ID])
     assert not orders.read(SEVENTH).ends_sweep
-    orders.stop_stage(SEVENTH, "ab" * 16)
+    orders.retry(SEVENTH, [ID, SECOND])
     orders.end_budget(SEVENTH)
+    orders.heeded(SEVENTH, [ID])
     given = orders.read(SEVENTH)
-    assert given == Given(budget_spent=True, stages=frozenset({ID, "ab" * 16}))
+    assert given == Given(budget_spent=True, cancelled=frozenset({ID}), retried=frozenset({SECOND}))
     assert given.ends_sweep
 
 
 def test_a_look_is_one_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every worker looks at the end of every epoch, and the driver every second."""
     store, asked = Store(tmp_path), []
-    store.orders.stop_stage(SEVENTH, ID)
+    store.orders.cancel("digits", [ID])
+    store.orders.stop(SEVENTH)
     for name in ("below", "read", "sizes"):
         method = getattr(Files, name)
         monkeypatch.setattr(

@@ -1,0 +1,223 @@
+"""The commands that look ahead: `osr plan` and `osr cost`. They start nothing."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from osr_core.errors import ConfigError
+from sweeps.commands.listing import show
+from sweeps.commands.options import (
+    DEFAULT_HOME,
+    DataOption,
+    HomeOption,
+    JsonOption,
+    OutputOption,
+    with_store,
+)
+from sweeps.commands.run import SpecArgument
+from sweeps.home import Home
+
+NAMED = 4  # sorts of stages of which nothing is known; of more, how many there are
+
+if TYPE_CHECKING:
+    from sweeps.launch.differences import Differences
+    from sweeps.launch.outlook import Outlook
+
+
+def plan(
+    spec: SpecArgument,
+    home: HomeOption = DEFAULT_HOME,
+    data_root: DataOption = None,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read every image file again, changed or not.")
+    ] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="List all stages.")] = False,
+    diff: Annotated[
+        bool,
+        typer.Option("--diff", help="List what differs from the sweep of this name in the store."),
+    ] = False,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a sweep costs and what of it is done; starts nothing.
+
+    What --output writes can be reviewed, and run: osr run PLAN.json.
+    """
+    from osr_core.data.memory import forget
+    from sweeps.launch.outlook import outlook
+    from sweeps.planning.spec import load_spec
+
+    loaded = load_spec(spec)
+    if rehash:
+        forget()
+    user_home = with_store(home)
+    ahead = outlook(loaded, user_home, data_root)
+    listed = stage_rows(ahead, user_home) if stages else []
+    different = differences_of(ahead, user_home) if diff else None
+    if output is not None:
+        write_plan(output, ahead, user_home)
+    if as_json:
+        facts = ahead.facts() | ({"stage_list": listed} if stages else {})
+        if different is not None:
+            changed = [each._asdict() for each in different.changed]
+            facts["diff"] = different._asdict() | {"changed": changed}
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    tell_counts(ahead)
+    tell_estimate(ahead)
+    tell_notes(ahead)
+    if stages:
+        show(listed, False, title="stages")
+    if different is not None:
+        tell_differences(different)
+    if output is not None:
+        typer.echo(f"The plan is in {output}. Run it as it is: osr run {output}")
+
+
+def tell_counts(ahead: "Outlook") -> None:
+    """Print what the sweep costs."""
+    from sweeps.launch.outlook import MEANINGS
+
+    counts = ahead.counts
+    rows = [
+        {"": name.replace("_", " "), "count": counts[name], "meaning": meaning}
+        for name, meaning in MEANINGS.items()
+    ]
+    show(rows, False, title=f"sweep {ahead.plan.spec.name}")
+    if searches := ahead.searches:
+        shown = [{key: row[key] for key in row if key != "image_passes"} for row in searches]
+        show(shown, False, title="besides, searches at most")
+        typer.echo(
+            "Every candidate on every step, and those chosen trained anew, each as much as the "
+            "space allows. What candidates share, pruning and budgets make it less."
+        )
+
+
+def tell_estimate(ahead: "Outlook") -> None:
+    """Print what is to run will take, by what like stages took."""
+    shares, unknown = ahead.estimate.shares, ahead.estimate.unknown
+    if shares:
+        show([each._asdict() for each in shares], False, title="estimate of what is to run")
+        typer.echo(
+            "Hours of one GPU; on a CPU, of one stage. By what like stages in the store took for "
+            "each epoch: their mean, and if all are as quick or slow as the quickest or slowest."
+        )
+    if unknown:
+        named = ", ".join(f"{count} x {name}" for name, count in [*unknown.items()][:NAMED])
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        typer.echo(f"unknown, since the store has none like them: {named}{more}")
+
+
+def tell_notes(ahead: "Outlook") -> None:
+    """Print what a user should know besides."""
+    from sweeps.launch.caution import LARGE
+    from sweeps.launch.changed import in_words
+
+    for left_out in ahead.plan.spec.missing:
+        typer.echo(f"left out: {left_out}")
+    if ahead.first:
+        typer.echo(
+            f"{LARGE} trials or more: one of each method goes first, its others when that is done: "
+            f"{', '.join(ahead.first)}. `osr run --no-canary` begins all at once."
+        )
+    for remark in ahead.remarks:
+        typer.echo(f"note: {remark}", err=True)
+    if ahead.missing_data:
+        typer.echo("note: what is done is not known without the data.", err=True)
+        typer.echo(ahead.missing_data, err=True)
+    if ahead.changed:
+        told = in_words(ahead.plan, ahead.changed)
+        typer.echo(f"note: {told} `osr run` asks whether to make them anew.", err=True)
+    if ahead.name_taken:
+        typer.echo(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
+
+
+def stage_rows(ahead: "Outlook", home: Home) -> list[dict[str, Any]]:
+    """A row for each stage of a plan, inputs before users."""
+    from sweeps.store.states import State, states
+    from sweeps.store.store import Store
+
+    plan, store = ahead.plan, Store.existing(home.store)
+    known = dict.fromkeys(plan.stages, State.WAITING)
+    if store is not None and not ahead.missing_data:
+        known = states(store, plan.spec.name, plan.stages)
+    to_run = {stage.id for stage in ahead.todo}
+    return [
+        {
+            "id": stage.id[:8],
+            "stage": plan.describe(stage),
+            "state": str(known[stage.id]),
+            "to_run": stage.id in to_run,
+            "trials": len(plan.trials_of[stage.id]),
+        }
+        for stage in plan.stages.values()
+    ]
+
+
+def differences_of(ahead: "Outlook", home: Home) -> "Differences":
+    """What tells a plan from its sweep's record; without the data, as if they had not changed."""
+    from sweeps.launch.differences import differences
+    from sweeps.planning.plan import make_plan
+    from sweeps.store.store import Store
+
+    plan, store = ahead.plan, Store.existing(home.store)
+    record = store.sweep(plan.spec.name) if store is not None else None
+    if record is None:
+        raise ConfigError(
+            f"no sweep '{plan.spec.name}' was run in store {home.store}, so there is nothing to "
+            "compare with."
+        )
+    if ahead.missing_data:
+        plan = make_plan(plan.spec, {**plan.fingerprints, **record["fingerprints"]})
+    return differences(record, plan)
+
+
+def tell_differences(found: "Differences") -> None:
+    """Print which trials are new, gone and changed, and by what."""
+    from sweeps.launch.differences import grouped
+
+    typer.echo(
+        f"beside the sweep in the store: {len(found.new)} trials are new, {len(found.gone)} gone, "
+        f"{len(found.changed)} changed, {found.kept} as they were"
+    )
+    for label in found.new:
+        typer.echo(f"new      {label}")
+    for label in found.gone:
+        typer.echo(f"gone     {label}")
+    for why, labels in grouped(found.changed):
+        for label in labels:
+            typer.echo(f"changed  {label}: {why}")
+
+
+def write_plan(path: Path, ahead: "Outlook", home: Home) -> None:
+    """Leave a plan for review."""
+    from sweeps.launch.code_version import code_version
+    from sweeps.launch.reviewed import SUFFIX, Reviewed
+
+    if path.suffix != SUFFIX:
+        raise ConfigError(f"a plan's file ends in {SUFFIX}, unlike '{path}'.")
+    Reviewed.of(path, ahead, home.store, code_version()).write()
+
+
+def cost(
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SPEC...", help="Default: the specs of both papers."),
+    ] = None,
+    tflops: Annotated[
+        float, typer.Option(min=0.001, help="A GPU's rate in training, 10^12 FLOPs a second.")
+    ] = 50.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what sweeps would cost from nothing, by arithmetic; needs no data, starts nothing.
+
+    50 TFLOP/s is a twentieth of what an H100 can do in bfloat16: assumed, not measured.
+    """
+    from sweeps.launch.outlook import from_nothing
+    from sweeps.planning.spec import load_spec, papers_specs
+
+    names = specs or papers_specs()
+    rows = [row for name in names for row in from_nothing(load_spec(name), 1e12 * tflops)]
+    show(rows, as_json, title=f"GPU hours at {tflops:g} TFLOP/s")
