@@ -14,7 +14,7 @@ from sweeps.launch.state import Launch
 from sweeps.launch.steering import Steering
 from sweeps.planning.plan import Plan, remaining
 from sweeps.running.outcome import Cause, Outcome
-from sweeps.running.worker import Workplace
+from sweeps.running.workplace import Workplace
 from sweeps.store.files import StoreError, UnreachableError
 from sweeps.tracking.background import BackgroundTracking
 

@@ -4,16 +4,13 @@ import logging
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from sweeps.running.outcome import Cause, Stopped
+from sweeps.running.workplace import Workplace
 from sweeps.store.attempts import SavedState
 from sweeps.store.files import StoreError, UnreachableError
 from sweeps.store.orders import Given
 from sweeps.store.store import Store
-
-if TYPE_CHECKING:
-    from sweeps.running.worker import Workplace
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ class StoreCheckpoint:
     A stage that has no state to save is asked between its batches.
     """
 
-    def __init__(self, store: Store, stage_id: str, workplace: "Workplace", source: str) -> None:
+    def __init__(self, store: Store, stage_id: str, workplace: Workplace, source: str) -> None:
         self.store, self.stage_id, self.workplace = store, stage_id, workplace
         self.source = source  # of the code that began what is saved, not of that which goes on
         self.saved_at = self.looked_at = time.monotonic()

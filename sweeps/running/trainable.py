@@ -10,7 +10,8 @@ from ray import tune
 
 from sweeps.running.checkpoint import Terminations
 from sweeps.running.outcome import Cause, Outcome
-from sweeps.running.worker import Identities, Workplace, work
+from sweeps.running.worker import Identities, work
+from sweeps.running.workplace import Workplace
 
 
 class BundleTrainable(tune.Trainable):  # type: ignore[misc]

@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ from sweeps.running.checkpoint import StoreCheckpoint
 from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
+from sweeps.running.workplace import Workplace
 from sweeps.store.files import StoreError
-from sweeps.store.leases import ElsewhereError, Fence, FencedError
+from sweeps.store.leases import ElsewhereError, FencedError
 from sweeps.store.store import DamagedError, Store
 
 # What code, or the values that it computes with, make a stage raise: it would raise it again.
@@ -41,19 +41,6 @@ BY_VALUES = (
 )
 
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workplace:
-    """What a worker is told besides the stage; none of it is in an id."""
-
-    store: str
-    data_root: str | None
-    gpus: float = 0.0  # given to the stage
-    fence: Fence | None = None
-    code: str = ""  # the version of the code, kept with every result
-    cpus: int = 1
-    checkpoint_every_s: float = 60.0
 
 
 class NoGpuError(OsrError):

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +55,9 @@ class Searcher:
     def withdraw(self, ids: list[str]) -> list[str]:
         return []
 
+    def cancel_queued(self, ids: Set[str]) -> None:
+        assert not ids
+
     def stop(self) -> None:
         self.stopped = True
 
@@ -95,7 +99,7 @@ def test_a_store_that_is_away_when_a_stage_is_given_up_ends_no_launch(
         outcome = failing(conduct, away, errno.ETIMEDOUT)
         conduct.ended(outcome, [])
         conduct.look()
-        assert (conduct.progress.failed, told) == (1, [])
+        assert (len(conduct.progress.failed), told) == (1, [])
     assert store.attempts.failure(outcome.stage_id) is None
     conduct.look()
     failure = store.attempts.failure(outcome.stage_id)

@@ -11,7 +11,7 @@ from osr_core.stage import Stage
 from sweeps.running import worker
 from sweeps.running.outcome import Cause
 from sweeps.running.trainable import BundleTrainable
-from sweeps.running.worker import Workplace
+from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
 
 FIRST, SECOND, THIRD = (

@@ -14,7 +14,8 @@ from sweeps.planning.spec import parse_spec
 from sweeps.running import checkpoint, worker
 from sweeps.running.checkpoint import StoreCheckpoint
 from sweeps.running.outcome import Cause
-from sweeps.running.worker import Workplace, work
+from sweeps.running.worker import work
+from sweeps.running.workplace import Workplace
 from sweeps.store.attempts import Attempts, SavedState
 from sweeps.store.files import FileError
 from sweeps.store.leases import Fence

@@ -7,7 +7,8 @@ import pytest
 
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
-from sweeps.running.worker import Workplace, make
+from sweeps.running.worker import make
+from sweeps.running.workplace import Workplace
 from sweeps.store import bucket
 from sweeps.store.files import StoreError
 from sweeps.store.store import DamagedError, Store

@@ -9,7 +9,8 @@ import pytest
 
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
-from sweeps.running.worker import Workplace, work
+from sweeps.running.worker import work
+from sweeps.running.workplace import Workplace
 from sweeps.store import bucket
 from sweeps.store.bucket import files_at
 from sweeps.store.files import FileError, StoreError, UnreachableError
