@@ -30,6 +30,9 @@ class NoCheckpoint:
     def save(self, content: bytes) -> None:
         """Forget it."""
 
+    def between_batches(self) -> None:
+        """Nobody stops it."""
+
 
 class Stages:
     """Runs each stage once, after those that it needs; data lie under OSR_DATA."""

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from osr_core.data.base import ImageSet
+from osr_core.data.batches import Batches
 from osr_core.data.inner_splits import inner_held_out, inner_train
 from osr_core.data.tasks import TestSet, known_train, open_test
 from osr_core.tensors import from_bytes
 
 WEIGHTS, HISTORY, SCORES = "weights.safetensors", "history.parquet", "scores.parquet"
 EMBEDDINGS = "embeddings.parquet"
+TENSORS = ".safetensors"  # how the artifacts are called that later stages read
 STATE = "state.safetensors"  # of a fit that is not at the end of its schedule
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -37,6 +39,9 @@ class Checkpoint(Protocol):
     def save(self, content: bytes) -> None:
         """Replace the state, atomically."""
 
+    def between_batches(self) -> None:
+        """Called often by a stage that has no state to save; it may be ended here."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -50,7 +55,7 @@ class Result:
 class Context:
     """All that a stage may touch besides its config."""
 
-    inputs: Mapping[str, Mapping[str, bytes]]  # artifacts of the upstream stages by role and name
+    inputs: Mapping[str, Mapping[str, bytes]]  # upstream stages' tensors by role and artifact
     data_root: Path | None
     device: torch.device
     checkpoint: Checkpoint
@@ -70,11 +75,16 @@ class Context:
             channels=backbone["channels"],
         )
 
+    def batches(self, images: ImageSet) -> Batches:
+        """Images for a stage that goes through them as they are; it may be ended at any batch."""
+        ask = self.checkpoint.between_batches
+        return Batches(images, batch_size=512, device=self.device, before_each=ask)
+
     def tensors(self, role: str) -> dict[str, Tensor]:
         """All tensors that the upstream stage in `role` left, on the CPU."""
         tensors: dict[str, Tensor] = {}
         for name, content in self.inputs[role].items():
-            if name.endswith(".safetensors"):
+            if name.endswith(TENSORS):
                 tensors |= from_bytes(content)[0]
         return tensors
 

@@ -104,7 +104,7 @@ def calibrate(context: Context, config: Mapping[str, Any]) -> Result:
     """
     method = untrained(context, config, len(config["task"]["known"]))
     method.load_classifier(context.weights("classifier"))
-    calibrate_method(method, Batches(context.train(config), batch_size=512, device=context.device))
+    calibrate_method(method, context.batches(context.train(config)))
     return Result({WEIGHTS: to_bytes(method.state_dict())})
 
 
@@ -120,7 +120,7 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
     method = untrained(context, config, num_known)
     method.load_trained(context.weights("model"))
     test = context.test(config)
-    batches = Batches(ImageSet(test.images, test.labels), batch_size=512, device=context.device)
+    batches = context.batches(ImageSet(test.images, test.labels))
     prototypes = method.prototype_embeddings()
     num_sampled = 0 if prototypes is None else NUM_EMBEDDED
     draws = generator_for("score.embeddings", config["test"])
@@ -152,7 +152,7 @@ def validate(context: Context, config: Mapping[str, Any]) -> Result:
     method = untrained(context, config, len(config["task"]["known"]))
     method.load_trained(context.weights("model"))
     images = context.held_out(config)
-    batches = Batches(images, batch_size=512, device=context.device)
+    batches = context.batches(images)
     nothing = torch.empty(0, dtype=torch.int64)
     scored = score_images(method, batches, nothing)
     label, predicted = images.labels.numpy(), scored.predicted.numpy()

@@ -21,6 +21,8 @@ class NoCheckpoint:
     def save(self, content: bytes) -> None:
         raise AssertionError
 
+    def between_batches(self) -> None: ...
+
 
 def context(inputs: Mapping[str, Mapping[str, bytes]], data_root: Path | None = None) -> Context:
     """What a stage may touch."""

@@ -8,6 +8,7 @@ that chose the row's settings by test images.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from analysis.exports.schema import Plan, PlannedTrial
 from analysis.exports.selection import ORACLE, is_oracle
@@ -48,12 +49,16 @@ def changes_label(plan: Plan) -> str:
     for title, trials in of_title.items():
         shared = {
             name: value
-            for name, value in trials[0].hyperparameters.items()
-            if name.startswith(OF_RECIPE)
-            and all(trial.hyperparameters.get(name) == value for trial in trials)
+            for name, value in own_changes(trials[0].hyperparameters).items()
+            if all(trial.hyperparameters.get(name) == value for trial in trials)
         }
         changes += [f"of {title}: {in_words(shared)}"] if shared else []
     return "; ".join(changes)
+
+
+def own_changes(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings of a method that change its recipe: {"backbone.width": 0.25}."""
+    return {name: v for name, v in hyperparameters.items() if name.startswith(OF_RECIPE)}
 
 
 def _varied(trials: list[PlannedTrial]) -> dict[str, Shortened]:

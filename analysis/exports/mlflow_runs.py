@@ -80,7 +80,9 @@ def sweep_in_mlflow(
 
     try:
         client = MlflowClient(tracking_uri)
-        yield SweepRuns(client, sweep, str(_experiment(client, sweep, store).experiment_id))
+        experiment = _experiment(client, sweep, store)
+        owner = experiment.tags.get(STORE, "")
+        yield SweepRuns(client, sweep, str(experiment.experiment_id), owner)
     except (MlflowException, SQLAlchemyError) as error:
         why, server = str(error).partition("\n")[0], tracking_uri.startswith("http")
         advice = (
@@ -123,6 +125,7 @@ class SweepRuns:
     client: "MlflowClient"
     sweep: str
     experiment_id: str
+    store: str  # the id of the store whose results it shows; "": MLflow does not say
 
     def plan_record(self) -> dict[str, Any]:
         """The record of the sweep's plan, from the one run that holds it."""

@@ -30,6 +30,7 @@ from analysis.exports.schema import (
     FinishedTrial,
     Plan,
     plan_in,
+    store_in,
 )
 from osr_core.errors import DataError, OsrError
 
@@ -65,9 +66,13 @@ def joined(trials: Iterable[FinishedTrial], column: str) -> str:
     return ", ".join(sorted({trial[column] for trial in trials}))
 
 
-def is_complete_export(folder: Path, trial_ids: Sequence[str]) -> bool:
-    """Whether an export holds just these trials, all of them finished, and can be read."""
-    if not (folder / RUNS).exists():
+def is_complete_export(folder: Path, trial_ids: Sequence[str], store: str | None) -> bool:
+    """Whether an export holds just these trials, all of them finished, and can be read.
+
+    Equal trials have equal ids in every store; `store` is the id of the one that must have made
+    them.
+    """
+    if not (folder / RUNS).exists() or store_in(folder / LINKS) != store:
         return False
     try:
         runs, _ = read_runs(folder)

@@ -190,18 +190,29 @@ def stage_schema() -> pa.Schema:
     return schema_of(STAGE_COLUMNS)
 
 
-def links_schema(tables: Sequence[str]) -> pa.Schema:
-    """Columns of links.parquet, with the names of the files beside it and runs.parquet."""
-    return schema_of(LINK_COLUMNS).with_metadata({"tables": canonical_json(list(tables))})
+def links_schema(tables: Sequence[str], store: str = "") -> pa.Schema:
+    """Columns of links.parquet, with the names of the files beside it and runs.parquet, and the id
+    of the store whose results they hold, "" where MLflow does not say.
+    """
+    metadata = {"tables": canonical_json(list(tables)), "store": store}
+    return schema_of(LINK_COLUMNS).with_metadata(metadata)
 
 
 def tables_in(links: Path) -> set[str]:
     """The names that a links.parquet gives; none where it is not there, or is broken."""
+    return set(json.loads(_metadata(links).get(b"tables", "[]")))
+
+
+def store_in(links: Path) -> str:
+    """The id of the store whose results lie beside a links.parquet; "" where none is said."""
+    return _metadata(links).get(b"store", b"").decode()
+
+
+def _metadata(links: Path) -> dict[bytes, bytes]:
     try:
-        metadata = pq.read_schema(links).metadata or {}
+        return pq.read_schema(links).metadata or {}
     except (FileNotFoundError, pa.ArrowException):
-        return set()
-    return set(json.loads(metadata.get(b"tables", "[]")))
+        return {}
 
 
 def mined_schema() -> pa.Schema:

@@ -39,6 +39,7 @@ from analysis.exports.schema import (
     PlannedTrial,
     links_schema,
     runs_schema,
+    store_in,
     tables_in,
     unfinished,
 )
@@ -95,7 +96,7 @@ def export(
         wanted["score"] = {trial.trial_id for trial in plan.trials}
         found = held.finished(wanted, since)
         if since is not None:
-            _keep(found, folder, wanted)
+            _keep(found, held.store, folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)
         tables = _write(held, found, plan, record, folder)
     missing = unfinished(plan.trials, found["score"])
@@ -161,7 +162,7 @@ def _write(
         for kind, runs in found.items()
         for i, run in runs.items()
     ]
-    schema = links_schema(tables)
+    schema = links_schema(tables, held.store)
     with written(folder / LINKS, schema) as out:
         table = pa.Table.from_pylist(links, schema=schema)
         out.write_table(ordered(table, ("stage_id", "kind")))
@@ -232,11 +233,16 @@ def _rows(
 
 
 def _keep(
-    found: dict[str, dict[str, Found]], folder: Path, wanted: Mapping[str, Container[str]]
+    found: dict[str, dict[str, Found]],
+    store: str,
+    folder: Path,
+    wanted: Mapping[str, Container[str]],
 ) -> None:
     """Add what the older export has and MLflow was not asked for."""
     if not (folder / LINKS).is_file():
         raise ExportError(f"{folder} holds no export to go on from; leave out --since once.")
+    if store_in(folder / LINKS) != store:
+        raise ExportError(f"{folder} holds another store's results; leave out --since once.")
     runs, _ = read_runs(folder)
     older = {run["trial_id"]: run for run in runs.to_pylist()}
     for link in read_links(folder).to_pylist():

@@ -1,5 +1,6 @@
 """What a figure is drawn from: one export, one trial of it, and perhaps the images themselves."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.exports.labels import recipe_label, row_labels
+from analysis.exports.labels import own_changes, recipe_label, row_labels
 from analysis.exports.mixture import mixture
 from analysis.exports.read import joined, read_runs, read_scores
 from analysis.exports.schema import RUNS, FinishedTrial, Plan
@@ -71,12 +72,13 @@ class Scores:
 def rests_on_trial(trial: FinishedTrial, label: str, changes: Mapping[str, Any]) -> str:
     """For the foot of a figure about one trial, whose label tells it from its method's others.
 
-    `changes` are those that the spec makes to the recipe for all methods.
+    `changes` are those that the spec makes to the trial's recipe, for all methods or for its own.
     """
-    changed = f"recipe {trial['recipe']}, changed ({in_words(changes)}), " if changes else ""
+    changed = in_words(dict(sorted(changes.items())))
+    recipe = f"recipe {trial['recipe']}, changed ({changed}), " if changes else ""
     return (
         f"{label} {trial['dataset']}/{trial['split']} seed {trial['seed']}, trial "
-        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {changed}{chosen_by([trial])}commit "
+        f"{trial['trial_id'][:8]}, sweep {trial['sweep']}, {recipe}{chosen_by([trial])}commit "
         f"{trial['commit']}"
     )
 
@@ -184,7 +186,8 @@ class Source:
 
     def rests_on_trial(self, trial: FinishedTrial) -> str:
         """For the foot of a figure about one trial: which one."""
-        return rests_on_trial(trial, self.label(trial), self.plan.changes)
+        own = own_changes(json.loads(trial["hyperparameters"]))
+        return rests_on_trial(trial, self.label(trial), {**self.plan.changes, **own})
 
     def rests_on_trials(self, trials: Sequence[FinishedTrial]) -> str:
         """For the foot of a figure about the repetitions of a trial: which splits and seeds."""

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.exports.labels import own_changes
 from analysis.exports.schema import FinishedTrial, changes_in
 from analysis.figures.source import Scores, rests_on_trial
 from analysis.figures.style import GREY, KNOWN, UNKNOWN, canvas, draw_matrix, encoded, note, styled
@@ -81,12 +82,13 @@ def pictures(trial: FinishedTrial, scores: bytes) -> dict[str, bytes]:
 
     Args:
         trial: label, title, dataset, split, seed, trial_id, sweep, recipe, commit, the metrics as
-            fractions, and the spec's changes to the recipe for all methods; the label tells it from
-            its method's other trials.
+            fractions, its hyperparameters, and the spec's changes to the recipe for all methods;
+            the label tells it from its method's other trials.
         scores: the artifact scores.parquet of its score stage.
     """
     table = Scores.from_table(pq.read_table(pa.BufferReader(scores)))
-    rests_on = rests_on_trial(trial, trial["label"], changes_in(trial["changes"]))
+    changes = changes_in(trial["changes"]) | own_changes(trial["hyperparameters"])
+    rests_on = rests_on_trial(trial, trial["label"], changes)
     with styled():
         return {
             f"{name}.png": encoded(make(trial, table, rests_on), "png")

@@ -5,7 +5,7 @@ epoch then goes through blocks of neighbouring images, POOL of them at a time an
 so that the disk reads in sequence and the system's cache holds what is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -36,7 +36,9 @@ class Batches:
         batch_size: int,
         device: torch.device | str = "cpu",
         augmentation: Augmentation | None = None,
+        before_each: Callable[[], None] = lambda: None,
     ) -> None:
+        """`before_each` is called before each batch in order."""
         self.images = (
             images.images
             if isinstance(images.images, Picked)
@@ -46,6 +48,7 @@ class Batches:
         self.mirrored = images.mirrored
         self.batch_size = batch_size
         self.augmentation = augmentation
+        self.before_each = before_each
 
     def __len__(self) -> int:
         """Number of images, not of batches."""
@@ -65,6 +68,7 @@ class Batches:
         """Every image once, in order, as it is."""
         positions = torch.arange(len(self), device=self.labels.device)
         for index in torch.split(positions, batch_size):
+            self.before_each()
             yield Batch(self.take(index), self.labels[index], index)
 
     def take(self, index: Tensor) -> Tensor:

@@ -201,10 +201,11 @@ def tell(launch: "Launch") -> None:
 
 
 def is_exported(launch: "Launch") -> bool:
-    """Whether there is an export of just this plan, with all of its results."""
+    """Whether there is an export of just this plan, with all of its results, from this store."""
     from analysis.exports.read import is_complete_export
 
-    return is_complete_export(launch.home.export(launch.plan.spec.name), launch.plan.owed)
+    folder = launch.home.export(launch.plan.spec.name)
+    return is_complete_export(folder, launch.plan.owed, launch.store.id)
 
 
 def print_table(launch: "Launch") -> None:

@@ -14,8 +14,8 @@ from sweeps.launch.state import Launch
 from sweeps.launch.steering import Steering
 from sweeps.planning.plan import Plan, remaining
 from sweeps.running.outcome import Cause, Outcome
-from sweeps.running.worker import Workplace
-from sweeps.store.files import StoreError
+from sweeps.running.workplace import Workplace
+from sweeps.store.files import StoreError, UnreachableError
 from sweeps.tracking.background import BackgroundTracking
 
 if TYPE_CHECKING:
@@ -40,9 +40,10 @@ class Conduct:
     tracking: BackgroundTracking
     growth: Growth | None = None
     searcher: "StageSearcher | None" = None  # once Ray is there
+    steering: Steering | None = None  # likewise
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
-    steering: Steering | None = None  # likewise
+    unnoted: list[Outcome] = field(default_factory=list)  # given up, and the store knows not why
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +106,7 @@ class Conduct:
             wait_s=self.launch.wait_s,
             on_start=self.begin,
         )
+        self.note_failures()
 
     def name(self, stage: Stage) -> str:
         """What people call a stage."""
@@ -137,10 +139,11 @@ class Conduct:
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing; there will be another."""
         store = self.launch.store
-        store.leases.check(self.launch.fence)
+        with suppress(UnreachableError):  # workers cannot commit what another driver has taken
+            store.leases.check(self.launch.fence)
         self.meter.ended(outcome.stage_id)
         self._drop_claim(outcome.stage_id)
-        if outcome.cause in (Cause.CLAIMED, Cause.PAUSED):
+        if outcome.cause in (Cause.CLAIMED, Cause.PAUSED, Cause.GPU_CAME):
             self.progress.postponed(outcome.stage_id)
             return
         self.launch.retried += 1
@@ -153,7 +156,6 @@ class Conduct:
         Raises:
             LaunchError: another driver has taken over, or a machine cannot work for the sweep.
         """
-        store = self.launch.store
         self.meter.ended(outcome.stage_id)
         if outcome.cause is not None:
             self._drop_claim(outcome.stage_id)
@@ -167,17 +169,29 @@ class Conduct:
             self.progress.postponed(stage.id)
             self.steering.held_back(stage, skipped)
             return
-        if outcome.cause not in (None, Cause.INTERRUPTED):
-            store.leases.check(self.launch.fence)
-            reason = outcome.reason or outcome.cause
-            store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
+        if outcome.cause in (None, Cause.INTERRUPTED):
+            self.tracking.add(stage)
+        else:
+            self.unnoted.append(outcome)
+            with suppress(UnreachableError):  # it is tried again once a second, and at the end
+                self.note_failures()
         self.progress.finished(outcome, skipped)
-        self.tracking.add(stage)
         if self.steering is not None:
             self.steering.ended(stage, outcome, skipped)
         ended = [outcome]
         while ended:
             ended += self.grow(ended.pop())
+
+    def note_failures(self) -> None:
+        """Keep in the store why stages were given up; MLflow learns it from there."""
+        store = self.launch.store
+        while self.unnoted:
+            store.leases.check(self.launch.fence)
+            outcome = self.unnoted[0]
+            reason = outcome.reason or str(outcome.cause)
+            store.attempts.save_failure(outcome.stage_id, reason, outcome.traceback or "")
+            self.tracking.add(self.launch.plan.stages[outcome.stage_id])
+            self.unnoted.remove(outcome)
 
     def _drop_claim(self, stage_id: str) -> None:
         """Let other sweeps train a stage that this one does not train at this moment."""
@@ -218,6 +232,8 @@ class Conduct:
     def look(self) -> None:
         """Do what somebody has ordered; workers see by themselves what is about their stage."""
         self.take_signals()
+        with suppress(UnreachableError):
+            self.note_failures()
         if self.launch.stopped:
             return
         if why := self.meter.why_spent():

@@ -135,7 +135,7 @@ class SweepProgress:
         self.running.discard(stage_id)
 
     def postponed(self, stage_id: str) -> None:
-        """A stage was given back: another sweep has begun it."""
+        """A stage was given back before it began."""
         self._ended(stage_id)
         self._refresh()
 

@@ -39,7 +39,8 @@ class Steering:
             say(f"one trial of each method goes first ({first}); {len(waiting)} stages wait for it")
 
     def obey(self, given: Given) -> None:
-        """Hand out less or more than before."""
+        """Hand out less or more than before; a cancelled stage may be queued again meanwhile."""
+        self.searcher.cancel_queued(given.cancelled)
         if given == self.given:
             return
         before, self.given = self.given, given

@@ -24,7 +24,8 @@ from sweeps.running.searcher import StageSearcher
 from sweeps.running.session_folder import session_folder
 from sweeps.running.trainable import BundleTrainable
 from sweeps.running.watcher import Watcher
-from sweeps.running.worker import Identities, Workplace
+from sweeps.running.worker import Identities
+from sweeps.running.workplace import Workplace
 from sweeps.signals import unheard_below
 
 HEAD_S = 30.0  # Ray's own patience is twice that

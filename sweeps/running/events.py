@@ -46,7 +46,7 @@ class NothingLeft(tune.Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        """Whether nothing is handed out any more and nothing runs."""
+        """Whether nothing is handed out any more, or nothing is left, and nothing runs."""
         return self.searcher.idle
 
     def __getstate__(self) -> dict[str, Any]:

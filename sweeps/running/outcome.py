@@ -14,6 +14,7 @@ class Cause(StrEnum):
     NODE_LOST = "node lost"
     PREEMPTED = "preempted"  # SIGTERM: the state was saved
     CLAIMED = "begun by another sweep"  # which trains it now; this one waits for the result
+    GPU_CAME = "a GPU came"  # before the stage began, which was handed out for lack of one
     CANCELLED = "cancelled"  # a user has stopped this stage; the sweep goes on
     HELD = "held back"  # no more of its method begins; the stage is as it was
     PAUSED = "paused"  # a user has paused the whole sweep: the state was saved

@@ -74,6 +74,12 @@ def ask_of(stage: Stage, resources: Resources, machines: Machines) -> Ask:
     return Ask(cpus, gpus)
 
 
+def lacks_gpu(stage: Stage, resources: Resources, machines: Machines) -> bool:
+    """Whether a stage would take a GPU, or a part of one, if the machines had any."""
+    with_gpu = replace(machines, had_gpu=True)
+    return ask_of(stage, resources, machines) != ask_of(stage, resources, with_gpu)
+
+
 def alone(ask: Ask) -> Ask:
     """A whole GPU where others share one."""
     return Ask(ask.cpus, max(1.0, ask.gpus)) if ask.gpus else ask
@@ -95,6 +101,10 @@ class Room:
     def has(self, ask: Ask) -> bool:
         """Whether one more may be handed out."""
         return self.handed_out[ask] < max(2 * self.machines.room_for(ask), FEWEST)
+
+    def gpu_came(self) -> None:
+        """A worker has seen one, perhaps before this process."""
+        self.machines = replace(self.machines, had_gpu=True)
 
     def look(self, machines: Machines, asked: Mapping[Ask, str], now: float) -> str | None:
         """Take note of the machines that are there; why no more is waited, if so.

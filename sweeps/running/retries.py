@@ -15,6 +15,7 @@ RETRIES = {
     Cause.WORKER_DIED: 3,
     Cause.CLAIMED: 1_000_000,  # as often as it takes
     Cause.PAUSED: 1_000_000,
+    Cause.GPU_CAME: 1_000_000,
     Cause.NODE_LOST: 100,  # not the stage's fault, but not without end either
     Cause.PREEMPTED: 100,
 }
@@ -34,7 +35,7 @@ class Retries:
         count = self.failed[stage_id, cause]
         if count > RETRIES[cause]:
             return None
-        if cause in (Cause.NODE_LOST, Cause.PREEMPTED, Cause.PAUSED):
+        if cause in (Cause.NODE_LOST, Cause.PREEMPTED, Cause.PAUSED, Cause.GPU_CAME):
             return 0.0
         if cause == Cause.CLAIMED:
             return CLAIMED_DELAY_S

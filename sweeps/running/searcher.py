@@ -6,7 +6,7 @@ is one trial of Tune's. Tune's own retries are not used: it does not know whose 
 
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -17,7 +17,7 @@ from sweeps.planning.frontier import Frontier
 from sweeps.planning.spec import Resources
 from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
-from sweeps.running.placement import Ask, Machines, Room, alone, ask_of
+from sweeps.running.placement import Ask, Machines, Room, alone, ask_of, lacks_gpu
 from sweeps.running.retries import CLAIMED_DELAY_S, Retries
 from sweeps.running.watcher import Watcher
 
@@ -70,6 +70,14 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             self.stages[stage.id] = stage
         return self.frontier.add(stages)
 
+    def cancel_queued(self, ids: Set[str]) -> None:
+        """Give up those of `ids` that have no machine yet; workers see to those that have one."""
+        for trial_id in self.running.keys() - self.begun:
+            for stage_id in ids & set(self.running[trial_id]):
+                cause = Cause.CANCELLED
+                outcome = Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=str(cause))
+                self._settle(trial_id, outcome)
+
     def withdraw(self, ids: Collection[str]) -> list[str]:
         """Give up stages that are not handed out yet; ids of these and of what needs them."""
         handed_out = {stage_id for bundle in self.running.values() for stage_id in bundle}
@@ -84,7 +92,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing will: what is queued need not be waited for."""
-        return self.stopping and not self.begun
+        return (self.stopping or self.frontier.exhausted) and not self.begun
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next bundle; None: ask again later; FINISHED: there will be no more."""
@@ -112,6 +120,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             "stage_ids": [stage.id],
             "cpus": ask.cpus,
             "gpus": ask.gpus,
+            "lacks_gpu": lacks_gpu(stage, self.resources, self.room.machines),
             "added": self.added.get(stage.id, ""),
         }
 
@@ -204,6 +213,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             if delay is not None:
                 if outcome.cause == Cause.OUT_OF_MEMORY:
                     self.alone.add(stage_id)
+                if outcome.cause == Cause.GPU_CAME:
+                    self.room.gpu_came()
                 self.frontier.again(stage_id, time.monotonic() + delay)
                 self.watcher.retried(outcome)
                 return

@@ -1,30 +1,28 @@
 """One stage, from the store to the store: what a worker does, with or without Ray."""
 
 import os
-import signal
 import socket
 import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from osr_core.context import Context
+from osr_core.context import TENSORS, Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, known_kind, run_stage
 from osr_core.kinds import epochs_of
 from osr_core.source import source_of
+from sweeps.running.checkpoint import StoreCheckpoint
 from sweeps.running.machine import forget_peak, machine_facts, sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
-from sweeps.store.attempts import SavedState
+from sweeps.running.workplace import Workplace
 from sweeps.store.files import StoreError
-from sweeps.store.leases import ElsewhereError, Fence, FencedError
-from sweeps.store.orders import Given
+from sweeps.store.leases import ElsewhereError, FencedError
 from sweeps.store.store import DamagedError, Store
 
 # What code, or the values that it computes with, make a stage raise: it would raise it again.
@@ -45,94 +43,8 @@ BY_VALUES = (
 Identities = Mapping[str, Mapping[str, Any]]  # stage.identity by stage id, of the whole plan
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workplace:
-    """What a worker is told besides the stage; none of it is in an id."""
-
-    store: str
-    data_root: str | None
-    gpus: float = 0.0  # given to the stage
-    fence: Fence | None = None
-    code: str = ""  # the version of the code, kept with every result
-    cpus: int = 1
-    checkpoint_every_s: float = 60.0
-
-
 class NoGpuError(OsrError):
     """This process was given a GPU and cannot use it."""
-
-
-class Terminations:
-    """Notices SIGTERM, which machines that will be taken away send in advance.
-
-    It ends one attempt: this one, or the next if it came between two.
-    """
-
-    received = False
-
-    @classmethod
-    def watch(cls) -> None:
-        """From now on SIGTERM means: save at the end of the epoch."""
-
-        def note(number: int, frame: object) -> None:
-            cls.received = True
-
-        signal.signal(signal.SIGTERM, note)
-
-
-class StoreCheckpoint:
-    """A fit's checkpoint in the store: every so many seconds, and when asked to stop."""
-
-    def __init__(self, store: Store, stage_id: str, workplace: Workplace, source: str) -> None:
-        self.store, self.stage_id, self.workplace = store, stage_id, workplace
-        self.source = source  # of the code that began what is saved, not of that which goes on
-        self.saved_at = time.monotonic()
-
-    def load(self) -> bytes | None:
-        """The last state saved, if any."""
-        saved = self.store.attempts.load_checkpoint(self.stage_id)
-        if saved is None:
-            return None
-        self.source = saved.source
-        return saved.content
-
-    def due(self) -> bool:
-        """Whether it is time to save."""
-        waited = time.monotonic() - self.saved_at
-        return waited >= self.workplace.checkpoint_every_s or self._stop() is not None
-
-    def save(self, content: bytes) -> None:
-        """Replace the state; Stopped if that was the last thing to do."""
-        self.store.leases.check(self.workplace.fence)
-        self.store.attempts.save_checkpoint(self.stage_id, SavedState(content, self.source))
-        self.saved_at = time.monotonic()
-        self.stop_if_asked()
-
-    def stop_if_asked(self, begins: str | None = None) -> None:
-        """End the attempt, with nothing left to save, if someone has asked for it; also where none
-        of the method that it `begins` is to begin.
-        """
-        cause = self._stop(begins)
-        if cause == Cause.PREEMPTED:
-            Terminations.received = False
-        if cause is not None:
-            raise Stopped(cause)
-
-    def _stop(self, begins: str | None = None) -> Cause | None:
-        if Terminations.received:
-            return Cause.PREEMPTED
-        if self.workplace.fence is None:
-            return None
-        given = Given()
-        with suppress(StoreError):  # what cannot be read now is read at the end of the next epoch
-            given = self.store.orders.read(self.workplace.fence)
-        if given.ends_sweep:
-            return Cause.INTERRUPTED
-        if self.stage_id in given.cancelled:
-            return Cause.CANCELLED
-        if begins in given.held:
-            return Cause.HELD
-        return Cause.PAUSED if given.paused else None
 
 
 def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome:
@@ -265,15 +177,17 @@ def trains(identity: Mapping[str, Any]) -> bool:
 def read_inputs(
     identity: Mapping[str, Any], identities: Identities, workplace: Workplace, store: Store
 ) -> dict[str, dict[str, bytes]]:
-    """What the stages upstream have left, by role; what is damaged or gone is made again."""
+    """The tensors that the stages upstream have left, by role; what is damaged or gone is made
+    again. Tables are for people, and each would be a request.
+    """
     inputs = {}
     for role, upstream in identity["inputs"].items():
         try:
-            inputs[role] = store.read_all(upstream)
+            inputs[role] = store.read_all(upstream, TENSORS)
         except StoreError as error:
             if isinstance(error, DamagedError):
                 store.leases.check(workplace.fence)
                 store.set_aside(upstream)
             make(upstream, identities, workplace, store)
-            inputs[role] = store.read_all(upstream)
+            inputs[role] = store.read_all(upstream, TENSORS)
     return inputs

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    InvalidPathError,
+    NotSupportedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnknownConfigurationKeyError,
+)
 from obstore.store import GCSStore, S3Store
 
 from sweeps.store.address import Address
@@ -39,6 +47,15 @@ CLIENT: dict[str, Any] = {
 PART = 5 * 1024 * 1024  # bytes; what is larger is uploaded in parts of this size
 MANY = 20  # a listing tells of a thousand files at once, and of files that nobody asked for
 
+LASTING = (
+    FileNotFoundError,
+    InvalidPathError,
+    NotSupportedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnknownConfigurationKeyError,
+)
+
 
 class BucketFiles(Files):
     """Objects, which are shown whole or not at all; that one is there already, its server says."""
@@ -65,6 +82,10 @@ class BucketFiles(Files):
         }
         kind = GCSStore if self._address.scheme == "gs" else S3Store
         return kind(self._address.bucket, **settings)
+
+    def passes(self, error: Exception) -> bool:
+        """Whatever does not lie at the request itself, or at who sends it."""
+        return not isinstance(error, LASTING)
 
     def reason(self, error: BaseException | None) -> str:
         """The server's own words, or the library's without its notes for debugging."""

@@ -29,6 +29,10 @@ class FileError(StoreError):
     """A file of the store cannot be read or written; its cause is the system's own error."""
 
 
+class UnreachableError(FileError):
+    """The store does not answer now; it may the next time, and nobody has to make room for it."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file as it was found."""
@@ -50,7 +54,7 @@ class Files(ABC):
     A note is a small file that holds JSON.
 
     Raises:
-        FileError: no room, no permission, or nobody answers.
+        FileError: no room, or no permission. UnreachableError: nobody answers.
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)  # what the system raises
@@ -97,6 +101,10 @@ class Files(ABC):
     def path(self, name: str) -> str:
         """Where a name lies, for people."""
         return f"{self.root}/{name}"
+
+    @abstractmethod
+    def passes(self, error: Exception) -> bool:
+        """Whether one of `failures` is of a network, and may be over the next time."""
 
     def reason(self, error: BaseException | None) -> str:
         """What the system says of one of its `failures`, for people."""
@@ -180,7 +188,7 @@ class Files(ABC):
         try:
             yield
         except self.failures as error:
-            raise FileError(
+            raise (UnreachableError if self.passes(error) else FileError)(
                 f"{self.path(name)} cannot be {verb}: {self.reason(error)}. {self.later}, then run "
                 "the sweep again; nothing that is committed is lost."
             ) from error

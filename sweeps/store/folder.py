@@ -1,6 +1,7 @@
 """The store's files in a folder."""
 
 import contextlib
+import errno
 import os
 import stat
 import uuid
@@ -9,6 +10,17 @@ from pathlib import Path
 from shutil import rmtree
 
 from sweeps.store.files import TEMPORARY, File, Files
+
+OF_NETWORK = {
+    errno.ECONNRESET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENOTCONN,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
 
 
 class LocalFiles(Files):
@@ -19,6 +31,10 @@ class LocalFiles(Files):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder.absolute()))
+
+    def passes(self, error: Exception) -> bool:
+        """A folder may be another machine's."""
+        return isinstance(error, OSError) and error.errno in OF_NETWORK
 
     def _read(self, name: str) -> bytes | None:
         try:

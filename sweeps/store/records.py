@@ -45,6 +45,8 @@ class Records:
         if record is None or (pieces := record.pop(PIECES, None)) is None:
             return record
         names = sorted(self._files.names(f"grown/{name}/{pieces}", ".json"))
+        if not names:
+            return record
         found = at_once(self._files.load, names)
         return joined(record, [piece for piece in found if piece is not None])
 

@@ -195,14 +195,15 @@ class Store:
         """
         return self._artifact(stage_id, name, self.read_commit(stage_id))
 
-    def read_all(self, stage_id: str) -> dict[str, bytes]:
-        """All artifacts of a finished stage by name.
+    def read_all(self, stage_id: str, suffix: str = "") -> dict[str, bytes]:
+        """All artifacts of a finished stage by name, or those whose names end so.
 
         Raises:
             DamagedError: as for `read`.
         """
         commit = self.read_commit(stage_id)
-        return {name: self._artifact(stage_id, name, commit) for name in commit.artifacts}
+        names = [name for name in commit.artifacts if name.endswith(suffix)]
+        return {name: self._artifact(stage_id, name, commit) for name in names}
 
     def _artifact(self, stage_id: str, name: str, commit: Commit) -> bytes:
         expected = commit.artifacts.get(name)

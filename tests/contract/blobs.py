@@ -85,6 +85,8 @@ class Memory:
     def save(self, content: bytes) -> None:
         self.content = content
 
+    def between_batches(self) -> None: ...
+
 
 def trial(
     name: str, training: Training = TRAINING, settings: Mapping[str, Any] | None = None

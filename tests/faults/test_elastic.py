@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.faults.harness import ROOT, Sweep, wait_until
+from tests.faults.harness import ROOT, WAIT_S, Sweep, wait_until
 
 SPEC = """\
 name: elastic
@@ -18,6 +18,28 @@ backbone: {width: 0.125}
 training: {epochs: 60, batch_size: 32, warmup_epochs: 1, augmentation: {crop_padding: 1}}
 resources: {checkpoint_every_s: 0}
 methods: {softmax: {}}
+"""
+# In workers: pretends GPUs that this machine has not, notes what stages were given, and lets none
+# begin on the CPU before a file is there.
+PRETENDED = """
+import sys
+
+if any("default_worker.py" in each for each in sys.orig_argv):
+    import os
+    import time
+    import torch
+    from sweeps.running import worker
+
+    make = worker.make
+
+    def noted(stage_id, identities, workplace, store):
+        with open({begun!r}, "a") as begun:
+            print(identities[stage_id]["kind"], workplace.gpus, file=begun)
+        while not workplace.gpus and not os.path.exists({there!r}):
+            time.sleep(0.1)
+        make(stage_id, identities, workplace, store)
+
+    worker.make, worker.device_of = noted, lambda workplace: torch.device("cpu")
 """
 HEAD = {"num_cpus": 0, "include_dashboard": False}
 
@@ -58,6 +80,54 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(tmp_
         assert driver.wait(300) == 0, log.read_text()
     assert set(sweep.retries) == {"node lost"}
     assert "8 of 8 stages started, 4 of 4 trials done" in log.read_text()
+
+
+def test_once_the_first_gpu_is_there_nothing_begins_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What was handed out ahead, to wait for a core, is given back and waits for the GPU."""
+    begun, there = tmp_path / "begun.txt", tmp_path / "there"
+    code = PRETENDED.format(begun=str(begun), there=str(there))
+    (tmp_path / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    sweep = Sweep(tmp_path / "home", SPEC.replace("epochs: 60", "epochs: 2"))
+    with headed() as cluster:
+        driver = sweep.start("--address", cluster.address)
+        cluster.add_node(num_cpus=1)
+        wait_until(begun.exists, "a fit on the CPU")
+        cluster.add_node(num_cpus=2, num_gpus=1)
+        there.touch()
+        assert driver.wait(WAIT_S) == 0, sweep.log
+    first, *others = [line.split() for line in begun.read_text().splitlines()]
+    assert first == ["fit", "0.0"]
+    assert sorted(others) == [["fit", "1.0"]] * 3 + [["score", "0.25"]] * 4
+    assert sweep.retries == []
+    assert "8 of 8 stages started, 4 of 4 trials done" in sweep.log
+
+
+def test_cancelled_stages_end_and_the_others_finish(tmp_path: Path):
+    """One is cancelled while it runs, two that wait for a machine which nobody has."""
+    spec = SPEC.replace("name: elastic", "name: faults").replace("[0, 1, 2, 3]", "[0, 1]")
+    spec = spec.replace("softmax: {}", "softmax: {}, cac: {}")
+    needs = "checkpoint_every_s: 0, methods: {cac: {cpus: 64}}"
+    sweep = Sweep(tmp_path / "home", spec.replace("checkpoint_every_s: 0", needs))
+    with headed() as cluster:
+        cluster.add_node(num_cpus=1)
+        driver = sweep.start("--address", cluster.address)
+        wait_until(lambda: sweep.under_way, "a fit's first epoch")
+        (running,) = sweep.under_way
+        unplaced = [i for i, each in sweep.stages.items() if each["label"].startswith("fit cac")]
+        for stage_id in (running, *unplaced):
+            done = sweep.osr("cancel", "faults", stage_id)
+            assert done.returncode == 0, done.stderr
+        assert driver.wait(WAIT_S) == 1, sweep.log
+    assert "1 of 4 trials done" in sweep.log
+    failures = sweep.store.attempts.failures(sweep.stages)
+    assert {i: failure["reason"] for i, failure in failures.items()} == dict.fromkeys(
+        [running, *unplaced], "cancelled"
+    )
+    assert {sweep.stages[i]["kind"] for i in sweep.commits} == {"fit", "score"}
+    assert len(sweep.commits) == 2
 
 
 def test_a_wait_that_is_over_ends_with_a_code_of_its_own(tmp_path: Path):

@@ -14,7 +14,8 @@ import pytest
 
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import load_spec
-from sweeps.running.worker import Workplace, make
+from sweeps.running.worker import make
+from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
 from tests.sweeps.command import GOLDEN, TINY, call_osr, run_osr
 

@@ -59,7 +59,7 @@ def test_broken_runs_are_named_by_every_reader(name, tmp_path):
         assert str(caught.value).startswith(f"{folder / 'runs.parquet'} cannot be read: ")
         assert str(caught.value).endswith("Export the sweep again: osr export cac-fig3")
         assert "\n" not in str(caught.value)
-    assert not is_complete_export(folder, [])
+    assert not is_complete_export(folder, [], "")
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_a_server_of_artifacts_that_breaks_is_not_taken_for_a_full_disk():
         def list_artifacts(self, run_id):
             raise OSError("500 Server Error")
 
-    held = SweepRuns(Server(), SWEEP, "1")
+    held = SweepRuns(Server(), SWEEP, "1", "")
     with pytest.raises(ExportError, match="artifacts of run a cannot be listed: 500 Server Error"):
         held.has(Found("a", "1", "mlflow-artifacts:/x", {}), "mined.parquet")
 

@@ -1,5 +1,6 @@
 """Figures against stored pictures, and against what they claim."""
 
+import json
 from io import BytesIO
 
 import numpy as np
@@ -104,10 +105,16 @@ def test_confusion_of_many_classes_is_drawn_without_names():
 
 def test_pictures_of_a_run_are_the_figures_of_its_trial():
     """What MLflow shows is what `osr figure` draws from the export."""
-    made = Source.open(EXPORTS / "cac-table2")
-    run = {**made.one(), "label": "CAC", "changes": {"backbone": {}, "training": {}}}
-    drawn_here = pictures(run, (EXPORTS / "cac-table2" / "scores.parquet").read_bytes())
-    assert drawn_here == {f"{name}.png": drawn(name) for name in ("roc", "histogram", "confusion")}
+    scored = (EXPORTS / "cac-table2" / "scores.parquet").read_bytes()
+    row = Source.open(EXPORTS / "cac-table2").one()
+    settings = json.loads(row["hyperparameters"])
+    changes = {"backbone": {}, "training": {}}
+    run = {**row, "label": "CAC", "hyperparameters": settings, "changes": changes}
+    names = ("roc", "histogram", "confusion")
+    assert pictures(run, scored) == {f"{name}.png": drawn(name) for name in names}
+    own = {**run, "hyperparameters": {**settings, "backbone.width": 0.25}}
+    of_all = {**run, "changes": {"backbone": {"width": 0.25}, "training": {}}}
+    assert pictures(own, scored) == pictures(of_all, scored)
 
 
 def test_colours_differ_in_grey():
@@ -157,6 +164,17 @@ def test_foot_says_what_the_spec_changes_of_its_recipe(name, tmp_path):
     assert ", recipe common, changed (backbone.width=0.25), " in foot(made)
     write_export(tmp_path, [trial], [run_of(trial)])
     assert "backbone" not in foot(FIGURES[name].make(Source.open(tmp_path)))
+
+
+def test_foot_says_what_its_method_alone_changes_of_the_recipe(tmp_path):
+    """A picture is shown without the table whose header says it; the other methods' go unsaid."""
+    own = {"backbone.width": 0.25, "training.epochs": 2}
+    trials = [planned_trial("CAC", **CAC, **own), planned_trial("MLS", **{"training.lr": 1.0})]
+    pq.write_table(scores(trials[0], 1.5), tmp_path / SCORES)
+    write_export(tmp_path, trials, [run_of(trials[0])], **{"training.epochs": 5})
+    changed = ", recipe common, changed (backbone.width=0.25, training.epochs=2), "
+    made = FIGURES["roc"].make(Source.open(tmp_path))
+    assert changed in foot(made)
 
 
 def test_one_prototype_is_compared_with_ten_of_the_same_settings(tmp_path, monkeypatch):

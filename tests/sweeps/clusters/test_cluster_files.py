@@ -21,6 +21,7 @@ STARTS = {
     "deploy/sweep.slurm": "a job of Slurm: nodes 2, gpus-per-node 4, cpus-per-task 32, time "
     "12:00:00",
 }
+HEALTH = r'RAY_health_check_timeout_ms(?:=|, value: ")(\d+)'
 # The file, a text of it, what stands there in its place, and what is said of that.
 PLANTED = [
     ("rayjob.yaml", "backoffLimit", "backofLimit", "spec: the field 'backofLimit' does not exist."),
@@ -117,6 +118,16 @@ def test_settings_of_machines_are_those_that_the_product_reads():
     for_hooks = {"OSR_TEXT", "OSR_SWEEP", "OSR_EXIT_CODE"}  # which the product writes
     on_server = {"OSR_TRACKING_DATABASE"}  # which `osr ui` reads
     assert set(settings.OWN) == read - for_hooks - on_server
+
+
+def test_a_silent_machine_is_said_to_be_gone_within_30_seconds_with_some_to_spare():
+    """By the settings as they are shipped: Ray asks a machine every 3 s, and misses it at the fifth
+    answer that does not come; a launch looks once a second.
+    """
+    told = [(ROOT / "deploy" / name).read_text() for name in ("raycluster.yaml", "rayjob.yaml")]
+    told.append((ROOT / "deploy" / "node" / "osr.env").read_text())
+    (timeout_ms,) = {found for text in told for found in re.findall(HEALTH, text)}
+    assert 5 * (3 + int(timeout_ms) / 1000) + 1 <= 30 - 3
 
 
 def test_promises_that_only_a_cluster_can_keep_are_asked_of_it():

@@ -1,8 +1,12 @@
 """A launch and what may go wrong around its stages."""
 
+import errno
+import os
 import signal
 import socket
 import time
+from collections.abc import Set
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -22,6 +26,7 @@ from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import parse_spec
 from sweeps.running.cluster import ClusterError, check_answers, connect, explained
 from sweeps.running.outcome import Cause, Outcome
+from sweeps.store.files import FileError
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from tests.faults.harness import free_port
@@ -50,6 +55,9 @@ class Searcher:
     def withdraw(self, ids: list[str]) -> list[str]:
         return []
 
+    def cancel_queued(self, ids: Set[str]) -> None:
+        assert not ids
+
     def stop(self) -> None:
         self.stopped = True
 
@@ -65,6 +73,63 @@ def test_ctrl_c_on_a_full_disk_is_a_stop(conduct: Conduct, monkeypatch: pytest.M
     with Shutdown(conduct.stop):
         signal.raise_signal(signal.SIGINT)
     assert (searcher.stopped, conduct.launch.stopped) == (True, True)
+
+
+GIVEN_UP = Outcome(stage_id="", wall_s=1.0, cause=Cause.REFUSED, reason="out of luck")
+
+
+def failing(conduct: Conduct, monkeypatch: pytest.MonkeyPatch, number: int) -> Outcome:
+    """Let the store take nothing, and a stage be given up; its end."""
+
+    def fail(name: str, content: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(conduct.launch.store._files, "_write", fail)
+    return replace(GIVEN_UP, stage_id=next(iter(conduct.launch.plan.stages)))
+
+
+def test_a_store_that_is_away_when_a_stage_is_given_up_ends_no_launch(
+    conduct: Conduct, monkeypatch: pytest.MonkeyPatch
+):
+    """Why is noted when it is back, and MLflow, which learns it from there, is told then."""
+    told: list[Stage] = []
+    monkeypatch.setattr(conduct.tracking, "add", told.append)
+    store = conduct.launch.store
+    with conduct.progress, monkeypatch.context() as away:
+        outcome = failing(conduct, away, errno.ETIMEDOUT)
+        conduct.ended(outcome, [])
+        conduct.look()
+        assert (len(conduct.progress.failed), told) == (1, [])
+    assert store.attempts.failure(outcome.stage_id) is None
+    conduct.look()
+    failure = store.attempts.failure(outcome.stage_id)
+    assert failure is not None
+    assert failure["reason"] == "out of luck"
+    assert [stage.id for stage in told] == [outcome.stage_id]
+
+
+def test_a_disk_that_is_full_when_a_stage_is_given_up_ends_the_launch(
+    conduct: Conduct, monkeypatch: pytest.MonkeyPatch
+):
+    """Every other stage would fail in the same way."""
+    outcome = failing(conduct, monkeypatch, errno.ENOSPC)
+    with conduct.progress, pytest.raises(FileError, match="Make room"):
+        conduct.ended(outcome, [])
+
+
+def test_a_store_that_is_away_when_a_stage_is_repeated_ends_no_launch(
+    conduct: Conduct, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever has taken the sweep over is found by the workers, too."""
+
+    def away(folder: str) -> None:
+        raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(conduct.launch.store._files, "_below", away)
+    lost = replace(GIVEN_UP, stage_id=next(iter(conduct.launch.plan.stages)), cause=Cause.ERROR)
+    with conduct.progress:
+        conduct.retried(lost)
+    assert conduct.launch.retried == 1
 
 
 def test_an_orderly_end_has_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch):

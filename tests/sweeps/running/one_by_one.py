@@ -12,6 +12,7 @@ from sweeps.running import worker
 from sweeps.running.outcome import Outcome
 from sweeps.running.placement import Machines
 from sweeps.running.searcher import StageSearcher
+from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
 
 STAGE = Stage(kind=NOOP, config={"method": {"name": "noop"}, "task": {}})
@@ -60,7 +61,7 @@ class Sweep:
         told: Callable[[Outcome], None] | None = None,
         resources: Resources | None = None,
     ) -> None:
-        self.workplace = worker.Workplace(store=str(folder), data_root=None)
+        self.workplace = Workplace(store=str(folder), data_root=None)
         self.store = Store(folder)
         self.notes = Notes(told)
         self.retried, self.ended = self.notes.outcomes, self.notes.ends

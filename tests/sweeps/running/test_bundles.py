@@ -11,7 +11,7 @@ from osr_core.stage import Stage
 from sweeps.running import worker
 from sweeps.running.outcome import Cause
 from sweeps.running.trainable import BundleTrainable
-from sweeps.running.worker import Workplace
+from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
 
 FIRST, SECOND, THIRD = (
@@ -28,6 +28,7 @@ def trainable(folder: Path, *stages: Stage, added: str = "") -> BundleTrainable:
         "stage_ids": [stage.id for stage in stages],
         "cpus": 1,
         "gpus": 0.0,
+        "lacks_gpu": False,
         "added": added,
     }
     return made
@@ -71,3 +72,28 @@ def test_what_was_meant_for_a_gpu_does_not_run_on_the_cpu(
     assert outcome["cause"] == Cause.UNFIT
     assert "has given 0.5 GPU to a stage, and torch" in outcome["reason"]
     assert Store(tmp_path).committed([FIRST.id]) == set()
+
+
+@pytest.mark.parametrize(
+    ("lacks_gpu", "there", "cause"),
+    [
+        (True, {"CPU": 2.0, "GPU": 1.0}, Cause.GPU_CAME),
+        (True, {"CPU": 2.0}, None),
+        (False, {"CPU": 2.0, "GPU": 1.0}, None),
+    ],
+    ids=["it came", "none came", "none is wanted"],
+)
+def test_what_was_queued_for_lack_of_a_gpu_is_given_back_once_there_is_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lacks_gpu: bool,
+    there: dict[str, float],
+    cause: Cause | None,
+):
+    """It waited for a core meanwhile, and would take hours on it."""
+    monkeypatch.setattr("ray.cluster_resources", lambda: there)
+    made = trainable(tmp_path, FIRST)
+    made.bundle["lacks_gpu"] = lacks_gpu
+    (outcome,) = made.step()["outcomes"]
+    assert outcome["cause"] == cause
+    assert Store(tmp_path).committed([FIRST.id]) == (set() if cause else {FIRST.id})

@@ -14,7 +14,8 @@ from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.running import machine
 from sweeps.running.machine import MACHINE, MOST_ROWS, Samples, machine_facts, sampled
-from sweeps.running.worker import Workplace, work
+from sweeps.running.worker import work
+from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
 
 

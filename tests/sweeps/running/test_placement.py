@@ -6,7 +6,8 @@ from osr_core.errors import ConfigError
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
 from sweeps.planning.spec import Resources, parse_spec
-from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of
+from sweeps.running.outcome import Cause
+from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of, lacks_gpu
 from sweeps.running.searcher import StageSearcher, UnplacedError
 from tests.sweeps.running.one_by_one import Notes
 
@@ -132,3 +133,47 @@ def test_a_stage_that_fits_nowhere_does_not_keep_the_others_from_running(
     assert ended == 20
     assert isinstance(asked.problem, UnplacedError)
     assert "asks for 1 CPU and 2 GPUs on one machine" in str(asked.problem)
+
+
+def test_what_is_given_back_when_a_gpu_came_is_handed_out_for_it(monkeypatch: pytest.MonkeyPatch):
+    """At once, though the machines were looked at before; it was no attempt."""
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    fit, notes = stage("fit"), Notes()
+    asked = StageSearcher([fit], Resources(), notes, lambda: Machines((CPUS,)), wait_s=60.0)
+    before = asked.suggest("1")
+    outcome = {"stage_id": fit.id, "wall_s": 0.0, "cause": Cause.GPU_CAME}
+    asked.on_trial_complete("1", {"outcomes": [outcome]})
+    after = asked.suggest("2")
+    assert [(each["gpus"], each["lacks_gpu"]) for each in (before, after)] == [
+        (0.0, True),
+        (1.0, False),
+    ]
+    assert asked.room.handed_out[Ask(1, 0.0)] == 0
+
+
+def test_what_lacks_a_gpu_is_what_the_spec_gives_no_other_word_of():
+    """A fit without `resources.gpus`; not one that is to run without."""
+    there = Machines((CPUS,))
+    assert lacks_gpu(stage("fit"), Resources(), there)
+    assert lacks_gpu(stage("score"), Resources(), there)
+    assert not lacks_gpu(stage("fit"), Resources(gpus=0), there)
+    assert not lacks_gpu(stage("score"), Resources(kinds={"score": {"gpus": 0}}), there)
+    assert not lacks_gpu(stage("fit"), Resources(), Machines((GPU,)))
+
+
+def test_a_cancelled_stage_that_fits_on_no_machine_is_taken_out():
+    """No worker will ever look at its order; a launch that waits for nothing else ends."""
+    stages, notes = [stage("fit", "pmal"), stage("fit")], Notes()
+    resources = Resources(methods={"pmal": {"gpus": 2}})
+    asked = StageSearcher(stages, resources, notes, lambda: Machines((GPU,)), wait_s=60.0)
+    handed_out = {number: asked.suggest(number) for number in ("1", "2")}
+    gpus = {number: each["gpus"] for number, each in handed_out.items() if isinstance(each, dict)}
+    (fitting,) = [number for number in gpus if gpus[number] == 1]
+    asked.on_trial_start(fitting)
+    asked.cancel_queued({each.id for each in stages})
+    assert [(end.stage_id, end.cause) for end, _ in notes.ends] == [(stages[0].id, Cause.CANCELLED)]
+    assert not asked.idle
+    ended = {"stage_id": stages[1].id, "wall_s": 1.0}
+    asked.on_trial_complete(fitting, {"outcomes": [ended]})
+    assert asked.idle
+    assert asked.suggest("3") == StageSearcher.FINISHED

@@ -9,9 +9,10 @@ import torch
 from osr_core.errors import DataError
 from osr_core.kinds import FIT
 from osr_core.stage import Stage
-from sweeps.running import worker
+from sweeps.running import checkpoint, worker
 from sweeps.running.outcome import Cause
 from sweeps.running.retries import RETRIES
+from sweeps.running.workplace import Workplace
 from sweeps.store.files import StoreError
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
@@ -71,7 +72,7 @@ def test_a_process_whose_cuda_broke_gets_no_other_stage(
 ):
     """What is raised out of `work` ends Tune's actor; the next stage would fail for this one."""
     failing(monkeypatch, torch.AcceleratorError("CUDA error: device-side assert"), times=1)
-    place = worker.Workplace(store=str(tmp_path), data_root=None)
+    place = Workplace(store=str(tmp_path), data_root=None)
     with pytest.raises(torch.AcceleratorError, match="device-side"):
         worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
 
@@ -80,7 +81,7 @@ def test_a_notice_between_two_stages_ends_the_next_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """It may go to another machine, and costs no epoch; given back here, it runs."""
-    monkeypatch.setattr(worker.Terminations, "received", True)
+    monkeypatch.setattr(checkpoint.Terminations, "received", True)
     sweep = Sweep(tmp_path)
     sweep.run()
     assert [outcome.cause for outcome in sweep.retried] == [Cause.PREEMPTED]
@@ -92,7 +93,7 @@ def test_once_asked_to_stop_no_stage_begins(tmp_path: Path):
     store, fence = Store(tmp_path), Fence("digits", 1)
     store.leases.create("digits", 1, {})
     store.orders.stop(fence)
-    place = worker.Workplace(store=str(tmp_path), data_root=None, fence=fence)
+    place = Workplace(store=str(tmp_path), data_root=None, fence=fence)
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert outcome.cause == Cause.INTERRUPTED
     assert store.committed([STAGE.id]) == set()
@@ -103,7 +104,7 @@ def test_what_a_driver_that_was_taken_over_made_is_not_committed(tmp_path: Path)
     store = Store(tmp_path)
     for number in (1, 2):
         store.leases.create("digits", number, {"pid": number, "host": "here"})
-    place = worker.Workplace(store=str(tmp_path), data_root=None, fence=Fence("digits", 1))
+    place = Workplace(store=str(tmp_path), data_root=None, fence=Fence("digits", 1))
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert (outcome.cause, store.committed([STAGE.id])) == (Cause.TAKEN_OVER, set())
     assert "taken over by process 2 on here" in str(outcome.reason)
@@ -159,7 +160,7 @@ def test_repeated_attempts_are_on_record(tmp_path: Path):
 def test_a_worker_that_sees_another_store_than_its_driver_says_so(tmp_path: Path):
     """The home is on no shared folder; the worker must not make a store of its own."""
     elsewhere = tmp_path / "elsewhere"
-    place = worker.Workplace(store=str(elsewhere), data_root=None, fence=Fence("digits", 3))
+    place = Workplace(store=str(elsewhere), data_root=None, fence=Fence("digits", 3))
     outcome = worker.work(STAGE.id, {STAGE.id: STAGE.identity}, place)
     assert outcome.cause == Cause.UNFIT
     assert "OSR_STORE" in str(outcome.reason)
@@ -179,6 +180,7 @@ def test_a_stage_that_another_sweep_trains_is_handed_out_when_it_lets_go(
         "stage_ids": [STAGE.id],
         "cpus": 1,
         "gpus": 0.25,
+        "lacks_gpu": False,
         "added": "",
     }
     assert (answers, sweep.retried) == ([True], [])
@@ -193,9 +195,7 @@ def test_a_fit_that_another_sweep_has_begun_is_given_back(tmp_path: Path):
         Lease(store.leases, "two", take_over=False) as two,
     ):
         assert store.claims.take(fit.id, Fence("one", one.number)) is None
-        workplace = worker.Workplace(
-            store=str(tmp_path), data_root=None, fence=Fence("two", two.number)
-        )
+        workplace = Workplace(store=str(tmp_path), data_root=None, fence=Fence("two", two.number))
         outcome = worker.work(fit.id, {fit.id: fit.identity}, workplace)
     assert (outcome.cause, outcome.traceback) == (Cause.CLAIMED, None)
     assert RETRIES[Cause.CLAIMED] > 1000
@@ -205,9 +205,7 @@ def test_a_claim_that_cannot_be_read_holds_no_fit_up(tmp_path: Path):
     """It only saves work; a power cut may have left half of it."""
     store, stage_id = Store(tmp_path), "3f" * 16
     with Lease(store.leases, "one", take_over=False) as lease:
-        workplace = worker.Workplace(
-            store=str(tmp_path), data_root=None, fence=Fence("one", lease.number)
-        )
+        workplace = Workplace(store=str(tmp_path), data_root=None, fence=Fence("one", lease.number))
         (tmp_path / "claims").mkdir()
         (tmp_path / "claims" / f"{stage_id}.json").write_text("{")
         assert not worker.is_claimed(stage_id, workplace, store)

@@ -21,7 +21,8 @@ from sweeps.planning.spec import parse_spec
 from sweeps.running import stage_log, worker
 from sweeps.running.outcome import Cause
 from sweeps.running.stage_log import StageLog
-from sweeps.running.worker import Workplace, work
+from sweeps.running.worker import work
+from sweeps.running.workplace import Workplace
 from sweeps.store.attempts import Attempts
 from sweeps.store.files import FileError
 from sweeps.store.leases import FencedError

@@ -11,9 +11,13 @@ from osr_core.training import Fit
 from sweeps.launch.changed import changed_stages
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
-from sweeps.running import worker
+from sweeps.running import checkpoint, worker
+from sweeps.running.checkpoint import StoreCheckpoint
 from sweeps.running.outcome import Cause
-from sweeps.running.worker import StoreCheckpoint, Workplace, work
+from sweeps.running.worker import work
+from sweeps.running.workplace import Workplace
+from sweeps.store.attempts import Attempts, SavedState
+from sweeps.store.files import FileError
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from tests.sweeps.running.test_retries import STAGE, USER, Sweep
@@ -67,6 +71,22 @@ def test_a_fit_that_is_to_stop_saves_its_epochs(
     assert store.committed([stage.id]) == set()
 
 
+def test_a_fit_on_a_full_disk_ends_at_its_next_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What it goes on to learn could not be kept either."""
+    plan = plan_with_data(parse_spec(SPEC, "small"), None)
+    stage = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
+
+    def full(self: Attempts, stage_id: str, state: SavedState) -> None:
+        raise FileError("No space left on device")
+
+    monkeypatch.setattr(Attempts, "save_checkpoint", full)
+    workplace = replace(place(tmp_path), checkpoint_every_s=0.0)
+    outcome = work(stage.id, {stage.id: stage.identity}, workplace)
+    assert (outcome.cause, outcome.reason) == (Cause.ERROR, "No space left on device")
+
+
 def test_a_fit_that_other_code_began_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its first epochs are of that code: the next launch asks about it as about any such result."""
     plan = plan_with_data(parse_spec(SPEC, "small"), None)
@@ -111,6 +131,30 @@ def test_a_stage_that_nobody_cancelled_runs(tmp_path: Path):
         (STAGE.id, None),
         (USER.id, Cause.CANCELLED),
     ]
+
+
+@pytest.mark.parametrize("kind", ["score", "calibrate"])
+def test_a_stage_of_many_batches_is_stopped_between_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    """It may take an hour where there are a million images; nothing is left of it."""
+    monkeypatch.setattr(checkpoint, "LOOK_EVERY_S", 0.0)
+    values = {**SPEC, "training": {"epochs": 1}, "methods": {"softmax": {}, "openmax": {}}}
+    stages = plan_with_data(parse_spec(values, "small"), None).stages
+    store, workplace = Store(tmp_path), place(tmp_path)
+    identities = {stage.id: stage.identity for stage in stages.values()}
+    stage = next(stage for stage in stages.values() if stage.kind.name == kind)
+    for upstream in stage.inputs.values():
+        assert work(upstream.id, identities, workplace).cause is None
+    run_stage = worker.run_stage
+
+    def ordered(kind: str, config: Any, context: Any) -> Any:
+        store.orders.cancel(FENCE.sweep, [stage.id])
+        return run_stage(kind, config, context)
+
+    monkeypatch.setattr(worker, "run_stage", ordered)
+    assert work(stage.id, identities, workplace).cause == Cause.CANCELLED
+    assert store.committed([stage.id]) == set()
 
 
 def test_a_stage_does_not_begin_when_its_method_is_held(tmp_path: Path):

@@ -1,12 +1,14 @@
 """The store in a bucket: the same promises, on a server that has neither links nor renames."""
 
+import re
 from collections import Counter
 
 import pytest
 
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
-from sweeps.running.worker import Workplace, make
+from sweeps.running.worker import make
+from sweeps.running.workplace import Workplace
 from sweeps.store import bucket
 from sweeps.store.files import StoreError
 from sweeps.store.store import DamagedError, Store
@@ -35,6 +37,23 @@ def test_an_input_is_read_with_a_request_for_its_marker_and_one_for_each_artifac
     proxy.seen.clear()
     assert store.read_all(ID) == {"a.bin": b"weights", "b.bin": b"more"}
     assert [request.split()[0] for request in proxy.seen] == ["GET"] * 3
+
+
+def test_a_stage_reads_of_a_fit_its_marker_and_its_weights(store: Store, proxy: Proxy):
+    """Its history, and what it asked of its machine, are for people."""
+    plan = plan_with_data(parse_spec(SPEC, "bucket"), None)
+    identities = {stage.id: stage.identity for stage in plan.stages.values()}
+    score = next(stage for stage in plan.stages.values() if stage.kind.name == "score")
+    (fit,) = score.inputs.values()
+    place = Workplace(store=store.uri, data_root=None)
+    make(fit.id, identities, place, store)
+    proxy.seen.clear()
+    make(score.id, identities, place, store)
+    read = [what for what in proxy.seen if what.startswith("GET") and fit.id in what]
+    assert [re.sub(r".*/|-\w+(?=\.)", "", what) for what in read] == [
+        "commit.json",
+        "weights.safetensors",
+    ]
 
 
 def test_a_small_file_is_written_with_one_request(store: Store, proxy: Proxy):

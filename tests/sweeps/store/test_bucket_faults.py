@@ -1,5 +1,6 @@
 """A server that is late, busy, silent or not there: nothing is made twice, and nothing hangs."""
 
+import re
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -8,10 +9,11 @@ import pytest
 
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
-from sweeps.running.worker import Workplace, work
+from sweeps.running.worker import work
+from sweeps.running.workplace import Workplace
 from sweeps.store import bucket
 from sweeps.store.bucket import files_at
-from sweeps.store.files import FileError, StoreError
+from sweeps.store.files import FileError, StoreError, UnreachableError
 from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import Store
 from tests.bucket import Fault, Proxy, UriAt
@@ -149,7 +151,7 @@ def test_a_server_that_goes_on_failing_is_said(
     proxy.faults = [Fault(".*", deed)]
     proxy.seen.clear()
     for use in (lambda: files.write("work/a", b""), lambda: files.read("work/a")):
-        with pytest.raises(FileError, match="reach the bucket") as said:
+        with pytest.raises(UnreachableError, match="reach the bucket") as said:
             use()
         assert "Make room" not in str(said.value)
         assert "Debug" not in str(said.value)
@@ -174,6 +176,9 @@ def test_wrong_keys_are_said(s3_port: int, own: UriAt, monkeypatch: pytest.Monke
             patch.setenv(name, value)
             with pytest.raises(StoreError, match=f"{words}.*{name}"):
                 Store(own(s3_port))
+            with pytest.raises(FileError, match=words) as said:
+                files_at(own(s3_port)).write("work/a", b"")
+            assert not isinstance(said.value, UnreachableError), "waiting would not help"
 
 
 @pytest.mark.parametrize(
@@ -190,6 +195,18 @@ def test_a_fit_goes_on_to_its_end_without_its_notes(store: Store, proxy: Proxy, 
     assert outcome.cause is None, outcome.reason
     assert store.committed([fit.id]) == {fit.id}
     assert proxy.faults[0].met.is_set()
+
+
+def test_a_fit_outlives_a_checkpoint_that_cannot_be_saved(store: Store, proxy: Proxy):
+    """The bucket is away after its first epoch; its state is saved after the second."""
+    plan = plan_with_data(parse_spec({**SPEC, "training": {"epochs": 2}}, "bucket"), None)
+    fit = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
+    place = Workplace(store=store.uri, data_root=None, checkpoint_every_s=0.0)
+    proxy.faults = [Fault(r"PUT .*\.checkpoint", "busy", times=3)]
+    outcome = work(fit.id, {fit.id: fit.identity}, place)
+    assert outcome.cause is None, outcome.reason
+    assert sum(bool(re.search(r"PUT .*\.checkpoint", what)) for what in proxy.seen) == 3 + 1
+    assert "the state is not saved now: " in str(store.attempts.log(fit.id))
 
 
 def test_a_retry_that_cannot_be_noted_ends_no_sweep(store: Store, proxy: Proxy):

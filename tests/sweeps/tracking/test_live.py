@@ -14,7 +14,8 @@ from sweeps.home import Home
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
 from sweeps.running import stage_log
-from sweeps.running.worker import Workplace, work
+from sweeps.running.worker import work
+from sweeps.running.workplace import Workplace
 from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import Store
 from sweeps.tracking import background

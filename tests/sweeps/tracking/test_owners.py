@@ -1,20 +1,26 @@
 """An experiment in MLflow belongs to one store; a second one of its name never touches it."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 from typer.testing import CliRunner
 
+from analysis.exports.mlflow_runs import ExportError
 from analysis.exports.write import export
 from osr_core.errors import ConfigError
 from osr_core.identity import digest
 from sweeps.commands.app import app
+from sweeps.commands.run import is_exported
 from sweeps.home import Home
+from sweeps.launch.state import Launch
 from sweeps.planning.record import plan_record
+from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from sweeps.tracking.completeness import plan_held
 from sweeps.tracking.synchronise import synchronise
@@ -102,6 +108,25 @@ def test_the_commands_find_the_experiment_of_their_home(
     folder = theirs.root.parent / "without a store"
     done = CliRunner().invoke(app, ["export", "late", "--home", str(folder)])
     assert protocols(folder / "exports" / "late") == {"osrci"}, "a reader takes that of the name"
+
+
+def test_an_export_of_another_store_is_not_taken_for_ones_own(
+    team: Callable[[str], Home], tmp_path: Path
+):
+    """Two buckets, one home: equal sweeps have equal trials, and one folder for their exports."""
+    homes = [team("ours"), team("theirs")]
+    stores = [tracked(home) for home in homes]
+    plan, _ = finished(homes[0])
+    shared = homes[0]
+    at = (shared, None, Console(quiet=True), Fence("late", 1), None)
+    launches = [Launch(plan, store, *at) for store in stores]
+    for _ in range(2):
+        for launch in launches:
+            folder = shared.export("late")
+            export(shared.tracking_uri, "late", folder, store=launch.store.id)
+            assert [is_exported(each) for each in launches] == [each is launch for each in launches]
+    with pytest.raises(ExportError, match="holds another store's results; leave out --since"):
+        export(shared.tracking_uri, "late", folder, datetime.now(), store=stores[0].id)
 
 
 def forget_owner(client: MlflowClient, name: str) -> str:

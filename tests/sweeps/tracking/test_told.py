@@ -20,7 +20,8 @@ from sweeps.home import Home
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
 from sweeps.running import machine
-from sweeps.running.worker import Workplace, make
+from sweeps.running.worker import make
+from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
 from sweeps.tracking.tags import NOTE, VIEW
 from sweeps.tracking.tracker import make_tracker
