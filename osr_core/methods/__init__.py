@@ -5,7 +5,7 @@ A method outside this package is an entry point: see plugins.py.
 
 from osr_core.methods.arpl import ARPL
 from osr_core.methods.arpl_cs.method import ARPLCS
-from osr_core.methods.base import Method, MethodConfig, Prediction
+from osr_core.methods.base import ImageMethod, Learner, Method, MethodConfig, Prediction
 from osr_core.methods.cac import CAC
 from osr_core.methods.center import Center
 from osr_core.methods.cpn import CPN
@@ -22,7 +22,7 @@ from osr_core.methods.rplpp import RPLPlusPlus
 from osr_core.methods.softmax import Softmax
 from osr_core.methods.vim import ViM
 
-OWN: dict[str, type[Method]] = {
+OWN: dict[str, type[ImageMethod]] = {
     method.name: method
     for method in (
         Softmax,
@@ -45,9 +45,27 @@ OWN: dict[str, type[Method]] = {
 }
 METHODS = Methods(OWN)
 
-__all__ = ["METHODS", "OWN", "Method", "MethodConfig", "Prediction", "method_named"]
+PARTS: dict[str, type[Learner]] = {}  # trained for methods, and no rows of a table
+
+__all__ = [
+    "METHODS",
+    "OWN",
+    "PARTS",
+    "ImageMethod",
+    "Learner",
+    "Method",
+    "MethodConfig",
+    "Prediction",
+    "learner_named",
+    "method_named",
+]
 
 
-def method_named(name: str) -> type[Method]:
+def method_named(name: str) -> type[ImageMethod]:
     """The method's class; ConfigError says which names exist, or why this one cannot be used."""
     return METHODS.named(name)
+
+
+def learner_named(name: str) -> type[Learner]:
+    """What a fit trains by this name: a method, or a part of one."""
+    return PARTS[name] if name in PARTS else method_named(name)

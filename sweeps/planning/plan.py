@@ -13,7 +13,7 @@ from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.kinds import Kind
-from osr_core.methods import METHODS
+from osr_core.methods import learner_named
 from osr_core.stage import Stage
 from osr_core.trial import Trial
 from osr_core.wording import Shortened
@@ -266,7 +266,7 @@ def check_keep(stage: Stage) -> None:
     if training["keep"] == "last":
         return
     name = stage.config["method"]["name"]
-    allowed = ("last", "accuracy", *METHODS[name].terms)
+    allowed = ("last", "accuracy", *learner_named(name).terms)
     if training["keep"] not in allowed:
         raise ConfigError(f"{name}: " + unknown_name("keep", training["keep"], allowed))
     if training["validation"] == 0:
