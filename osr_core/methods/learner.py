@@ -29,12 +29,15 @@ def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> to
     return torch.optim.Adam(group, lr=lr, betas=(training.momentum, 0.999), weight_decay=decay)
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step of the optimiser's own parameters; no others get a gradient."""
-    own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    optimizer.zero_grad(set_to_none=True)
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *more: torch.optim.Optimizer) -> None:
+    """One step of the optimisers' own parameters; no others get a gradient."""
+    groups = [group for each in (optimizer, *more) for group in each.param_groups]
+    own = [parameter for group in groups for parameter in group["params"]]
+    for each in (optimizer, *more):
+        each.zero_grad(set_to_none=True)
     loss.backward(inputs=own)  # type: ignore[no-untyped-call]
-    optimizer.step()
+    for each in (optimizer, *more):
+        each.step()
 
 
 @dataclass(frozen=True, kw_only=True)

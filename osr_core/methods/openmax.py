@@ -182,7 +182,7 @@ class Weibulls(NamedTuple):
             fitted.shape[k], fitted.scale[k], fitted.shift[k] = fit_tail(d, config.tail)
         return fitted
 
-    def unknown_score(self, activations: Tensor, logits: Tensor, config: "TailConfig") -> Tensor:
+    def rejection(self, activations: Tensor, logits: Tensor, config: "TailConfig") -> Tensor:
         """(B,) by `rule` and `alpha`, from activations (B, A) and logits (B, K), both float64."""
         d = distances_to(activations, self.means, config.distance)
         hazard = weibull_hazard(d, self.shape, self.scale, self.shift)
@@ -228,4 +228,4 @@ class OpenMax(Softmax):
 
     def unknown_score(self, logits: Tensor) -> Tensor:
         fitted = Weibulls(self.means, self.shape, self.scale, self.shift)
-        return fitted.unknown_score(logits.double(), logits.double(), self.config)
+        return fitted.rejection(logits.double(), logits.double(), self.config)

@@ -51,13 +51,17 @@ def test_far_images_are_told_from_known_ones(name: str, runs: Runs) -> None:
 
 @every_method
 def test_a_gradient_reaches_every_parameter(name: str, runs: Runs) -> None:
-    """A weight without a gradient is one that the paper does not have, or a broken graph."""
+    """A weight without a gradient is one that the paper does not have, or a broken graph; what is
+    frozen says so.
+    """
     method, train = runs.prepared(trial(name, SHORT))
     method.train()
     batch = next(train.shuffled(torch.Generator().manual_seed(0)))
     torch.stack(list(method.losses(batch).values())).sum().backward()
     without = [
-        key for key, p in method.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+        key
+        for key, p in method.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)
     ]
     assert without == []
 
@@ -214,7 +218,9 @@ def test_published_recipe_can_be_run(name: str, benchmark: str) -> None:
     assert recipe.training.keep == "last" or recipe.training.validation > 0
 
 
-@pytest.mark.parametrize("name", ["mls", "openmax", "pmal", "energy", "knn", "mahalanobis", "vim"])
+@pytest.mark.parametrize(
+    "name", ["mls", "openmax", "pmal", "energy", "knn", "mahalanobis", "vim", "c2ae"]
+)
 def test_the_softmax_classifier_is_trained_once_for(name: str) -> None:
     """Under one recipe these rows stand on the classifier that the Softmax row trains."""
     shared = trial("softmax").score.inputs["model"].id
@@ -227,6 +233,11 @@ def test_the_softmax_classifier_is_trained_once_for(name: str) -> None:
         ("openmax", {"alpha": 3}, {"score"}),
         ("openmax", {"tail": 5}, {"calibrate", "score"}),
         ("knn", {"neighbours": 10}, {"score"}),
+        ("osrci", {"steps": 3}, {"gan.generate", "fit", "score"}),
+        ("g_openmax", {"alpha": 3}, {"score"}),
+        ("crosr", {"scale_latents": False}, {"calibrate", "score"}),
+        ("c2ae", {"inference": "predicted"}, {"score"}),
+        ("cgdl", {"score": "sum"}, {"score"}),
         ("pmal", {"rejection": "probability"}, {"score"}),
         ("pmal", {"margin": 0.1}, {"fit", "score"}),
         ("pmal", {"epsilon": 0.5}, {"pmal.mine", "fit", "score"}),
