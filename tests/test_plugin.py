@@ -161,7 +161,10 @@ def test_two_plugins_may_not_share_a_title(
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("raise SystemError('no')", "SystemError: no"),
         ("x = 1", "has no attribute 'Mine'"),
-        ("class Mine: pass", "not a subclass of osr_core.methods.Method"),
+        (
+            "class Mine: pass",
+            "not a subclass of osr_core.methods.ImageMethod, as osr_core.methods.Method is",
+        ),
         ("from osr_core.methods import CAC as Mine", "its class calls itself 'cac'"),
         (
             "from osr_core.methods import Method\nclass Mine(Method): name = 'mine'",

@@ -125,7 +125,10 @@ def origin(entry: EntryPoint | None) -> str:
 def problem_of(found: object, name: str) -> str:
     """What keeps an object from being a method called `name`; empty if nothing does."""
     if not (isinstance(found, type) and issubclass(found, ImageMethod)):
-        return f"it is {found!r}, not a subclass of osr_core.methods.Method."
+        return (
+            f"it is {found!r}, not a subclass of osr_core.methods.ImageMethod, "
+            "as osr_core.methods.Method is."
+        )
     if lacking := [
         each for each in ("name", "title", "source", "terms") if not hasattr(found, each)
     ]:
