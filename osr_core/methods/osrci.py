@@ -26,7 +26,8 @@ Deviations, and why, besides those of the GAN:
 - a is -1 in float32 for all images that are surely known; its log odds are not.
 - `loss: cross_entropy` is allowed, and deceives nobody: from such a classifier 100 steps reach
   p_{K+1} = 0.14.
-On digits the fakes cost AUROC against the same fine-tuning without them (`fakes: 0`).
+On digits the images bring nothing against the same fine-tuning without them (`fakes: 0`): mean
+AUROC 96.1 and 96.2 at the code's rate, 95.1 and 97.0 at ten times that.
 """
 
 import math
