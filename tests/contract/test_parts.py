@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
-from test_methods import KilledError, assert_resumable
+from resuming import assert_resumable, saved_until
 
 from osr_core.config import build
 from osr_core.data.batches import Batch, Batches
@@ -107,21 +107,8 @@ def test_making_images_goes_on_where_it_was_stopped(name: str, runs: Runs) -> No
     """After a batch, to the same bytes; what is asked whether it is due can be stopped there."""
     stages = trial(name).score.walk()
     stage = next(stage for stage in stages if stage.kind.name == "gan.generate")
-    inputs, whole = runs.inputs(stage), runs.result(stage)
-
-    class Stopping(Memory):
-        """Ends the stage once it has saved."""
-
-        def save(self, content: bytes) -> None:
-            super().save(content)
-            raise KilledError
-
-    stopped = Stopping()
-    with pytest.raises(KilledError):
-        run_stage(stage.kind.name, stage.config, context(inputs, stopped))
-    memory = Memory()
-    memory.content = stopped.content
-    resumed = run_stage(stage.kind.name, stage.config, context(inputs, memory))
+    whole, memory = runs.result(stage), saved_until(1, stage, runs)
+    resumed = run_stage(stage.kind.name, stage.config, context(runs.inputs(stage), memory))
     assert resumed.artifacts == whole.artifacts
     assert resumed.metrics == whole.metrics
     assert set(resumed.artifacts) == {FAKES, "generated.parquet"}

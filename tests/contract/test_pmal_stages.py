@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
-from test_methods import KilledError
+from resuming import saved_until
 from torch import Tensor
 
 from osr_core.errors import ConfigError
@@ -239,29 +239,12 @@ def test_mining_goes_on_with_the_classifier_that_it_was_at(quality: str, runs: R
     """Stopped wherever it saves, it ends with the same bytes, and what it had is not repeated."""
     asked = trial("pmal", SHORT, {"prototypes": 5, "quality": quality})
     stage = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
-    inputs, whole = runs.inputs(stage), runs.result(stage)
-
-    class Stopping(Memory):
-        """Ends the stage at the n-th time that it saves."""
-
-        def __init__(self, at: int) -> None:
-            super().__init__()
-            self.left = at
-
-        def save(self, content: bytes) -> None:
-            super().save(content)
-            self.left -= 1
-            if not self.left:
-                raise KilledError
-
+    whole = runs.result(stage)
     for at in (1, 2):
-        stopped, memory = Stopping(at), Memory()
-        with pytest.raises(KilledError):
-            run_stage(stage.kind.name, stage.config, context(inputs, stopped))
-        memory.content = stopped.content
-        assert stopped.content is not None
-        assert len(from_bytes(stopped.content)[0]) == at - 1
-        resumed = run_stage(stage.kind.name, stage.config, context(inputs, memory))
+        memory = saved_until(at, stage, runs)
+        assert memory.content is not None
+        assert len(from_bytes(memory.content)[0]) == at - 1
+        resumed = run_stage(stage.kind.name, stage.config, context(runs.inputs(stage), memory))
         assert resumed.artifacts == whole.artifacts
 
 
