@@ -33,7 +33,7 @@ from osr_core.generators import generator_for, seeded
 from osr_core.identity import seed_for
 from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind, epochs_of
 from osr_core.legs import BEGUN
-from osr_core.methods import Method, method_named
+from osr_core.methods import ImageMethod, Learner, learner_named, method_named
 from osr_core.metrics import accuracy, auroc, evaluate, oscr
 from osr_core.precision import whole_float32
 from osr_core.recipes import Training
@@ -76,7 +76,8 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
         augmentation=training.augmentation,
     )
     with seeded(seed, "weights", device=context.device):
-        method = untrained(context, config, len(task["known"]))
+        learner = learner_named(config["method"]["name"])
+        method = learner.fresh(config, len(task["known"]), context.device)
     method.backbone.normalize.fit(train.images)
     upstream = [role for role in context.inputs if role != BEGUN]
     method.prepare(train, {role: context.tensors(role) for role in upstream})
@@ -85,7 +86,8 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     history = loop.run(context.checkpoint, context.report, begun)
     refuse_lost(method.state_dict(), f"after {epochs.stop} epochs", training.lr)
     calibrate_method(method, train)
-    refuse_lost_logits(method, train, training)
+    if isinstance(method, ImageMethod):
+        refuse_lost_logits(method, train, training)
     last = {key: value for key, value in history[-1].items() if key != "wall_s"}
     artifacts = {
         WEIGHTS: to_bytes(method.state_dict()),
@@ -164,14 +166,14 @@ def validate(context: Context, config: Mapping[str, Any]) -> Result:
     return Result({}, numbers)
 
 
-def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Method:
+def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> ImageMethod:
     """The method that the config names, with fresh weights on the device."""
     return method_named(config["method"]["name"]).fresh(config, num_known, context.device)
 
 
 @torch.no_grad()
 @whole_float32()
-def refuse_lost_logits(method: Method, train: Batches, training: Training) -> None:
+def refuse_lost_logits(method: ImageMethod, train: Batches, training: Training) -> None:
     """Insist on numbers for every training image: a third of an epoch, without a gradient.
 
     Raises:
@@ -192,7 +194,7 @@ def refuse_lost_logits(method: Method, train: Batches, training: Training) -> No
 
 @torch.no_grad()
 @whole_float32()
-def calibrate_method(method: Method, train: Batches) -> None:
+def calibrate_method(method: Learner, train: Batches) -> None:
     """`method.calibrate` as its contract promises: eval mode, no gradients, whole float32."""
     method.eval()
     method.calibrate(train)
@@ -233,7 +235,7 @@ def check_code(identity: Mapping[str, Any]) -> None:
     versions = [(f"stage {kind}", identity["version"], known and known[0].version)]
     if "version" in method:
         name = method["name"]
-        versions.append((f"method {name}", method["version"], method_named(name).version))
+        versions.append((f"method {name}", method["version"], learner_named(name).version))
     if "version" in backbone:
         name = backbone["name"]
         there = BACKBONES[name].version if name in BACKBONES else None

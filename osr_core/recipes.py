@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from osr_core.config import check, setting
@@ -77,6 +77,24 @@ class Recipe:
 
     backbone: Mapping[str, Any]
     training: Training
+
+
+def by_adam(training: Training, *, epochs: int, lr: float, beta1: float) -> Training:
+    """A constant rate of Adam for what follows a trained classifier; the last weights are kept."""
+    return replace(
+        training,
+        epochs=epochs,
+        optimizer="adam",
+        lr=lr,
+        momentum=beta1,
+        weight_decay=0.0,
+        schedule="steps",
+        drops=(),
+        warmup_epochs=0,
+        restart_at_drops=False,
+        validation=0.0,
+        keep="last",
+    )
 
 
 # Vaze et al.'s strength of RandAugment (M of 30) by dataset; N is 1.
@@ -209,3 +227,22 @@ def pmal_published(benchmark: Benchmark) -> Recipe:
             augmentation=randaugmented(benchmark, flip=benchmark.known.mirrored),
         ),
     )
+
+
+def osrci_published() -> Recipe:
+    """The classifier of the counterfactual-images paper (Neal et al., ECCV 2018, authors' code).
+
+    Adam at 0.0001 for 30 epochs of plain images, which are of 32 pixels in colour whatever the
+    dataset.
+    """
+    network = {"name": "osrci", "head": "flatten", "dropout_at": "before", "init": "normal"}
+    training = Training(
+        epochs=30,
+        batch_size=64,
+        optimizer="adam",
+        lr=1e-4,
+        momentum=0.5,
+        weight_decay=0.0,
+        schedule="steps",
+    )
+    return Recipe(backbone={**network, "image_size": 32, "channels": 3}, training=training)

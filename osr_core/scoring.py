@@ -11,7 +11,7 @@ from osr_core.data.base import UNKNOWN
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import TestSet
 from osr_core.errors import TrainingError
-from osr_core.methods.base import Method
+from osr_core.methods.base import ImageMethod
 from osr_core.precision import whole_float32
 
 
@@ -55,7 +55,7 @@ def images_per_class(test: TestSet, known: Sequence[int], unknown: Sequence[int]
 
 @torch.no_grad()
 @whole_float32()
-def score_images(method: Method, batches: Batches, sample: Tensor) -> Scored:
+def score_images(method: ImageMethod, batches: Batches, sample: Tensor) -> Scored:
     """Score every image once, in order, in eval mode; keep the embeddings at positions `sample`.
 
     Networks compute in whole float32.

@@ -17,14 +17,14 @@ from osr_core.data import READERS
 from osr_core.execution import known_kind
 from osr_core.identity import digest
 from osr_core.kinds import CALIBRATE, FIT
-from osr_core.methods import METHODS
+from osr_core.methods import METHODS, PARTS
 from osr_core.precision import whole_float32
 from osr_core.syntax import Class, Module, Part, parse
 
 Name = tuple[str, str]  # a module, and a definition in it: "Fit", "Softmax.Config"; "" for itself
 
 LISTS = ("osr_core.backbones", "osr_core.data", "osr_core.methods")
-METHOD: Name = ("osr_core.methods.base", "Method")
+LEARNER: Name = ("osr_core.methods.learner", "Learner")
 WORDS = {"name", "title", "source", "version"}  # what a method says of itself, or its stages' ids
 VALIDATE: Name = ("osr_core.training", "validate")  # what the loop does only with held-out images
 VALIDATION = "validation"  # what it asks a method for
@@ -108,7 +108,7 @@ def start_of(identity: Mapping[str, Any]) -> Start:
 
 def named_in(config: Mapping[str, Any]) -> Iterator[Any]:
     """The classes that a stage's config names: of its method, its network and its data."""
-    for listed, key in ((METHODS, "method"), (BACKBONES, "backbone")):
+    for listed, key in ((METHODS, "method"), (PARTS, "method"), (BACKBONES, "backbone")):
         if (name := config.get(key, {}).get("name")) in listed:
             yield listed[name]
     task, test = config.get("task", {}), config.get("test", {})
@@ -249,7 +249,7 @@ class Reach:
         line = self._line(cls)
         asks = self.asks | self.classes[cls]
         # A network's `forward` runs where the network is called, as by another one.
-        asks = asks - WORDS if METHOD in line else asks | {"forward"}
+        asks = asks - WORDS if LEARNER in line else asks | {"forward"}
         for (module, name), each in line.items():
             self._note((module, f"{name}."), each.head)
         members = {name for each in line.values() for name in (*each.members, *each.nested)}

@@ -18,7 +18,7 @@ from osr_core.data.batches import Batches
 from osr_core.errors import TrainingError, unknown_name
 from osr_core.generators import seeded
 from osr_core.identity import seed_for
-from osr_core.methods.base import Method
+from osr_core.methods.base import Learner
 from osr_core.recipes import Training
 from osr_core.tensors import from_bytes, to_bytes
 
@@ -40,7 +40,7 @@ class Fit:
 
     def __init__(
         self,
-        method: Method,
+        method: Learner,
         train: Batches,
         validation: Batches | None,
         training: Training,
@@ -214,7 +214,7 @@ class Means:
 
 
 @torch.no_grad()
-def validate(method: Method, batches: Batches) -> dict[str, float]:
+def validate(method: Learner, batches: Batches) -> dict[str, float]:
     """Means of the loss terms and the accuracy on held-out known images, in eval mode."""
     method.eval()
     method.refresh()

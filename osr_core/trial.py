@@ -19,16 +19,21 @@ from osr_core.recipes import Training
 from osr_core.stage import Stage
 
 
-class WithRecipe(Protocol):
-    """What a trial asks of its method's class."""
+class Fitted(Protocol):
+    """What a trial asks of the class that a fit trains."""
 
     name: ClassVar[str]
     version: ClassVar[int]
-    kinds: ClassVar[Mapping[Kind, Any]]
 
     @classmethod
     def setting_names(cls) -> Collection[str]:
         """The fields of its config."""
+
+
+class WithRecipe(Fitted, Protocol):
+    """What a trial asks of its method's class."""
+
+    kinds: ClassVar[Mapping[Kind, Any]]
 
     @classmethod
     def recipe(cls, trial: "Trial") -> Stage:
@@ -85,24 +90,27 @@ class Trial:
 
     def fit(
         self,
-        method: type[WithRecipe] | None = None,
+        method: type[Fitted] | None = None,
         *,
         member: int = 0,
         role: str = "",
+        reader: str = "fit",
+        backbone: Mapping[str, Any] | None = None,
         training: Training | None = None,
         inputs: Mapping[str, Stage] | None = None,
     ) -> Stage:
         """Train `method` (default: the trial's own) on the known classes.
 
-        The fit's settings are those fields of the trial's config that `method` has too and that a
-        fit reads. `member` numbers independent repetitions, as in an ensemble. `role` is for a fit
-        that follows another of its trial: with its own draws, it does not replay that one's order
-        of images and augmentation. `training` is a schedule other than the trial's, as of a
-        fine-tuning.
+        The fit's settings are those fields of the trial's config that `method` has too and that
+        `reader` reads: a part that several methods share has a reader of its own. `member` numbers
+        independent repetitions, as in an ensemble. `role` is for a fit that follows another of its
+        trial: with its own draws, it does not replay that one's order of images and augmentation.
+        `backbone` and `training` are a network and a schedule other than the trial's, as of a
+        generator and of a fine-tuning.
         """
         config = {
-            "method": self._settings(method or self.method, "fit"),
-            "backbone": dict(self.backbone),
+            "method": self._settings(method or self.method, reader),
+            "backbone": dict(backbone or self.backbone),
             "training": as_dict(training or self.training),
             "task": self.task,
             "seed": self.seed,
@@ -150,7 +158,7 @@ class Trial:
         held_out = {"hidden": list(inner.hidden), "fraction": inner.fraction}
         return {**task, "known": known, "held_out": held_out}
 
-    def _settings(self, method: type[WithRecipe], *readers: str) -> dict[str, Any]:
+    def _settings(self, method: type[Fitted], *readers: str) -> dict[str, Any]:
         shared = method.setting_names()
         values = as_dict(self.config, *readers)
         settings = {key: value for key, value in values.items() if key in shared}

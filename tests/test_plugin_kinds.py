@@ -150,7 +150,7 @@ def test_a_subclass_brings_the_same_kinds_as_its_base(
     install(tmp_path, "mine", "brings_more:Mine")
     methods = Methods(OWN)
     assert methods.named("mine").title == "Mine"
-    assert list(methods.kinds()) == [*GENERAL, "pmal.mine", "mine.a"]
+    assert list(methods.kinds()) == [*GENERAL, "pmal.mine", "gan.generate", "mine.a"]
 
 
 def test_no_two_of_our_own_kinds_share_a_name_or_a_table() -> None:

@@ -16,6 +16,7 @@ class Column:
     optional: bool = False  # null in runs that do not say; absent from older exports
 
 
+PIXELS = pa.list_(pa.field("element", pa.uint8()))
 LOGITS = pa.list_(pa.field("element", pa.float32()))  # as Parquet names it
 METRIC_COLUMNS = (
     Column("accuracy", pa.float64(), "fraction", "top-1 on known test images, none rejected"),
@@ -107,6 +108,18 @@ EMBEDDING_COLUMNS = (
     Column("role", pa.string(), "", "image (of the test set) or prototype"),
     Column("label", pa.int32(), "", "position among the sorted known classes, -1 for unknown"),
     Column("embedding", LOGITS, "", "output of the backbone"),
+)
+GENERATED_COLUMNS = (
+    Column("stage_id", pa.string(), "", "identity of the stage that made the images"),
+    Column("dataset", pa.string(), "", "dataset of the known training images"),
+    Column("split", pa.int32(), "", "number of the split in its protocol"),
+    Column("column", pa.int32(), "", "number of the image made, which its starts have too"),
+    Column("role", pa.string(), "", "start or partner (training images), or generated"),
+    Column("label", pa.int32(), "", "a training image's class; else what the classifier says"),
+    Column("p_unknown", pa.float64(), "fraction", "probability of none of the known classes"),
+    Column("channels", pa.int32(), "", "1 grey, 3 colour"),
+    Column("side", pa.int32(), "pixels", "of the image"),
+    Column("pixels", PIXELS, "", "levels, channel after channel, row after row"),
 )
 STAGE_COLUMNS = (
     Column("stage_id", pa.string(), "", "identity of the stage, which several trials may share"),

@@ -21,11 +21,13 @@ import pyarrow.parquet as pq
 
 from analysis.exports.schema import (
     EMBEDDINGS,
+    GENERATED,
     HISTORY,
     HISTORY_ORDER,
     MINED,
     SCORES,
     embeddings_schema,
+    generated_schema,
     history_schema,
     mined_schema,
     scores_schema,
@@ -52,6 +54,7 @@ FILES = {
         File(SCORES, "trial_id", scores_schema(), optional=False),
         File(MINED, "stage_id", mined_schema()),
         File(EMBEDDINGS, "trial_id", embeddings_schema()),
+        File(GENERATED, "stage_id", generated_schema()),
     )
 }
 BATCH = 500  # runs in a part, which a break loses

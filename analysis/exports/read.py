@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from analysis.exports.columns import (
     EMBEDDING_COLUMNS,
+    GENERATED_COLUMNS,
     HISTORY_COLUMNS,
     LINK_COLUMNS,
     MINED_COLUMNS,
@@ -22,6 +23,7 @@ from analysis.exports.columns import (
 )
 from analysis.exports.schema import (
     EMBEDDINGS,
+    GENERATED,
     HISTORY,
     LINKS,
     MINED,
@@ -99,6 +101,15 @@ def read_mined(folder: Path) -> pa.Table:
         DataError: the sweep has no mining stage that left them.
     """
     return read_columns(path_in(folder, MINED), MINED_COLUMNS)
+
+
+def read_generated(folder: Path) -> pa.Table:
+    """Images that were made, and those that they were made from.
+
+    Raises:
+        DataError: the sweep has no stage that left them.
+    """
+    return read_columns(path_in(folder, GENERATED), GENERATED_COLUMNS)
 
 
 def read_embeddings(folder: Path, trial_id: str) -> pa.Table:

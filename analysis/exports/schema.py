@@ -8,6 +8,7 @@ scores.parquet   one row per trial and test image, sorted by trial_id, images in
 Where stages left what some figures need:
 mined.parquet       one row per known training image of each of PMAL's mining stages
 embeddings.parquet  one row per test image that was kept, and per prototype, of some trials
+generated.parquet   one row per image that was made and per training image that it was made from
 
 Where a sweep searches hyperparameters:
 candidates.parquet  one row per candidate; see `candidates`
@@ -30,6 +31,7 @@ import pyarrow.parquet as pq
 
 from analysis.exports.columns import (
     EMBEDDING_COLUMNS,
+    GENERATED_COLUMNS,
     HISTORY_COLUMNS,
     LINK_COLUMNS,
     METRIC_COLUMNS,
@@ -45,6 +47,7 @@ from osr_core.identity import canonical_json, digest, dotted
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
 LINKS = "links.parquet"
 MINED, EMBEDDINGS = "mined.parquet", "embeddings.parquet"
+GENERATED = "generated.parquet"
 T = TypeVar("T")
 
 
@@ -218,6 +221,11 @@ def _metadata(links: Path) -> dict[bytes, bytes]:
 def mined_schema() -> pa.Schema:
     """Columns of mined.parquet."""
     return schema_of(MINED_COLUMNS)
+
+
+def generated_schema() -> pa.Schema:
+    """Columns of generated.parquet."""
+    return schema_of(GENERATED_COLUMNS)
 
 
 def embeddings_schema() -> pa.Schema:

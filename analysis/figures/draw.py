@@ -7,6 +7,7 @@ cac4, cac5       unknowns by what they were taken for, over all splits; examples
 pmal4a           robustness of training images, and accuracy per interval of it
 pmal4b, pmal6    embeddings with prototypes, without and with unknown images (t-SNE)
 pmal5a           one prototype per class against ten
+generated        images that stages made of training images, below these
 search           one search: history, importances, slices, parallel coordinates, Pareto front
 """
 
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import cac, pmal
 from analysis.figures import search as search_figures
+from analysis.figures.generated import generated
 from analysis.figures.source import ImageLoader, Source
 from analysis.figures.style import encoded, styled
 from analysis.figures.trial import TRIAL_FIGURES, TrialFigure
@@ -52,6 +54,7 @@ FIGURES: Mapping[str, Drawing] = {
     "pmal4b": Drawing(pmal.prototypes, "pmal-table1"),
     "pmal5a": Drawing(pmal.one_against_ten, "pmal-table5"),
     "pmal6": Drawing(pmal.embedding, "pmal-table1"),
+    "generated": Drawing(generated, ""),
     "search": Drawing(search_figures.asked_for, ""),
 }
 

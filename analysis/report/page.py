@@ -182,7 +182,7 @@ def _section(exports: Path, name: str, mlflow_url: str) -> Section:
         facts,
         Markup(sheet.panels_to_html(printed)),
         tuple(shown_searches(exports, name)),
-        tuple(_histograms(exports, name, in_order, row_labels(plan.trials))),
+        (*_histograms(exports, name, in_order, row_labels(plan.trials)), *_made(exports, name)),
         groups,
         spent,
     )
@@ -271,6 +271,15 @@ def _histograms(
         except DataError:
             continue
         yield Picture.of(f"Scores of {labels[trial_id]} on {dataset}, one trial", drawn)
+
+
+def _made(exports: Path, name: str) -> Iterable[Picture]:
+    """Images that stages have made, where the export has them."""
+    try:
+        drawn = draw("generated", exports, sweep=name, format="svg")
+    except DataError:
+        return
+    yield Picture.of("Images made of training images", drawn)
 
 
 def _paper_figures(exports: Path, sweeps: Iterable[str]) -> list[Picture]:

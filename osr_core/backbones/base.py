@@ -1,7 +1,9 @@
 """What every backbone is: images in, one embedding per image out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -32,6 +34,8 @@ class Backbone(nn.Module, ABC):
     image_size: int  # S, side of the images
     channels: int  # C
     dim: int  # D
+    stage_channels: Sequence[int]  # of the maps in `stages`
+    stage_sides: Sequence[int]  # of them, pixels
     head_bias: bool  # whether the classifier on top has a bias in the published network
 
     def __init__(self, config: Any) -> None:
@@ -46,6 +50,17 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] -> (B, D)."""
+
+    def stages(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, H, W) -> the maps that each resolution ends with, from fine to coarse.
+
+        What reconstructs or generates images stands on them; `pool` of the last is `forward`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no stages")
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """(B, D) the embedding, from the last of `stages`."""
+        raise NotImplementedError(f"{type(self).__name__} has no stages")
 
     def classifier(self, num_known: int) -> nn.Module:
         """Embeddings (B, D) -> logits (B, K): what stands on the published network."""
@@ -62,6 +77,15 @@ class Backbone(nn.Module, ABC):
         """The rest of the network: `tail(stem(images))` is `forward(images)`."""
         embedding: Tensor = self(maps)
         return embedding
+
+
+def walked(layers: nn.Sequential, maps: Tensor, ends: Sequence[int]) -> tuple[Tensor, ...]:
+    """What layers make of maps, after the first `ends[0]` of them, the first `ends[1]`, ..."""
+    found = []
+    for start, end in pairwise([0, *ends]):
+        maps = layers[start:end](maps)
+        found.append(maps)
+    return tuple(found)
 
 
 class Normalize(nn.Module):

@@ -28,12 +28,20 @@ def _counted(settings: str) -> int:
     return flops_of(lambda: build_backbone(values), (1, values["channels"], side, side))
 
 
-def flops_of(build: Callable[[], nn.Module], shape: Sequence[int]) -> int:
-    """Operations of a built network's way forward, counted as above, for one input of a shape."""
+def stage_shapes(settings: Mapping[str, Any]) -> list[tuple[int, int, int, int]]:
+    """(1, C, H, W) of each of the maps that a backbone's resolutions end with."""
+    with torch.device("meta"):
+        backbone = build_backbone(settings)
+    sizes = zip(backbone.stage_channels, backbone.stage_sides, strict=True)
+    return [(1, channels, side, side) for channels, side in sizes]
+
+
+def flops_of(build: Callable[[], nn.Module], *shapes: Sequence[int]) -> int:
+    """Operations of a built network's way forward, counted as above, for inputs of these shapes."""
     with torch.device("meta"):
         network = build().to("meta").eval()
-        given = torch.empty(*shape)
+        given = [torch.empty(*shape) for shape in shapes]
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        network(given)
+        network(*given)
     return counter.get_total_flops()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from osr_core.backbones.base import Backbone, BackboneConfig
+from osr_core.backbones.base import Backbone, BackboneConfig, walked
 from osr_core.config import setting
 
 STRIDES = (1, 1, 2, 1, 1, 2, 1, 1, 2)
@@ -55,6 +55,8 @@ class OSRCI(Backbone):
         widths = [max(1, round(config.width * width)) for width in WIDTHS]
         layers: list[nn.Module] = []
         before, size = config.channels or 0, config.image_size or 0
+        self.ends: list[int] = []  # of the three resolutions, in layers
+        self.stage_sides: list[int] = []
         for number, (width, stride) in enumerate(zip(widths, STRIDES, strict=True)):
             if number == 6:
                 self.middle = len(layers)
@@ -68,7 +70,11 @@ class OSRCI(Backbone):
             if config.dropout_at == "after" and number % 3 == 2:
                 layers.append(nn.Dropout2d(config.dropout))
             before, size = width, -(-size // stride)
+            if number % 3 == 2:
+                self.ends.append(len(layers))
+                self.stage_sides.append(size)
         self.trunk = nn.Sequential(*layers)
+        self.stage_channels = widths[2::3]
         pooled = config.head == "gap"
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if pooled else nn.Flatten()
         self.dim = before if pooled else before * size * size
@@ -78,6 +84,14 @@ class OSRCI(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         embedding: Tensor = self.head(self.trunk(self.normalize(images)))
+        return embedding
+
+    def stages(self, images: Tensor) -> tuple[Tensor, ...]:
+        """After the convolutions 3, 6 and 9, and the dropout behind them."""
+        return walked(self.trunk, self.normalize(images), self.ends)
+
+    def pool(self, maps: Tensor) -> Tensor:
+        embedding: Tensor = self.head(maps)
         return embedding
 
     def classifier(self, num_known: int) -> nn.Module:

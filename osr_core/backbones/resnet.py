@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from osr_core.backbones.base import Backbone, BackboneConfig
+from osr_core.backbones.base import Backbone, BackboneConfig, walked
 from osr_core.config import setting
 
 
@@ -46,9 +46,22 @@ class ResNet(Backbone):
         self.enter = nn.Sequential(*enter, whole.layer1, whole.layer2, whole.layer3)
         self.leave = nn.Sequential(whole.layer4, whole.avgpool, nn.Flatten())
         self.dim = whole.fc.in_features
+        self.stage_channels = [self.dim // 8, self.dim // 4, self.dim // 2, self.dim]
+        side = (config.image_size or 0) if small else -(-(config.image_size or 0) // 4)
+        self.stage_sides = [-(-side // stride) for stride in (1, 2, 4, 8)]
 
     def forward(self, images: Tensor) -> Tensor:
         return self.tail(self.stem(images))
+
+    def stages(self, images: Tensor) -> tuple[Tensor, ...]:
+        """After each of the four groups of blocks."""
+        end = len(self.enter)
+        entered = walked(self.enter, self.normalize(images), (end - 2, end - 1, end))
+        return *entered, self.leave[0](entered[-1])
+
+    def pool(self, maps: Tensor) -> Tensor:
+        embedding: Tensor = self.leave[1:](maps)
+        return embedding
 
     def stem(self, images: Tensor) -> Tensor:
         """All but the last group of blocks."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from osr_core.backbones.base import Backbone, BackboneConfig
+from osr_core.backbones.base import Backbone, BackboneConfig, walked
 from osr_core.config import setting
 from osr_core.errors import ConfigError
 
@@ -77,14 +77,21 @@ class WRN(Backbone):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         layers: list[nn.Module] = [nn.Conv2d(config.channels or 0, STEM, 3, padding=1, bias=False)]
-        before = STEM
+        before, side = STEM, config.image_size or 0
+        self.ends: list[int] = []  # of the three groups, in layers
+        self.stage_sides: list[int] = []
         for base, stride in GROUPS:
             width, self.middle = max(1, round(config.widen * base)), len(layers)
             for number in range((config.depth - 4) // 6):
                 layers.append(Block(before, width, 1 if number else stride, config.dropout))
                 before = width
+            side = -(-side // stride)
+            self.ends.append(len(layers))
+            self.stage_sides.append(side)
         layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
         self.trunk = nn.Sequential(*layers)
+        self.ends[-1] = len(layers)
+        self.stage_channels = [max(1, round(config.widen * base)) for base, _ in GROUPS]
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dim, self.bottleneck = before, config.bottleneck
         for layer in self.trunk.modules():
@@ -93,6 +100,14 @@ class WRN(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.tail(self.stem(images))
+
+    def stages(self, images: Tensor) -> tuple[Tensor, ...]:
+        """After each group, the last one with its batch norm and ReLU."""
+        return walked(self.trunk, self.normalize(images), self.ends)
+
+    def pool(self, maps: Tensor) -> Tensor:
+        embedding: Tensor = self.head(maps)
+        return embedding
 
     def classifier(self, num_known: int) -> nn.Module:
         if not self.bottleneck:

@@ -43,6 +43,7 @@ Deviations, and why:
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -123,6 +124,73 @@ def osrci_score(logits: Tensor, hazard: Tensor) -> Tensor:
     return -torch.where(is_far, scaled, near).sign() * unsaturated_exp(log_size)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TailConfig(MethodConfig):
+    """Rule, tail, ranks and distance."""
+
+    rule: str = setting(
+        "paper",
+        "how logits and Weibulls become a score (osrci: the tables' copied rows)",
+        choices=("paper", "osrci"),
+        read_by="score",
+    )
+    tail: int = setting(
+        20, "distances that a Weibull is fitted to (paper: 20)", at_least=2, read_by="calibrate"
+    )
+    alpha: int = setting(
+        10,
+        "best classes that the rule 'paper' recalibrates (paper: 10)",
+        at_least=1,
+        read_by="score",
+    )
+    distance: str = setting(
+        "eucos",
+        "between an activation and a class mean (eucos: paper; euclidean: Neal et al.)",
+        choices=("euclidean", "eucos", "cosine"),
+        read_by="calibrate",
+    )
+
+
+class Weibulls(NamedTuple):
+    """What is known of K classes: where their activations (A numbers) lie, and their tails."""
+
+    means: Tensor  # (K, A) float64
+    shape: Tensor  # (K,)
+    scale: Tensor  # (K,)
+    shift: Tensor  # (K,)
+
+    @classmethod
+    def empty(cls, num_known: int, width: int) -> Self:
+        """Before any is fitted."""
+        ones, zeros = torch.ones(num_known).double(), torch.zeros(num_known).double()
+        return cls(torch.zeros(num_known, width).double(), ones, ones.clone(), zeros)
+
+    @classmethod
+    def fit(cls, activations: Tensor, logits: Tensor, label: Tensor, config: "TailConfig") -> Self:
+        """By `tail` and `distance` of the config, from the images that are classified correctly.
+
+        activations (N, A) float64, logits (N, K), label (N,).
+        """
+        fitted = cls.empty(logits.shape[1], activations.shape[1])
+        fitted = cls(*(each.to(activations.device) for each in fitted))
+        for k in range(logits.shape[1]):
+            of_class = label == k
+            correct = of_class & (logits.argmax(1) == k)
+            chosen = activations[correct if correct.any() else of_class]
+            fitted.means[k] = chosen.mean(0)
+            d = distances_to(chosen, fitted.means[k : k + 1], config.distance)[:, 0]
+            fitted.shape[k], fitted.scale[k], fitted.shift[k] = fit_tail(d, config.tail)
+        return fitted
+
+    def rejection(self, activations: Tensor, logits: Tensor, config: "TailConfig") -> Tensor:
+        """(B,) by `rule` and `alpha`, from activations (B, A) and logits (B, K), both float64."""
+        d = distances_to(activations, self.means, config.distance)
+        hazard = weibull_hazard(d, self.shape, self.scale, self.shift)
+        if config.rule == "osrci":
+            return osrci_score(logits, hazard).float()
+        return paper_score(logits, -torch.expm1(-hazard), config.alpha).float()
+
+
 class OpenMax(Softmax):
     """Softmax's classifier with a Weibull for each class."""
 
@@ -132,30 +200,8 @@ class OpenMax(Softmax):
     version = 3
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Softmax.Config):
-        """Rule, tail, ranks and distance."""
-
-        rule: str = setting(
-            "paper",
-            "how logits and Weibulls become a score (osrci: the tables' copied rows)",
-            choices=("paper", "osrci"),
-            read_by="score",
-        )
-        tail: int = setting(
-            20, "distances that a Weibull is fitted to (paper: 20)", at_least=2, read_by="calibrate"
-        )
-        alpha: int = setting(
-            10,
-            "best classes that the rule 'paper' recalibrates (paper: 10)",
-            at_least=1,
-            read_by="score",
-        )
-        distance: str = setting(
-            "eucos",
-            "between an activation and a class mean (eucos: paper; euclidean: Neal et al.)",
-            choices=("euclidean", "eucos", "cosine"),
-            read_by="calibrate",
-        )
+    class Config(TailConfig, Softmax.Config):
+        """The classifier's, and what Weibulls make of its logits."""
 
     means: Tensor
     shape: Tensor
@@ -164,11 +210,8 @@ class OpenMax(Softmax):
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
         super().__init__(backbone, num_known, config)
-        double = torch.float64
-        self.register_buffer("means", torch.zeros(num_known, num_known, dtype=double))
-        self.register_buffer("shape", torch.ones(num_known, dtype=double))
-        self.register_buffer("scale", torch.ones(num_known, dtype=double))
-        self.register_buffer("shift", torch.zeros(num_known, dtype=double))
+        for name, value in Weibulls.empty(num_known, num_known)._asdict().items():
+            self.register_buffer(name, value)
 
     @classmethod
     def recipe(cls, trial: Trial) -> Stage:
@@ -180,18 +223,9 @@ class OpenMax(Softmax):
         logits = torch.cat([self.head(self.embed(batch.images)) for batch in batches]).double()
         label = torch.cat([batch.label for batch in batches])
         self.check_labels(label)
-        for k in range(self.num_known):
-            of_class = label == k
-            correct = of_class & (logits.argmax(1) == k)
-            chosen = logits[correct if correct.any() else of_class]
-            self.means[k] = chosen.mean(0)
-            d = distances_to(chosen, self.means[k : k + 1], self.config.distance)[:, 0]
-            self.shape[k], self.scale[k], self.shift[k] = fit_tail(d, self.config.tail)
+        fitted = Weibulls.fit(logits, logits, label, self.config)
+        self.means, self.shape, self.scale, self.shift = fitted
 
     def unknown_score(self, logits: Tensor) -> Tensor:
-        activations = logits.double()
-        d = distances_to(activations, self.means, self.config.distance)
-        hazard = weibull_hazard(d, self.shape, self.scale, self.shift)
-        if self.config.rule == "osrci":
-            return osrci_score(activations, hazard).float()
-        return paper_score(activations, -torch.expm1(-hazard), self.config.alpha).float()
+        fitted = Weibulls(self.means, self.shape, self.scale, self.shift)
+        return fitted.rejection(logits.double(), logits.double(), self.config)

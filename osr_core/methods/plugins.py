@@ -12,20 +12,20 @@ from itertools import product
 
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.kinds import GENERAL, Kind
-from osr_core.methods.base import Method
+from osr_core.methods.base import ImageMethod
 
 GROUP = "osr_sweeps.methods"
 
 
-class Methods(Mapping[str, type[Method]]):
+class Methods(Mapping[str, type[ImageMethod]]):
     """Our own methods by name, then those of plugins that can be used."""
 
-    def __init__(self, own: Mapping[str, type[Method]]) -> None:
+    def __init__(self, own: Mapping[str, type[ImageMethod]]) -> None:
         self.own = own
-        self.loaded: dict[str, type[Method]] = {}
+        self.loaded: dict[str, type[ImageMethod]] = {}
         self.broken: dict[str, str] = {}  # why, by name
 
-    def named(self, name: str) -> type[Method]:
+    def named(self, name: str) -> type[ImageMethod]:
         """The method's class.
 
         Raises:
@@ -83,7 +83,7 @@ class Methods(Mapping[str, type[Method]]):
                 )
         return ""
 
-    def _kind_problem(self, method: type[Method]) -> str:
+    def _kind_problem(self, method: type[ImageMethod]) -> str:
         """What is wrong with the kinds of stages that a further method brings; empty if nothing."""
         others = {**self.own, **self.loaded}.values()
         known: list[tuple[Kind, object]] = [(kind, None) for kind in GENERAL.values()]
@@ -102,7 +102,7 @@ class Methods(Mapping[str, type[Method]]):
         brought = {kind.name: kind for method in self.values() for kind in method.kinds}
         return {**GENERAL, **brought}
 
-    def __getitem__(self, name: str) -> type[Method]:
+    def __getitem__(self, name: str) -> type[ImageMethod]:
         if name in self.plugins:  # looks for clashes first, whatever is asked for
             self._load_all()
         return self.own[name] if name in self.own else self.loaded[name]
@@ -124,8 +124,11 @@ def origin(entry: EntryPoint | None) -> str:
 
 def problem_of(found: object, name: str) -> str:
     """What keeps an object from being a method called `name`; empty if nothing does."""
-    if not (isinstance(found, type) and issubclass(found, Method)):
-        return f"it is {found!r}, not a subclass of osr_core.methods.Method."
+    if not (isinstance(found, type) and issubclass(found, ImageMethod)):
+        return (
+            f"it is {found!r}, not a subclass of osr_core.methods.ImageMethod, "
+            "as osr_core.methods.Method is."
+        )
     if lacking := [
         each for each in ("name", "title", "source", "terms") if not hasattr(found, each)
     ]:

@@ -190,11 +190,14 @@ def leave(path: Path, content: bytes) -> None:
     typer.echo(path)
 
 
-def draw_pictures(run: Mapping[str, Any], scores: bytes) -> Mapping[str, bytes]:
-    """What a trial's run in MLflow shows of its scores: PNG by file name."""
-    from analysis.figures.trial import pictures  # matplotlib takes a second to import
+def draw_pictures(run: Mapping[str, Any], content: bytes) -> Mapping[str, bytes]:
+    """What a run in MLflow shows of a trial's scores, or of images made: PNG by file name."""
+    from analysis.figures.generated import picture  # matplotlib takes a second to import
+    from analysis.figures.trial import pictures
 
-    return pictures(run, scores)
+    if "trial_id" in run:
+        return pictures(run, content)
+    return picture(f"{run['label']}, sweep {run['sweep']}, commit {run['commit']}", content)
 
 
 def exported_sweeps(exports: Path) -> list[str]:

@@ -4,7 +4,7 @@
                    training images are those of the published data set, less what is held out
     FLOPs          image passes x 3 x those of the network's forward pass, since going back costs
                    twice as much, and what a method says that its fits do besides
-                   (`Method.further_flops`); a multiplication with its addition is two
+                   (`Learner.further_flops`); a multiplication with its addition is two
 
 Of the rest nothing is counted: held-out and test images, the heads, augmentation, mining and
 scoring.
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from osr_core.backbones.flops import forward_flops
 from osr_core.data.sizes import num_train_images
-from osr_core.methods import method_named
+from osr_core.methods import learner_named
 from osr_core.stage import Stage
 
 FORWARD_AND_BACK = 3  # in forward passes
@@ -33,7 +33,7 @@ def cost(stages: Iterable[Stage]) -> dict[str, float | None]:
         images = images_trained_on(stage)
         if images is None:
             return dict.fromkeys(total)
-        method = method_named(stage.config["method"]["name"])
+        method = learner_named(stage.config["method"]["name"])
         passes = images * stage.effort * method.passes
         total["image_passes"] += passes
         total["flops"] += passes * FORWARD_AND_BACK * forward_flops(stage.config["backbone"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osr_core.errors import ConfigError, unknown_name
-from osr_core.methods import METHODS
+from osr_core.methods import learner_named
 from osr_core.stage import Stage
 
 
@@ -22,7 +22,7 @@ def check_kept(method: str, training: Mapping[str, Any]) -> None:
     """
     if training["keep"] == "last":
         return
-    allowed = ("last", "accuracy", *METHODS[method].terms)
+    allowed = ("last", "accuracy", *learner_named(method).terms)
     if training["keep"] not in allowed:
         raise ConfigError(f"{method}: " + unknown_name("keep", training["keep"], allowed))
     if training["validation"] == 0:

@@ -14,14 +14,7 @@ from osr_core.methods import METHODS
 
 PLANNED: dict[str, dict[str, str]] = {
     "datasets": {},
-    "methods": {
-        "g_openmax": "its generator of unknown images (Ge et al., BMVC 2017) is not written yet",
-        "osrci": "counterfactual images (Neal et al., ECCV 2018) need a generator, not written yet",
-        "crosr": "its reconstructing network (Yoshihashi et al., CVPR 2019) is not written yet",
-        "c2ae": "its conditioned auto-encoder (Oza and Patel, CVPR 2019) is not written yet",
-        "cgdl": "its ladder auto-encoder (Sun et al., CVPR 2020) is not written yet",
-        "openhybrid": "its residual flow (Zhang et al., ECCV 2020) is not written yet",
-    },
+    "methods": {},
 }
 IMPLEMENTED: dict[str, Mapping[str, Any]] = {"datasets": BENCHMARKS, "methods": METHODS}
 

@@ -9,7 +9,7 @@ from osr_core.backbones import BackboneConfig, resolve_backbone
 from osr_core.config import as_dict, build
 from osr_core.data import benchmark
 from osr_core.methods import METHODS
-from osr_core.methods.base import Method, MethodConfig
+from osr_core.methods.base import ImageMethod, MethodConfig
 from osr_core.recipes import Training, common
 from sweeps.planning.entry import MethodSettings
 from sweeps.planning.spec import SweepSpec
@@ -21,7 +21,7 @@ EVERY_BACKBONE = {each.name for each in fields(BackboneConfig)}  # settings that
 class Resolved:
     """One grid point of one method on one dataset, every setting filled in."""
 
-    method: type[Method]
+    method: type[ImageMethod]
     config: MethodConfig
     backbone: Mapping[str, Any]
     training: Training

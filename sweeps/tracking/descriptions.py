@@ -75,12 +75,12 @@ def note_of(plan: Plan, stage: Stage, result: Commit, page: Page) -> str:
 
 
 def picture_facts(plan: Plan, stage: Stage, code: str) -> dict[str, Any]:
-    """What stands around a trial's pictures besides the facts of the trial."""
-    spec, trial = plan.spec, plan.trial_of[stage.id]
+    """What stands around a stage's pictures; of a trial's, the facts of the trial come besides."""
+    spec, trial = plan.spec, plan.trial_of.get(stage.id)
     return {
         "sweep": spec.name,
         "commit": code,
-        "label": trial.title + plan.differing(stage),
+        "label": trial.title + plan.differing(stage) if trial else plan.describe(stage),
         "changes": {"backbone": spec.backbone, "training": spec.training},
     }
 

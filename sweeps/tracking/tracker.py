@@ -42,7 +42,7 @@ from sweeps.tracking.tags import ARRIVED, FACTS, HELD, NOTE, PARENT
 
 log = logging.getLogger(__name__)
 Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
-"""A trial's facts and metrics and its scores.parquet -> PNG by file name."""
+"""A run's facts and metrics, and its scores or images that were made -> PNG by file name."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Tracker:
     uri: str
     artifacts: str | None  # where a new experiment's files go; None: the server decides
     code: str  # its version, for the plan's record
-    pictures: Pictures | None = None  # of score runs
+    pictures: Pictures | None = None
     fence: Fence | None = None  # of the driver; one that was taken over writes nothing
     refused: dict[str, str] = field(default_factory=dict)  # by stage id, why
     doubted: set[str] = field(default_factory=set)  # ids of stages of which a request has failed
@@ -235,8 +235,8 @@ class Tracker:
         tags = [RunTag(*each) for each in self.made_on.tags(stage, result).items()]
         send_points(self.client, run_id, points_of(result, files), self._params(stage), tags)
         files.pop(MACHINE, None)
-        if "scores.parquet" in files:
-            files |= self._drawn(stage, result, files["scores.parquet"])
+        for name in {"scores.parquet", "generated.parquet"} & files.keys():
+            files |= self._drawn(stage, result, files[name])
         send_files(self.client, run_id, files)
         self.client.set_terminated(run_id, "FINISHED", milliseconds(result.finished_at))
         # last: who exports now and does not see the run yet finds it later by this time
@@ -244,11 +244,11 @@ class Tracker:
         self.found.unended.discard(run_id)
 
     def _drawn(self, stage: Stage, result: Commit, scores: bytes) -> Mapping[str, bytes]:
-        """Pictures of a trial; none where they cannot be drawn, which stops nothing."""
+        """Pictures of what a stage left; none where they cannot be drawn, which stops nothing."""
         if self.pictures is None:
             return {}
         numbers = {name.removeprefix("test/"): value for name, value in result.metrics.items()}
-        trial = self.trials[stage.id]
+        trial = self.trials.get(stage.id, {})
         about = descriptions.picture_facts(self.plan, stage, result.code or self.code)
         try:
             return self.pictures({**about, **trial, **numbers}, scores)

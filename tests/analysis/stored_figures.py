@@ -16,10 +16,12 @@ from searched import RULE, record_of, search_facts
 from analysis.exports.candidates import CANDIDATES, write_candidates
 from analysis.exports.schema import (
     EMBEDDINGS,
+    GENERATED,
     MINED,
     RUNS,
     SCORES,
     embeddings_schema,
+    generated_schema,
     mined_schema,
     scores_schema,
 )
@@ -30,7 +32,11 @@ from analysis.figures.trial import TRIAL_FIGURES
 STORED = Path(__file__).parents[1] / "golden" / "figures"
 EXPORTS = STORED / "exports"
 # where the figure has none of its own
-SWEEPS = {**dict.fromkeys(TRIAL_FIGURES, "cac-table2"), "search": "searched"}
+SWEEPS = {
+    **dict.fromkeys(TRIAL_FIGURES, "cac-table2"),
+    "search": "searched",
+    "generated": "generated",
+}
 CLASSES = ("airplane", "car", "cat", "dog")  # the last two are unknown
 CAC = {"alpha": 10.0, "anchor_weight": 0.1, "tuplet": True, "anchor": True}
 
@@ -128,6 +134,34 @@ def write_pmal():
     pq.write_table(pa.table(embedded, schema=embeddings_schema()), folder / EMBEDDINGS)
 
 
+def write_generated():
+    """Two stages on one split, and one on another that is not shown."""
+    trial = planned_trial("OSRCI")
+    folder = write("generated", [trial], [run_of(trial)])
+    roles = {"made": ("start", "generated"), "mixed": ("start", "partner", "generated")}
+    roles["elsewhere"] = ("start",)
+    rows = []
+    for number, (stage, own) in enumerate(roles.items()):
+        for role in own:
+            for column in range(3):
+                level = 60 * column + 40 * own.index(role) + np.arange(16) * 4
+                rows.append(
+                    {
+                        "stage_id": stage,
+                        "dataset": trial.dataset,
+                        "split": trial.split + (stage == "elsewhere"),
+                        "column": column,
+                        "role": role,
+                        "label": column,
+                        "p_unknown": 0.1 * column + 0.5 * (role == "generated"),
+                        "channels": 1,
+                        "side": 4,
+                        "pixels": (level + number).clip(0, 255).astype(np.uint8),
+                    }
+                )
+    pq.write_table(pa.Table.from_pylist(rows, schema=generated_schema()), folder / GENERATED)
+
+
 def write_search():
     """A search by two rules: the nearer to alpha 10 and weight 0.1, the better."""
     random = np.random.default_rng(9)
@@ -154,6 +188,7 @@ def drawn(name, format="png"):
 if __name__ == "__main__":
     write_cac()
     write_pmal()
+    write_generated()
     write_search()
     for name in FIGURES:
         (STORED / f"{name}.png").write_bytes(drawn(name))

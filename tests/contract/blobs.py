@@ -20,7 +20,7 @@ from osr_core.data.batches import Batches
 from osr_core.data.splits import ClassSplit
 from osr_core.data.tasks import fingerprints
 from osr_core.execution import Context, Result, run_stage, untrained
-from osr_core.methods import METHODS, Method
+from osr_core.methods import METHODS, ImageMethod
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 from osr_core.trial import Trial
@@ -28,8 +28,21 @@ from osr_core.trial import Trial
 CORNERS = ((4, 4), (4, 11), (11, 4), (11, 11))
 NUM_KNOWN = 3
 TRAINING = Training(epochs=20, batch_size=16, lr=0.05)
+GAN: dict[str, Any] = {  # for speed
+    "gan_width": 0.0625,
+    "gan_epochs": 4,
+    "gan_lr": 0.003,
+    "gan_batch": 16,
+    "fakes": 80,  # two batches
+    "fine_tuning_epochs": 4,  # as many as the schedules that are interrupted
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "openmax": {"tail": 5},  # of 40 images
+    "g_openmax": {**GAN, "tail": 5, "candidates": 2},
+    "osrci": {**GAN, "steps": 5},
+    "crosr": {"tail": 5},
+    "c2ae": {"decoder_width": 0.0625, "decoder_lr": 0.01},  # for speed
+    "openhybrid": {"flow_lr": 0.01},  # within 20 epochs of 8 steps
     "knn": {"neighbours": 5},  # of 40 images; the 50th is in another class
     "pmal": {"prototypes": 4},  # not the default, so that a shape that ignores it is noticed
     "arpl_cs": {"gan_width": 4},  # for speed
@@ -147,7 +160,7 @@ class Runs:
         """The fit that scores: the trial's own, or the classifier that it stands on."""
         return [stage for stage in of.score.walk() if stage.kind.name == "fit"][-1]
 
-    def prepared(self, of: Trial) -> tuple[Method, Batches]:
+    def prepared(self, of: Trial) -> tuple[ImageMethod, Batches]:
         """The trial's method as it is before epoch 0, and its training images."""
         stage = self.last_fit(of)
         where = context(self.inputs(stage))

@@ -1,23 +1,21 @@
 """What every method in METHODS must do; a new method is found here by itself."""
 
 import dataclasses
-import io
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import torch
 from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
+from resuming import assert_resumable
 
 from osr_core.backbones import resolve_backbone
 from osr_core.config import as_dict, build
 from osr_core.data import BENCHMARKS
 from osr_core.data.batches import Batch
 from osr_core.errors import ConfigError
-from osr_core.execution import HISTORY, WEIGHTS, calibrate_method, run_stage, untrained
+from osr_core.execution import calibrate_method, untrained
 from osr_core.methods import METHODS
 from osr_core.recipes import Augmentation, Training
-from osr_core.stage import Stage
 from osr_core.tensors import from_bytes, to_bytes
 from osr_core.training import Fit
 
@@ -51,13 +49,17 @@ def test_far_images_are_told_from_known_ones(name: str, runs: Runs) -> None:
 
 @every_method
 def test_a_gradient_reaches_every_parameter(name: str, runs: Runs) -> None:
-    """A weight without a gradient is one that the paper does not have, or a broken graph."""
+    """A weight without a gradient is one that the paper does not have, or a broken graph; what is
+    frozen says so.
+    """
     method, train = runs.prepared(trial(name, SHORT))
     method.train()
     batch = next(train.shuffled(torch.Generator().manual_seed(0)))
     torch.stack(list(method.losses(batch).values())).sum().backward()
     without = [
-        key for key, p in method.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+        key
+        for key, p in method.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)
     ]
     assert without == []
 
@@ -136,10 +138,6 @@ def test_saving_and_loading_changes_no_score(name: str, runs: Runs) -> None:
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
-class KilledError(Exception):
-    """What a preempted machine looks like from inside."""
-
-
 @every_method
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_resumed_fit_is_bit_identical(name: str, schedule: str, runs: Runs) -> None:
@@ -152,31 +150,6 @@ def test_a_resumed_memory_bank_is_bit_identical(runs: Runs) -> None:
     """With more than 200 prototypes PMAL embeds them once an epoch, and must do so again."""
     many = trial("pmal", SCHEDULES["sgd"], {"prototypes": 70})
     assert_resumable(runs.last_fit(many), runs)
-
-
-def assert_resumable(stage: Stage, runs: Runs) -> None:
-    """Kill a fit of four epochs in the third, before it is saved, and go on from the second."""
-    inputs, memory = runs.inputs(stage), Memory()
-    whole = run_stage(stage.kind.name, stage.config, context(inputs))
-
-    def killed_in_third_epoch(epoch: int, row: object) -> None:
-        if epoch == 3:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        run_stage(stage.kind.name, stage.config, context(inputs, memory, killed_in_third_epoch))
-    epochs: list[int] = []
-    report = lambda epoch, row: epochs.append(epoch)  # noqa: E731
-    resumed = run_stage(stage.kind.name, stage.config, context(inputs, memory, report))
-    assert epochs == [3, 4]
-    assert resumed.artifacts[WEIGHTS] == whole.artifacts[WEIGHTS]
-    assert history(resumed.artifacts[HISTORY]) == history(whole.artifacts[HISTORY])
-
-
-def history(content: bytes) -> list[dict[str, Any]]:
-    """Rows but for the wall time, which no two runs share."""
-    rows = pq.read_table(io.BytesIO(content)).to_pylist()
-    return [row for row in rows if row["metric"] != "wall_s"]
 
 
 @every_method
@@ -214,7 +187,9 @@ def test_published_recipe_can_be_run(name: str, benchmark: str) -> None:
     assert recipe.training.keep == "last" or recipe.training.validation > 0
 
 
-@pytest.mark.parametrize("name", ["mls", "openmax", "pmal", "energy", "knn", "mahalanobis", "vim"])
+@pytest.mark.parametrize(
+    "name", ["mls", "openmax", "pmal", "energy", "knn", "mahalanobis", "vim", "c2ae"]
+)
 def test_the_softmax_classifier_is_trained_once_for(name: str) -> None:
     """Under one recipe these rows stand on the classifier that the Softmax row trains."""
     shared = trial("softmax").score.inputs["model"].id
@@ -227,6 +202,11 @@ def test_the_softmax_classifier_is_trained_once_for(name: str) -> None:
         ("openmax", {"alpha": 3}, {"score"}),
         ("openmax", {"tail": 5}, {"calibrate", "score"}),
         ("knn", {"neighbours": 10}, {"score"}),
+        ("osrci", {"steps": 3}, {"gan.generate", "fit", "score"}),
+        ("g_openmax", {"alpha": 3}, {"score"}),
+        ("crosr", {"scale_latents": False}, {"calibrate", "score"}),
+        ("c2ae", {"inference": "predicted"}, {"score"}),
+        ("cgdl", {"score": "sum"}, {"score"}),
         ("pmal", {"rejection": "probability"}, {"score"}),
         ("pmal", {"margin": 0.1}, {"fit", "score"}),
         ("pmal", {"epsilon": 0.5}, {"pmal.mine", "fit", "score"}),

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
+from resuming import saved_until
 from torch import Tensor
 
 from osr_core.errors import ConfigError
@@ -231,6 +232,20 @@ def test_each_diversity_chooses_among_the_same_candidates(diversity: str, runs: 
     for k, chosen in enumerate(index):
         assert len(chosen.unique()) == 5
         assert (r[chosen] > 0.7 * r[labels == k].max()).all()
+
+
+@pytest.mark.parametrize("quality", ["robustness", "mc_dropout"])
+def test_mining_goes_on_with_the_classifier_that_it_was_at(quality: str, runs: Runs) -> None:
+    """Stopped wherever it saves, it ends with the same bytes, and what it had is not repeated."""
+    asked = trial("pmal", SHORT, {"prototypes": 5, "quality": quality})
+    stage = next(stage for stage in asked.score.walk() if stage.kind.name == "pmal.mine")
+    whole = runs.result(stage)
+    for at in (1, 2):
+        memory = saved_until(at, stage, runs)
+        assert memory.content is not None
+        assert len(from_bytes(memory.content)[0]) == at - 1
+        resumed = run_stage(stage.kind.name, stage.config, context(runs.inputs(stage), memory))
+        assert resumed.artifacts == whole.artifacts
 
 
 def last_mine(runs: Runs) -> Stage:

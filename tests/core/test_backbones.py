@@ -149,3 +149,40 @@ def test_null_stands_for_the_datasets_size_and_for_nothing_else() -> None:
     for settings, said in wrong:
         with pytest.raises(ConfigError, match=said):
             resolve_backbone(settings, image_size=32, channels=3)
+
+
+STAGES = {  # of images of 32 pixels: channels and sides
+    "osrci": ([32, 32, 32], [16, 8, 4]),
+    "wrn": ([4, 8, 16], [32, 16, 8]),
+    "resnet18": ([64, 128, 256, 512], [32, 16, 8, 4]),
+    "resnet50": ([256, 512, 1024, 2048], [32, 16, 8, 4]),
+}
+NARROW = {"osrci": {"width": 0.25, "dropout_at": "after"}, "wrn": {"depth": 10, "widen": 0.25}}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("image_size", [32, 20])
+def test_stages_are_the_maps_that_the_embedding_is_pooled_from(name: str, image_size: int) -> None:
+    """Decoders are built by the declared sizes, and one pass must serve them and the classifier;
+    to the bit, in training too, with the same dropout.
+    """
+    backbone = network(name=name, image_size=image_size, **NARROW.get(name, {}))
+    images = torch.rand(4, 3, image_size, image_size)
+    shapes = list(zip(backbone.stage_channels, backbone.stage_sides, strict=True))
+    if image_size == 32:
+        assert (backbone.stage_channels, backbone.stage_sides) == STAGES[name]
+    for training in (False, True):
+        backbone.train(training)
+        torch.manual_seed(0)
+        maps = backbone.stages(images)
+        pooled = backbone.pool(maps[-1])
+        torch.manual_seed(0)
+        assert torch.equal(pooled, backbone(images))
+        assert [each.shape for each in maps] == [(4, c, side, side) for c, side in shapes]
+        assert torch.equal(backbone.stages(images)[0], maps[0]) or training
+
+
+def test_the_published_stem_quarters_the_image_before_the_first_stage() -> None:
+    """A convolution and a pooling, each with stride 2."""
+    backbone = network(name="resnet18", stem="imagenet", image_size=224)
+    assert backbone.stage_sides == [56, 28, 14, 7]

@@ -13,8 +13,9 @@ from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data.batches import Batch
 from osr_core.methods.arpl import ARPL
 from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
-from osr_core.methods.arpl_cs.method import ARPLCS, confusion, descend, fake_loss, real_loss
+from osr_core.methods.arpl_cs.method import ARPLCS, confusion, fake_loss, real_loss
 from osr_core.methods.arpl_cs.norms import DoubledBatchNorm, double_batch_norms, fake_norms
+from osr_core.methods.base import descend
 from osr_core.recipes import Training
 
 DISTANCES = torch.tensor([[0.0, 1.0, 3.0], [2.0, 2.0, 2.0]], dtype=torch.float64)

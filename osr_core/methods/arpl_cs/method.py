@@ -39,7 +39,7 @@ from osr_core.data.batches import Batch
 from osr_core.methods.arpl import ARPL, reciprocal_distances
 from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
 from osr_core.methods.arpl_cs.norms import double_batch_norms, doubled_norms, fake_norms
-from osr_core.methods.base import MethodConfig, count_parameters, make_optimizer
+from osr_core.methods.base import MethodConfig, count_parameters, descend, make_optimizer
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 
@@ -164,11 +164,3 @@ class ARPLCS(ARPL):
             distances = reciprocal_distances(self.embed(fakes), self.points)
         weighted: Tensor = self.config.confusion_weight * confusion(distances)
         return weighted
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step of the optimiser's own parameters; no others get a gradient."""
-    own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward(inputs=own)  # type: ignore[no-untyped-call]
-    optimizer.step()

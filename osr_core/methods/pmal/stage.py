@@ -20,7 +20,7 @@ from osr_core.methods.pmal.topology import centred, log_robustness
 from osr_core.methods.softmax import Softmax
 from osr_core.precision import whole_float32
 from osr_core.tables import table_of, table_to_bytes
-from osr_core.tensors import to_bytes
+from osr_core.tensors import from_bytes, to_bytes
 
 PROTOTYPES, MINED = "prototypes.safetensors", "mined.parquet"
 MINED_SCHEMA = pa.schema(
@@ -79,11 +79,7 @@ def assess(
 ) -> tuple[Tensor, Tensor]:
     """Where images lie, by the first classifier's centred logits (N, K), and log r (N,)."""
     label = train.labels.to(context.device)
-    head, embedding = classifier(context, config, train, 0)
-    members = [head(embedding)]
-    for number in range(1, len(context.inputs)):
-        other_head, other_embedding = classifier(context, config, train, number)
-        members.append(other_head(other_embedding))
+    members = logits_of_members(context, config, train)
     points = centred(members[0])
     if options.quality == "robustness":
         return points, log_robustness([centred(logits) for logits in members], options.robustness)
@@ -93,6 +89,7 @@ def assess(
         own = torch.stack([log_probability(logits, label).exp() for logits in members])
         return points, log_steadiness(own)
     if options.quality == "mc_dropout":
+        head, embedding = classifier(context, config, train, 0, {"member0": members[0]})
         dropped = dropout_probabilities(embedding, head, label, drawn(config, "dropout"))
         return points, log_steadiness(dropped)
     return points, points.new_zeros(len(points))
@@ -105,13 +102,36 @@ def drawn(config: Mapping[str, Any], *purpose: Any) -> torch.Generator:
     return generator_for("pmal.mine", *of_trial, *purpose)
 
 
+def logits_of_members(context: Context, config: Mapping[str, Any], train: ImageSet) -> list[Tensor]:
+    """(N, K) logits by each of the ensemble's classifiers; those that were saved are not repeated.
+
+    It can be stopped after any batch, and goes on with the classifier that it was at.
+    """
+    saved = context.checkpoint.load()
+    found = {} if saved is None else from_bytes(saved)[0]
+    for number in range(len(found), len(context.inputs)):
+        head, embedding = classifier(context, config, train, number, found)
+        found[f"member{number}"] = head(embedding)
+    return [found[f"member{number}"].to(context.device) for number in range(len(found))]
+
+
 def classifier(
-    context: Context, config: Mapping[str, Any], train: ImageSet, number: int
+    context: Context,
+    config: Mapping[str, Any],
+    train: ImageSet,
+    number: int,
+    found: Mapping[str, Tensor],
 ) -> tuple[nn.Module, Tensor]:
-    """The head of one of the ensemble's classifiers, and its embeddings (N, D) of plain images."""
+    """The head of one of the ensemble's classifiers, and its embeddings (N, D) of plain images.
+
+    `found` is what is saved meanwhile.
+    """
     num_known = len(config["task"]["known"])
     member = Softmax.fresh({**config, "method": {}}, num_known, context.device).eval()
     member.load_trained(context.weights(f"member{number}"))
-    batches = Batches(train, batch_size=512, device=context.device)
-    embedding = torch.cat([member.embed(batch.images) for batch in batches.ordered()])
-    return member.get_submodule("head"), embedding
+    embeddings = []
+    for batch in Batches(train, batch_size=512, device=context.device).ordered():
+        embeddings.append(member.embed(batch.images))
+        if context.checkpoint.due():
+            context.checkpoint.save(to_bytes(found))
+    return member.get_submodule("head"), torch.cat(embeddings)

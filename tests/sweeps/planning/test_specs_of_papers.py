@@ -8,14 +8,10 @@ import yaml
 from typer.testing import CliRunner
 
 from osr_core.config import as_dict
-from osr_core.data import BENCHMARKS, READERS
-from osr_core.errors import ConfigError
-from osr_core.methods import METHODS, OWN, Softmax
+from osr_core.data import READERS
+from osr_core.methods import OWN
 from osr_core.recipes import Augmentation
 from sweeps.commands.app import app
-from sweeps.planning import not_implemented
-from sweeps.planning.json_schema import json_schema
-from sweeps.planning.not_implemented import IMPLEMENTED, PLANNED
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.record import altered
 from sweeps.planning.spec import load_spec, packaged_specs, papers_specs, parse_spec
@@ -71,10 +67,9 @@ def test_rows_copied_from_osrci_are_trained_as_there(name: str) -> None:
     batches of 64, plain images of 32 pixels in three channels, whatever the dataset; OpenMax's row
     stands on the same network.
     """
-    copied = [t for t in plan_of(name).trials if t.title in ("Softmax", "OpenMax")]
-    assert {t.title for t in copied} == (
-        {"Softmax", "OpenMax"} if name == "cac_table2" else {"Softmax"}
-    )
+    of_osrci = {"Softmax", "OpenMax", "G-OpenMax", "OSRCI"}
+    copied = [t for t in plan_of(name).trials if t.title in of_osrci]
+    assert {t.title for t in copied} == (of_osrci if name == "cac_table2" else {"Softmax"})
     for trial in copied:
         training = trial.training
         assert trial.hyperparameters["loss"] == "one_vs_rest"
@@ -83,8 +78,31 @@ def test_rows_copied_from_osrci_are_trained_as_there(name: str) -> None:
         assert (training["weight_decay"], training["validation"]) == (0, 0)
         assert training["augmentation"] == as_dict(Augmentation())
         assert trial.backbone.items() >= OSRCI_NETWORK.items()
-    rules = {t.hyperparameters["rule"] for t in copied if t.title == "OpenMax"}
+    rules = {t.hyperparameters["rule"] for t in copied if "OpenMax" in t.title}
     assert rules <= {"osrci"}
+
+
+def test_rows_copied_from_osrci_share_their_classifier_and_their_gan() -> None:
+    """Four rows stand on one classifier, two of them on one GAN: 160 fits fewer than trial by
+    trial, CIFAR+10's and CIFAR+50's among them.
+    """
+    plan = plan_of("cac_table2")
+    mnist = [t for t in plan.trials if (t.split.benchmark, t.split.index) == ("mnist", 0)]
+    fits = {
+        trial.title: {
+            stage.id
+            for stage in trial.score.walk()
+            if stage.kind.trains and stage.config["method"]["name"] in ("softmax", "gan")
+        }
+        for trial in mnist
+    }
+    assert len(fits["G-OpenMax"]) == 2
+    assert fits["G-OpenMax"] == fits["OSRCI"] > fits["OpenMax"] == fits["Softmax"]
+    assert not fits["CROSR"] | fits["CAC"]
+    counts = plan.counts()
+    assert (counts["fits"], counts["fits_saved"]) == (200, 160)
+    assert not load_spec("cac_table2").missing
+    assert not load_spec("pmal_table1").missing
 
 
 def test_table_2_of_pmal_trains_all_rows_alike() -> None:
@@ -161,72 +179,6 @@ def test_figure_2_of_cac_fits_only_what_is_drawn() -> None:
 def test_digits_all_runs_every_method() -> None:
     """A new method that is not in it has not been seen to run."""
     assert set(load_spec("digits_all").methods) == set(OWN)
-
-
-@pytest.fixture(autouse=True)
-def a_planned_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All datasets of the papers are here by now; another one stands for those to come."""
-    monkeypatch.setitem(not_implemented.PLANNED["datasets"], "places", "it is not read yet")
-
-
-GOOD: dict[str, Any] = {
-    "name": "small",
-    "datasets": ["digits", "places"],
-    "splits": [0],
-    "methods": {"crosr": {"any": "thing"}, "softmax": {}},
-}
-
-
-def test_what_is_only_planned_is_left_out_and_listed() -> None:
-    """The rest of the sweep runs."""
-    spec = parse_spec(GOOD, "s")
-    assert (spec.datasets, list(spec.methods)) == (["digits"], ["softmax"])
-    assert [(each.what, each.name) for each in spec.missing] == [
-        ("dataset", "places"),
-        ("method", "crosr"),
-    ]
-    assert make_plan(spec, DATA).counts()["trials"] == 1
-
-
-def test_a_sweep_of_which_nothing_is_left_is_refused() -> None:
-    """With the reason, and all of it at once."""
-    with pytest.raises(ConfigError) as caught:
-        parse_spec({**GOOD, "datasets": ["places"], "methods": {"crosr": {}}}, "s")
-    assert len(caught.value.problems) == 2
-    assert "method crosr is not here yet: its reconstructing network" in str(caught.value)
-
-
-def test_what_is_implemented_is_no_longer_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where PLANNED was not told of it."""
-    monkeypatch.setitem(not_implemented.PLANNED["methods"], "softmax", "long done")
-    assert [each.name for each in parse_spec(GOOD, "s").missing] == ["places", "crosr"]
-    assert Softmax is METHODS["softmax"]
-
-
-def test_planned_names_are_not_implemented() -> None:
-    """Whoever implements one takes its line away."""
-    for key, names in PLANNED.items():
-        assert not set(names) & set(IMPLEMENTED[key])
-    assert IMPLEMENTED["datasets"] is BENCHMARKS
-
-
-def test_osr_plan_says_what_is_left_out(tmp_path: Any) -> None:
-    """For people, and for programs under "missing"."""
-    home = ["--home", str(tmp_path)]
-    said = CliRunner().invoke(app, ["plan", "cac_table2", *home])
-    assert "left out: method crosr is not here yet" in said.stdout
-    listed = CliRunner().invoke(app, ["plan", "cac_table2", "--json", *home])
-    missing = yaml.safe_load(listed.stdout)["missing"]
-    assert [each["name"] for each in missing] == ["g_openmax", "osrci", "crosr", "c2ae"]
-    assert all(set(each) == {"what", "name", "why"} for each in missing)
-
-
-def test_editors_accept_planned_names() -> None:
-    """The JSON Schema says of each that it is left out."""
-    properties = json_schema()["properties"]
-    listed, _ = properties["datasets"]["items"]["anyOf"]
-    assert "places" in listed["enum"]
-    assert properties["methods"]["properties"]["crosr"]["description"].startswith("left out: ")
 
 
 def test_osr_methods_shows_default_range_and_meaning() -> None:

@@ -1,0 +1,1 @@
+"""Conditional Gaussian distribution learning: see method.py."""

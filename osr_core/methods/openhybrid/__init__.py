@@ -1,0 +1,1 @@
+"""OpenHybrid: see method.py."""

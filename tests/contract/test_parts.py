@@ -1,0 +1,154 @@
+"""What every part in PARTS must do, and the stages that make images: both can be gone on with."""
+
+import dataclasses
+import io
+import re
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
+from resuming import assert_resumable, saved_until
+
+from osr_core.config import build
+from osr_core.data.batches import Batch, Batches
+from osr_core.errors import ConfigError, TrainingError
+from osr_core.execution import WEIGHTS, run_stage
+from osr_core.methods import METHODS, PARTS, Learner
+from osr_core.methods.gan.generate import FAKES, GENERATED
+from osr_core.stage import Stage
+from osr_core.tensors import from_bytes, to_bytes
+from osr_core.training import Fit
+
+USED_BY = {"gan": "osrci"}
+every_part = pytest.mark.parametrize("name", sorted(PARTS))
+MAKING = [
+    name for name, method in METHODS.items() if any(str(k) == "gan.generate" for k in method.kinds)
+]
+
+
+def fit_of(name: str) -> Stage:
+    """The stage that trains a part, of a trial that uses it."""
+    stages = trial(USED_BY[name]).score.walk()
+    return next(stage for stage in stages if stage.config["method"]["name"] == name)
+
+
+def prepared(name: str) -> tuple[Learner, Batches]:
+    """The part before epoch 0, and its images."""
+    stage = fit_of(name)
+    torch.manual_seed(0)
+    part = PARTS[name].fresh(stage.config, NUM_KNOWN, torch.device("cpu"))
+    return part, Batches(context({}).train(stage.config), batch_size=16)
+
+
+def test_a_part_s_name_is_no_method_s() -> None:
+    """A fit says by name what it trains."""
+    assert not PARTS.keys() & METHODS.keys()
+    assert all(part.name == name for name, part in PARTS.items())
+
+
+@every_part
+def test_a_resumed_part_is_bit_identical(name: str, runs: Runs) -> None:
+    """As of every method's fit."""
+    assert_resumable(fit_of(name), runs)
+
+
+@every_part
+def test_a_part_s_losses_are_its_terms_and_reach_every_parameter(name: str, runs: Runs) -> None:
+    """In steps as in validation, where gradients are off; labels are checked."""
+    part, train = prepared(name)
+    batch = next(train.ordered(16))
+    part.train()
+    losses = part.losses(batch)
+    assert tuple(losses) == part.terms
+    torch.stack(list(losses.values())).sum().backward()
+    without = [n for n, p in part.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+    stepped = part.train_step(batch, part.optimizers(TRAINING))
+    assert tuple(stepped) == part.terms
+    assert not any(term.requires_grad for term in stepped.values())
+    with torch.no_grad():
+        assert all(bool(term.isfinite()) for term in part.eval().validation(batch).values())
+    with pytest.raises(ValueError, match="only known classes"):
+        part.losses(Batch(batch.images, batch.label - 1, batch.index))
+
+
+@every_part
+def test_a_part_s_settings_out_of_range_are_refused(name: str) -> None:
+    """As of every method."""
+    for field in dataclasses.fields(PARTS[name].Config):
+        for bound, step in (("above", 0), ("at_least", -1), ("at_most", 1)):
+            if (limit := field.metadata[bound]) is not None:
+                with pytest.raises(ConfigError, match=field.name):
+                    build(PARTS[name].Config, {field.name: limit + step})
+
+
+def test_a_part_that_loses_a_loss_names_it(runs: Runs) -> None:
+    """One of five terms of three networks."""
+    part, train = prepared("gan")
+    with torch.no_grad():
+        part.get_submodule("discriminator.head").weight.fill_(torch.inf)
+    schedule = shortened(TRAINING, epochs=1, optimizer="adam", lr=0.001)
+    with pytest.raises(TrainingError, match=r"loss is not a finite number.*train/fake=(inf|nan)"):
+        Fit(part, train, None, schedule, seed=0).run(Memory(), lambda epoch, row: None)
+
+
+def test_one_gan_serves_both_methods_whatever_their_schedule() -> None:
+    """Its id knows neither the trial's schedule nor its network, but for what images they see."""
+    ids = set()
+    for name, training in (("osrci", TRAINING), ("g_openmax", shortened(TRAINING, epochs=1))):
+        stages = trial(name, training).score.walk()
+        ids |= {stage.id for stage in stages if stage.config["method"]["name"] == "gan"}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_making_images_goes_on_where_it_was_stopped(name: str, runs: Runs) -> None:
+    """After a batch, to the same bytes; what is asked whether it is due can be stopped there."""
+    stages = trial(name).score.walk()
+    stage = next(stage for stage in stages if stage.kind.name == "gan.generate")
+    whole, memory = runs.result(stage), saved_until(1, stage, runs)
+    resumed = run_stage(stage.kind.name, stage.config, context(runs.inputs(stage), memory))
+    assert resumed.artifacts == whole.artifacts
+    assert resumed.metrics == whole.metrics
+    assert set(resumed.artifacts) == {FAKES, "generated.parquet"}
+
+
+def test_a_generator_that_has_collapsed_is_told_with_its_number(runs: Runs) -> None:
+    """All images equal: nothing can be learned from them, and nothing else would say so."""
+    stage = next(s for s in trial("osrci").score.walk() if s.kind.name == "gan.generate")
+    inputs = {role: dict(artifacts) for role, artifacts in runs.inputs(stage).items()}
+    weights, header = from_bytes(inputs["gan"][WEIGHTS])
+    last = max(name for name in weights if re.fullmatch(r"generator\.layers\.\d+\.weight", name))
+    weights[last] = torch.zeros_like(weights[last])
+    inputs["gan"][WEIGHTS] = to_bytes(weights, header)
+    with pytest.warns(UserWarning, match=r"differ by 0\.000 of .* the generator has collapsed"):
+        made = run_stage(stage.kind.name, stage.config, context(inputs))
+    assert made.metrics["generate/variety"] == 0
+    assert runs.result(stage).metrics["generate/variety"] > 0.1
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_images_made_stand_beside_what_they_were_made_from(name: str, runs: Runs) -> None:
+    """In the table for people, with the class and the probability of none; all in the tensors."""
+    stage = next(s for s in trial(name).score.walk() if s.kind.name == "gan.generate")
+    artifacts = runs.result(stage).artifacts
+    tensors, _ = from_bytes(artifacts[FAKES])
+    train = context({}).train(stage.config)
+    rows = pq.read_table(io.BytesIO(artifacts[GENERATED])).to_pylist()
+    parts = {"osrci": ["start"], "g_openmax": ["start", "partner"]}[name]
+    assert tensors["images"].shape == (80, 1, 16, 16)
+    assert tensors["images"].dtype == torch.uint8
+    assert tensors["index"].shape == (80, len(parts))
+    assert [row["role"] for row in rows] == [r for r in (*parts, "generated") for _ in range(32)]
+    for row in rows:
+        column, pixels = row["column"], torch.tensor(row["pixels"], dtype=torch.uint8)
+        if row["role"] == "generated":
+            assert torch.equal(pixels, tensors["images"][column].flatten())
+            continue
+        position = tensors["index"][column, parts.index(row["role"])]
+        assert torch.equal(pixels, train.images[position].flatten())
+        assert row["label"] == train.labels[position]
+    unknown = [row["p_unknown"] for row in rows if row["role"] == "generated"]
+    starts = [row["p_unknown"] for row in rows if row["role"] == "start"]
+    assert sum(unknown) > sum(starts)
