@@ -36,7 +36,7 @@ class Batches:
         batch_size: int,
         device: torch.device | str = "cpu",
         augmentation: Augmentation | None = None,
-        before_each: Callable[[], None] = lambda: None,
+        before_each: Callable[[], None] | None = None,
     ) -> None:
         """`before_each` is called before each batch in order."""
         self.images = (
@@ -68,7 +68,8 @@ class Batches:
         """Every image once, in order, as it is."""
         positions = torch.arange(len(self), device=self.labels.device)
         for index in torch.split(positions, batch_size):
-            self.before_each()
+            if self.before_each is not None:
+                self.before_each()
             yield Batch(self.take(index), self.labels[index], index)
 
     def take(self, index: Tensor) -> Tensor:

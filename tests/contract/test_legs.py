@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from blobs import Memory, Runs, context, shortened, trial
-from test_methods import SCHEDULES, KilledError, history
+from resuming import KilledError, history
+from test_methods import SCHEDULES
 
 from osr_core.context import HISTORY, STATE, WEIGHTS
 from osr_core.errors import ConfigError
