@@ -92,7 +92,7 @@ class OwnImages(EncodedReader):
 
     def decode(self, side: int) -> Callable[..., Pixels]:
         """The middle square of a picture, as its camera was held."""
-        return partial(decode_square, side=side, upright=True)
+        return partial(decode_square, side=side, own=True)
 
     def absent(self, root: Path | None, subset: Subset, wanted: Path) -> DataError:
         """The error for a subset that is nowhere, or lies there under a name that is not read."""
@@ -186,7 +186,7 @@ class OwnFolder(OwnImages):
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         images, labels = self._listed(root, subset)
         yield from file_blocks(
-            images, torch.tensor(labels), partial(decode_square, side=side, upright=True)
+            images, torch.tensor(labels), partial(decode_square, side=side, own=True)
         )
 
     def _listed(self, root: Path | None, subset: Subset) -> tuple[list[Path], list[int]]:
@@ -227,7 +227,7 @@ class OwnParquet(OwnImages):
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         paths = self.files(root, subset)
         yield from image_blocks(
-            paths, self.class_names(root), partial(decode_square, side=side, upright=True)
+            paths, self.class_names(root), partial(decode_square, side=side, own=True)
         )
 
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
