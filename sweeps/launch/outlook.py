@@ -13,7 +13,7 @@ from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.changed import changed_stages
 from sweeps.planning import cost
-from sweeps.planning.data import placeholders, plan_with_data
+from sweeps.planning.data import placeholders, plan_with_data, small_classes
 from sweeps.planning.plan import Plan, make_plan, remaining
 from sweeps.planning.spec import SweepSpec
 from sweeps.store.store import Store
@@ -112,7 +112,7 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
     except MissingDataError as error:
         plan = make_plan(spec, placeholders(spec.datasets))
         return Outlook(plan, set(), remaining(plan, set(), set()), missing_data=str(error))
-    said = remarks_on(spec, data_root)
+    said = [*remarks_on(spec, data_root), *small_classes(plan, data_root)]
     store = Store.existing(home.store)
     if store is None:
         return Outlook(plan, set(), remaining(plan, set(), set()), remarks=said)
