@@ -74,7 +74,9 @@ class CPN(Method):
     class Config(MethodConfig):
         """Prototypes, their pull, and the score."""
 
-        prototypes: int = setting(1, "M per class (papers and ARPL repository: 1)", at_least=1)
+        prototypes: int = setting(
+            1, "M per class (papers and ARPL repository: 1)", at_least=1, at_most=10_000
+        )
         gamma: float = setting(1.0, "hardness of the softmax (ARPL repository: 1)", above=0)
         prototype_weight: float = setting(0.1, "lambda (ARPL repository: 0.1)", at_least=0)
         rejection: str = setting(

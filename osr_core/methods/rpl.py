@@ -58,7 +58,9 @@ class RPL(Method):
     class Config(MethodConfig):
         """Points, the bound on open space, and the score."""
 
-        points: int = setting(1, "M, reciprocal points per class (ARPL repository: 1)", at_least=1)
+        points: int = setting(
+            1, "M, reciprocal points per class (ARPL repository: 1)", at_least=1, at_most=10_000
+        )
         gamma: float = setting(1.0, "hardness of the softmax (ARPL repository: 1)", above=0)
         open_space_weight: float = setting(0.1, "lambda (ARPL repository: 0.1)", at_least=0)
         rejection: str = setting(
