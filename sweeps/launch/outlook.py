@@ -16,6 +16,7 @@ from sweeps.planning import cost
 from sweeps.planning.data import placeholders, plan_with_data, small_classes
 from sweeps.planning.plan import Plan, make_plan, remaining
 from sweeps.planning.spec import SweepSpec
+from sweeps.search.sources import source_records
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import name_taken
 
@@ -106,6 +107,7 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
 
     Raises:
         DataError: files that are broken, or do not fit the spec.
+        ConfigError: a search goes on from a sweep that the store does not have.
     """
     try:
         plan = plan_with_data(spec, data_root)
@@ -116,6 +118,8 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
     store = Store.existing(home.store)
     if store is None:
         return Outlook(plan, set(), remaining(plan, set(), set()), remarks=said)
+    for search in spec.searches:
+        source_records(search, store)
     done = store.committed(plan.stages)
     todo = remaining(plan, done, store.to_make_again(plan.stages))
     taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})
