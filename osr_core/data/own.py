@@ -9,7 +9,9 @@ of 64 pixels; `folder:NAME@224` asks for another side. Which classes are known i
 file of one's own (`data.splits`).
 """
 
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -126,9 +128,7 @@ class OwnFolder(OwnImages):
         if not names:
             raise DataError(f"'{part}' holds no folder of a class.")
         if odd := [name for name in names if name.encode(errors="replace").decode() != name]:
-            raise DataError(
-                f"'{part}' holds a folder whose name is no UTF-8: {odd[0]!a}; rename it."
-            )
+            raise DataError(f"'{part}' holds a folder whose name {why_unreadable(odd[0])}")
         return [part / name for name in names]
 
     def _own(self, root: Path | None) -> Path:
@@ -247,6 +247,19 @@ class OwnParquet(OwnImages):
         root = data_root(root, self)
         subsets: tuple[Subset, ...] = ("train", "test")
         return class_names([p for each in subsets for p in find_parts(root, self.own_name, each)])
+
+
+def why_unreadable(name: str) -> str:
+    """Why some bytes of a file's name are no letters, which Python keeps as lone surrogates."""
+    content = os.fsencode(name)
+    try:
+        found = content.decode()
+    except UnicodeDecodeError:
+        return f"is no UTF-8: {name!a}; rename it."
+    return (
+        f"is {found!a}, and this Python takes names for {sys.getfilesystemencoding()}. Set "
+        "PYTHONUTF8=1, or LC_ALL to a locale of UTF-8."
+    )
 
 
 def _num_files(files: Sequence[object]) -> str:
