@@ -68,6 +68,7 @@ class CPN(Method):
     name = "cpn"
     title = "CPN"
     source = "Yang et al., TPAMI 2022"
+    version = 2
     terms = ("cross_entropy", "prototype")
 
     @dataclass(frozen=True, kw_only=True)
@@ -98,11 +99,12 @@ class CPN(Method):
         return {"cross_entropy": F.cross_entropy(logits, label), "prototype": pull}
 
     def predict(self, embedding: Tensor) -> Prediction:
-        distances = scaled_distances(embedding, self.prototypes)
+        # In float64: far from all, what distances share would round away what tells images apart.
+        distances = scaled_distances(embedding.double(), self.prototypes.double())
         logits = prototype_logits(distances, self.config.gamma)
-        if self.config.rejection == "probability":
-            return Prediction(logits, log_odds_of_unknown(logits), embedding)
-        return Prediction(logits, distances.amin((1, 2)), embedding)
+        probability = self.config.rejection == "probability"
+        score = log_odds_of_unknown(logits) if probability else distances.amin((1, 2))
+        return Prediction(logits.float(), score.float(), embedding)
 
     def num_additional_parameters(self) -> int:
         return self.prototypes.numel()
