@@ -130,9 +130,11 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
 def remarks_on(spec: SweepSpec, data_root: Path | None) -> list[str]:
     """What a user should know of a sweep's data and class lists."""
     said = [each for name in spec.datasets for each in remarks(data_root, BENCHMARKS[name])]
-    listed = protocols().get(spec.protocol)
-    if listed and listed.notes:
-        ask = f"osr splits {spec.datasets[0]} --protocol {spec.protocol}"
-        many = f"{len(listed.notes)} known peculiarities" if listed.notes[1:] else "a peculiarity"
-        said.append(f"the class lists of protocol {spec.protocol} have {many}: see `{ask}`.")
+    for protocol in spec.protocols:
+        listed = protocols().get(protocol)
+        if listed and listed.notes:
+            ask = f"osr splits {spec.datasets[0]} --protocol {protocol}"
+            many = f"{len(listed.notes)} known peculiarities"
+            many = many if listed.notes[1:] else "a peculiarity"
+            said.append(f"the class lists of protocol {protocol} have {many}: see `{ask}`.")
     return said

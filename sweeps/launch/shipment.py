@@ -87,8 +87,7 @@ def _code(root: Path) -> Iterator[tuple[str, Path]]:
 
 def _split_files(path: Path, spec: SweepSpec) -> Iterator[tuple[str, Path]]:
     """The files of classes that a spec names, which lie beside it."""
-    own = (point.protocol for points in spec.methods.values() for point in points)
-    for protocol in {spec.protocol, *filter(None, own)}:
+    for protocol in spec.protocols:
         if not protocol.endswith(".json"):
             continue
         name = PurePosixPath(protocol)
