@@ -36,14 +36,16 @@ def setting(
     at_most: float | None = None,
     choices: tuple[Any, ...] | None = None,
     read_by: str = "fit",
+    if_few: str | None = None,
 ) -> Any:
     """A dataclass field with its meaning (and the default's source), range and reader.
 
     `read_by` names the stage that reads the field; a change reaches that stage and those after it.
+    `if_few`, of a number of training images of a class: what becomes of it where a class has fewer.
     """
     bounds = {"above": above, "below": below, "at_least": at_least, "at_most": at_most}
-    metadata = {"meaning": meaning, "choices": choices, "read_by": read_by, **bounds}
-    return dataclasses.field(default=default, metadata=metadata)
+    metadata = {"meaning": meaning, "choices": choices, "read_by": read_by, "if_few": if_few}
+    return dataclasses.field(default=default, metadata=metadata | bounds)
 
 
 def check(config: Any) -> None:

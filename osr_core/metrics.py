@@ -87,18 +87,18 @@ def macro_f1(
     Raises:
         ValueError: as all here, or a label or prediction of K or more.
     """
-    labels = _labels(label)
+    labels, num = _labels(label), _num_known(num_known)
     scores, classes = _scores(unknown_score, labels), _predicted(predicted, labels)
     known, _ = _divided(scores, labels)
     largest = max(labels.max(), classes.max())
-    if largest >= num_known or classes.min() < 0:
+    if largest >= num or classes.min() < 0:
         raise ValueError(
-            f"classes must be in [0, {num_known}), got labels up to {labels.max()} and predictions "
+            f"classes must be in [0, {num}), got labels up to {labels.max()} and predictions "
             f"from {classes.min()} to {classes.max()}."
         )
-    truth = np.where(labels == UNKNOWN, num_known, labels)
-    answer = np.where(scores <= _threshold95(known), classes, num_known)
-    size = num_known + 1
+    truth = np.where(labels == UNKNOWN, num, labels)
+    answer = np.where(scores <= _threshold95(known), classes, num)
+    size = num + 1
     hits = np.bincount(truth[truth == answer], minlength=size)
     named = np.bincount(truth, minlength=size) + np.bincount(answer, minlength=size)
     return float((2 * hits / np.maximum(named, 1)).mean())
@@ -195,6 +195,14 @@ def _refuse_fractions(values: NDArray[Any], name: str) -> None:
         raise ValueError(f"a {name} must be at most {LARGEST}; there is {values.max()}.")
 
 
+def _num_known(num_known: int) -> int:
+    number = _array(num_known, "num_known")
+    if number.ndim:
+        raise ValueError(f"num_known must be one number, not of shape {number.shape}.")
+    _refuse_fractions(number, "num_known")
+    return int(number)
+
+
 def _predicted(predicted: ArrayLike, labels: Ints) -> Ints:
     array = _like(predicted, labels, "predicted")
     _refuse_fractions(array, "predicted class")
@@ -212,7 +220,17 @@ def _like(values: ArrayLike, labels: Ints, name: str) -> NDArray[Any]:
 
 
 def _array(values: ArrayLike, name: str) -> NDArray[Any]:
-    """The values, none of which is masked: behind a mask stands whatever was there before."""
+    """The values, none of which is masked: behind a mask stands whatever was there before.
+
+    Tensors may lie on any device, in any precision, and have a gradient.
+    """
     if np.ma.is_masked(values):
         raise ValueError(f"{name} is masked in places; give a value for every test image.")
-    return np.asarray(values)
+    given: Any = values
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        given = given.double() if given.is_floating_point() else given  # numpy lacks bfloat16
+    try:
+        return np.asarray(given)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{name} is nothing that an array can be made of: {error}") from error

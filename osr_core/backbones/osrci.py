@@ -35,7 +35,7 @@ class OSRCI(Backbone):
     class Config(BackboneConfig):
         """Width, head, dropout and initialisation."""
 
-        width: float = setting(1.0, "multiplier of every convolution's width", above=0)
+        width: float = setting(1.0, "multiplier of every convolution's width", above=0, at_most=100)
         head: str = setting("gap", "how maps become an embedding", choices=("flatten", "gap"))
         dropout: float = setting(0.2, "rate of the channel dropout", at_least=0, below=1)
         dropout_at: str = setting(

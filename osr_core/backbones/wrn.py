@@ -58,13 +58,18 @@ class WRN(Backbone):
     class Config(BackboneConfig):
         """Depth, width, and what PROSER adds."""
 
-        depth: int = setting(40, "convolutional layers, 4 more than a multiple of 6", at_least=10)
-        widen: float = setting(4.0, "multiplier of every group's width", above=0)
+        depth: int = setting(
+            40, "convolutional layers, 4 more than a multiple of 6", at_least=10, at_most=1000
+        )
+        widen: float = setting(4.0, "multiplier of every group's width", above=0, at_most=100)
         dropout: float = setting(
             0.0, "rate between a block's two convolutions (PROSER: 0.3)", at_least=0, below=1
         )
         bottleneck: int = setting(
-            0, "units of a hidden layer in the classifier (PROSER: 50); 0 is none", at_least=0
+            0,
+            "units of a hidden layer in the classifier (PROSER: 50); 0 is none",
+            at_least=0,
+            at_most=65_536,
         )
 
         def __post_init__(self) -> None:

@@ -2,8 +2,9 @@
 
 Grey, palette, transparent and CMYK images become RGB; transparency is dropped. Images of 16 bits a
 channel are refused, grey or not: how they are to be scaled is not said in them. A user's own images
-are turned upright where their EXIF data say so; published datasets are read as they are, like in
-everybody's experiments. A file that is broken, or of another kind, is named.
+are turned upright where their EXIF data say so, and refused where their data end early; published
+datasets are read as they are, like in everybody's experiments. A file that is broken, or of another
+kind, is named.
 """
 
 import io
@@ -19,9 +20,11 @@ from torch import Tensor
 
 from osr_core.data.files import reading
 from osr_core.data.imageset import ImageSet
+from osr_core.data.jpeg import check_whole
 from osr_core.errors import DataError
 
 ENCODINGS = ("PNG", "JPEG", "WEBP", "BMP")  # whatever the ending: some of ImageNet's JPEG are PNG
+JPEG = ("JPEG", "MPO")  # the latter are several in one file, of which the first is read
 MOST_PIXELS = 178_956_970  # what Pillow takes for an attack on the memory
 MOST_TIMES = 300  # the shorter side: for 224 these are 20 million pixels before the cut
 EIGHT_BITS = 8
@@ -59,17 +62,17 @@ def decode_exact(content: bytes, side: int, where: str) -> Pixels:
     return np.asarray(image)
 
 
-def decode_square(content: bytes, side: int, where: str, *, upright: bool = False) -> Pixels:
+def decode_square(content: bytes, side: int, where: str, *, own: bool = False) -> Pixels:
     """The middle square of an encoded image of any size, side x side.
 
     The shorter side becomes 256 / 224 of `side` (bilinear, antialiased), then the middle is cut
-    out: for 224 the usual preparation of ImageNet's validation images. `upright`: the image is
-    first turned as its EXIF data say.
+    out: for 224 the usual preparation of ImageNet's validation images. `own`: the image is a
+    user's own; it is first turned as its EXIF data say, and must be whole.
 
     Raises:
         DataError: broken, or of another kind; `where` names the image.
     """
-    image = _open(content, where, upright)
+    image = _open(content, where, own)
     if max(image.size) > MOST_TIMES * min(image.size):
         raise DataError(
             f"{where}: the image has {image.width} x {image.height} pixels; no side may be more "
@@ -82,12 +85,14 @@ def decode_square(content: bytes, side: int, where: str, *, upright: bool = Fals
     return np.asarray(small.crop((left, top, left + side, top + side)))
 
 
-def _open(content: bytes, where: str, upright: bool = False) -> Image.Image:
+def _open(content: bytes, where: str, own: bool = False) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content)) as image:
             _check(image, content, where)
             image.info.pop("transparency", None)  # Pillow warns of it, and it is dropped
-            turn = TURNS.get(orientation(image)) if upright else None
+            if own and image.format in JPEG:
+                check_whole(image, content, where)
+            turn = TURNS.get(orientation(image)) if own else None
             found = image if turn is None else image.transpose(turn)
             return found.convert("RGB")
     except UnidentifiedImageError:
@@ -110,7 +115,7 @@ def orientation(image: Image.Image) -> int:
 
 def _check(image: Image.Image, content: bytes, where: str) -> None:
     """Refuse what is of another kind, too large, or has other than eight bits a channel."""
-    kind = "JPEG" if image.format == "MPO" else image.format  # several JPEG in one: the first
+    kind = "JPEG" if image.format in JPEG else image.format
     if kind not in ENCODINGS:
         raise DataError(
             f"{where}: the image is a {kind} file; save it as one of {', '.join(ENCODINGS)}."

@@ -9,7 +9,9 @@ of 64 pixels; `folder:NAME@224` asks for another side. Which classes are known i
 file of one's own (`data.splits`).
 """
 
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -92,7 +94,7 @@ class OwnImages(EncodedReader):
 
     def decode(self, side: int) -> Callable[..., Pixels]:
         """The middle square of a picture, as its camera was held."""
-        return partial(decode_square, side=side, upright=True)
+        return partial(decode_square, side=side, own=True)
 
     def absent(self, root: Path | None, subset: Subset, wanted: Path) -> DataError:
         """The error for a subset that is nowhere, or lies there under a name that is not read."""
@@ -126,9 +128,7 @@ class OwnFolder(OwnImages):
         if not names:
             raise DataError(f"'{part}' holds no folder of a class.")
         if odd := [name for name in names if name.encode(errors="replace").decode() != name]:
-            raise DataError(
-                f"'{part}' holds a folder whose name is no UTF-8: {odd[0]!a}; rename it."
-            )
+            raise DataError(f"'{part}' holds a folder whose name {why_unreadable(odd[0])}")
         return [part / name for name in names]
 
     def _own(self, root: Path | None) -> Path:
@@ -186,7 +186,7 @@ class OwnFolder(OwnImages):
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         images, labels = self._listed(root, subset)
         yield from file_blocks(
-            images, torch.tensor(labels), partial(decode_square, side=side, upright=True)
+            images, torch.tensor(labels), partial(decode_square, side=side, own=True)
         )
 
     def _listed(self, root: Path | None, subset: Subset) -> tuple[list[Path], list[int]]:
@@ -227,7 +227,7 @@ class OwnParquet(OwnImages):
     def blocks(self, root: Path | None, subset: Subset, side: int) -> Iterator[ImageSet]:
         paths = self.files(root, subset)
         yield from image_blocks(
-            paths, self.class_names(root), partial(decode_square, side=side, upright=True)
+            paths, self.class_names(root), partial(decode_square, side=side, own=True)
         )
 
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
@@ -247,6 +247,19 @@ class OwnParquet(OwnImages):
         root = data_root(root, self)
         subsets: tuple[Subset, ...] = ("train", "test")
         return class_names([p for each in subsets for p in find_parts(root, self.own_name, each)])
+
+
+def why_unreadable(name: str) -> str:
+    """Why some bytes of a file's name are no letters, which Python keeps as lone surrogates."""
+    content = os.fsencode(name)
+    try:
+        found = content.decode()
+    except UnicodeDecodeError:
+        return f"is no UTF-8: {name!a}; rename it."
+    return (
+        f"is {found!a}, and this Python takes names for {sys.getfilesystemencoding()}. Set "
+        "PYTHONUTF8=1, or LC_ALL to a locale of UTF-8."
+    )
 
 
 def _num_files(files: Sequence[object]) -> str:

@@ -68,13 +68,16 @@ class CPN(Method):
     name = "cpn"
     title = "CPN"
     source = "Yang et al., TPAMI 2022"
+    version = 2
     terms = ("cross_entropy", "prototype")
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
         """Prototypes, their pull, and the score."""
 
-        prototypes: int = setting(1, "M per class (papers and ARPL repository: 1)", at_least=1)
+        prototypes: int = setting(
+            1, "M per class (papers and ARPL repository: 1)", at_least=1, at_most=10_000
+        )
         gamma: float = setting(1.0, "hardness of the softmax (ARPL repository: 1)", above=0)
         prototype_weight: float = setting(0.1, "lambda (ARPL repository: 0.1)", at_least=0)
         rejection: str = setting(
@@ -96,11 +99,12 @@ class CPN(Method):
         return {"cross_entropy": F.cross_entropy(logits, label), "prototype": pull}
 
     def predict(self, embedding: Tensor) -> Prediction:
-        distances = scaled_distances(embedding, self.prototypes)
+        # In float64: far from all, what distances share would round away what tells images apart.
+        distances = scaled_distances(embedding.double(), self.prototypes.double())
         logits = prototype_logits(distances, self.config.gamma)
-        if self.config.rejection == "probability":
-            return Prediction(logits, log_odds_of_unknown(logits), embedding)
-        return Prediction(logits, distances.amin((1, 2)), embedding)
+        probability = self.config.rejection == "probability"
+        score = log_odds_of_unknown(logits) if probability else distances.amin((1, 2))
+        return Prediction(logits.float(), score.float(), embedding)
 
     def num_additional_parameters(self) -> int:
         return self.prototypes.numel()

@@ -54,7 +54,13 @@ class KNN(PostHoc):
     class Config(Softmax.Config):
         """The number of neighbours."""
 
-        neighbours: int = setting(50, "k (paper: 50 for CIFAR-10)", at_least=1, read_by="score")
+        neighbours: int = setting(
+            50,
+            "k (paper: 50 for CIFAR-10)",
+            at_least=1,
+            read_by="score",
+            if_few="its k-th neighbours lie in other classes",
+        )
 
     bank: Tensor
 

@@ -135,7 +135,11 @@ class TailConfig(MethodConfig):
         read_by="score",
     )
     tail: int = setting(
-        20, "distances that a Weibull is fitted to (paper: 20)", at_least=2, read_by="calibrate"
+        20,
+        "distances that a Weibull is fitted to (paper: 20)",
+        at_least=2,
+        read_by="calibrate",
+        if_few="all of its distances are its tail",
     )
     alpha: int = setting(
         10,

@@ -77,7 +77,9 @@ class PROSER(Softmax):
     class Config(Softmax.Config):
         """Dummies, weights of their losses, and the fine-tuning."""
 
-        dummies: int = setting(1, "C, outputs of the dummy head (authors' code: 1)", at_least=1)
+        dummies: int = setting(
+            1, "C, outputs of the dummy head (authors' code: 1)", at_least=1, at_most=10_000
+        )
         dummy_weight: float = setting(1.0, "beta (authors' code: 1)", at_least=0)
         data_weight: float = setting(0.01, "gamma (authors' code: 0.01)", at_least=0)
         mixup: float = setting(

@@ -52,13 +52,16 @@ class RPL(Method):
     name = "rpl"
     title = "RPL"
     source = "Chen et al., ECCV 2020"
+    version = 2
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "open_space")
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
         """Points, the bound on open space, and the score."""
 
-        points: int = setting(1, "M, reciprocal points per class (ARPL repository: 1)", at_least=1)
+        points: int = setting(
+            1, "M, reciprocal points per class (ARPL repository: 1)", at_least=1, at_most=10_000
+        )
         gamma: float = setting(1.0, "hardness of the softmax (ARPL repository: 1)", above=0)
         open_space_weight: float = setting(0.1, "lambda (ARPL repository: 0.1)", at_least=0)
         rejection: str = setting(
@@ -83,18 +86,19 @@ class RPL(Method):
         }
 
     def predict(self, embedding: Tensor) -> Prediction:
-        farness = self.farness(embedding)
+        # In float64: far from all, what distances share would round away what tells images apart.
+        farness = self.farness(embedding.double())
         logits = self.config.gamma * farness
-        if self.config.rejection == "probability":
-            return Prediction(logits, log_odds_of_unknown(logits), embedding)
-        return Prediction(logits, -farness.amax(1), embedding)
+        probability = self.config.rejection == "probability"
+        score = log_odds_of_unknown(logits) if probability else -farness.amax(1)
+        return Prediction(logits.float(), score.float(), embedding)
 
     def num_additional_parameters(self) -> int:
         return self.points.numel()
 
     def farness(self, embedding: Tensor) -> Tensor:
         """(B, K) how far embeddings (B, D) are from what each class is not: larger = likelier."""
-        return scaled_distances(embedding, self.points).mean(2)
+        return scaled_distances(embedding, self.points.to(embedding.dtype)).mean(2)
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:

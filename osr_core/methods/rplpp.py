@@ -37,6 +37,7 @@ class RPLPlusPlus(RPL):
     name = "rplpp"
     title = "RPL++"
     source = "Lu et al., AAAI 2022, Table 2 (our reading)"
+    version = 2
     terms = ("cross_entropy", "open_space", "prototype")
 
     @dataclass(frozen=True, kw_only=True)
@@ -59,4 +60,5 @@ class RPLPlusPlus(RPL):
 
     def farness(self, embedding: Tensor) -> Tensor:
         """(B, K) l: how far from the reciprocal points, less how far from the prototype."""
-        return super().farness(embedding) - scaled_distances(embedding, self.prototypes).mean(2)
+        near = scaled_distances(embedding, self.prototypes.to(embedding.dtype)).mean(2)
+        return super().farness(embedding) - near

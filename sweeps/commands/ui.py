@@ -16,6 +16,20 @@ from sweeps.launch.reaper import Reaper
 OF_TOOL = 3  # exit code
 
 
+def one_host(given: str) -> str:
+    """An address; an empty one would be all of them.
+
+    Raises:
+        BadParameter: it is empty, as where a shell's variable is not set.
+    """
+    if not given.strip():
+        raise typer.BadParameter("it is empty, which is every address. Is a variable not set?")
+    return given
+
+
+HostOption = Annotated[str, typer.Option(callback=one_host, help="Address to listen on.")]
+
+
 def ui(
     home: HomeOption = DEFAULT_HOME,
     server: Annotated[
@@ -25,7 +39,7 @@ def ui(
             help="Serve this database (postgresql://...) to a team instead of the home's own.",
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: HostOption = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open MLflow's pages on this machine until Ctrl-C, or serve a team's database."""

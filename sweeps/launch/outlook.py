@@ -15,9 +15,10 @@ from sweeps.launch.caution import Canaries
 from sweeps.launch.changed import changed_stages
 from sweeps.launch.estimate import Estimate, estimate
 from sweeps.planning import cost
-from sweeps.planning.data import placeholders, plan_with_data
+from sweeps.planning.data import placeholders, plan_with_data, small_classes
 from sweeps.planning.plan import Plan, make_plan, remaining
 from sweeps.planning.spec import SweepSpec
+from sweeps.search.sources import source_records
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import name_taken
 
@@ -116,6 +117,7 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
 
     Raises:
         DataError: files that are broken, or do not fit the spec.
+        ConfigError: a search goes on from a sweep that the store does not have.
     """
     store = Store.existing(home.store)
     try:
@@ -125,10 +127,12 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
         todo = remaining(plan, set(), set())
         told = estimate(plan, todo, store)
         return Outlook(plan, set(), todo, missing_data=str(error), estimate=told)
-    said = remarks_on(spec, data_root)
+    said = [*remarks_on(spec, data_root), *small_classes(plan, data_root)]
     if store is None:
         todo = remaining(plan, set(), set())
         return Outlook(plan, set(), todo, remarks=said, estimate=estimate(plan, todo, None))
+    for search in spec.searches:
+        source_records(search, store)
     done = store.committed(plan.stages)
     todo = remaining(plan, done, store.to_make_again(plan.stages))
     taken = name_taken(store, spec.name, spec.plain(), {trial.id for trial in plan.trials})
@@ -147,9 +151,11 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
 def remarks_on(spec: SweepSpec, data_root: Path | None) -> list[str]:
     """What a user should know of a sweep's data and class lists."""
     said = [each for name in spec.datasets for each in remarks(data_root, BENCHMARKS[name])]
-    listed = protocols().get(spec.protocol)
-    if listed and listed.notes:
-        ask = f"osr splits {spec.datasets[0]} --protocol {spec.protocol}"
-        many = f"{len(listed.notes)} known peculiarities" if listed.notes[1:] else "a peculiarity"
-        said.append(f"the class lists of protocol {spec.protocol} have {many}: see `{ask}`.")
+    for protocol in spec.protocols:
+        listed = protocols().get(protocol)
+        if listed and listed.notes:
+            ask = f"osr splits {spec.datasets[0]} --protocol {protocol}"
+            many = f"{len(listed.notes)} known peculiarities"
+            many = many if listed.notes[1:] else "a peculiarity"
+            said.append(f"the class lists of protocol {protocol} have {many}: see `{ask}`.")
     return said

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from osr_core.errors import ConfigError
-from sweeps.launch.code_version import SHIPPED, code_version, tracked, untracked
+from sweeps.launch.code_version import SHIPPED, GitError, code_version, tracked, untracked
 from sweeps.planning.spec import SweepSpec, find_spec
 
 PACKAGES = ("osr_core", "sweeps", "analysis")
@@ -72,10 +72,17 @@ def _code(root: Path) -> Iterator[tuple[str, Path]]:
     """The packages' files: those that git tracks, as they are now; else all that are installed."""
     for package in PACKAGES:
         folder = root / package
-        files = tracked(folder)
+        try:
+            files = tracked(folder)
+            others = [] if files is None else untracked(folder)
+        except GitError as error:
+            raise ConfigError(
+                f"what of the code in {root} git tracks cannot be told, and only that is sent: "
+                f"{error}."
+            ) from error
         if files is None:
             files = [path for path in folder.rglob("*") if "__pycache__" not in path.parts]
-        elif new := [path.relative_to(root).as_posix() for path in untracked(folder)]:
+        elif new := [path.relative_to(root).as_posix() for path in others]:
             raise ConfigError(
                 f"git does not track {', '.join(new[:5])}, and only what it tracks is sent. Tell "
                 "it (git add), or take the files away."
@@ -87,8 +94,7 @@ def _code(root: Path) -> Iterator[tuple[str, Path]]:
 
 def _split_files(path: Path, spec: SweepSpec) -> Iterator[tuple[str, Path]]:
     """The files of classes that a spec names, which lie beside it."""
-    own = (point.protocol for points in spec.methods.values() for point in points)
-    for protocol in {spec.protocol, *filter(None, own)}:
+    for protocol in spec.protocols:
         if not protocol.endswith(".json"):
             continue
         name = PurePosixPath(protocol)

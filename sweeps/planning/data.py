@@ -1,13 +1,16 @@
 """A plan for the data that is there, and for data that is not."""
 
+from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 
 from osr_core.data import BENCHMARKS
-from osr_core.data.checks import class_counts, task_problems
+from osr_core.data.checks import class_counts, listed, task_problems
 from osr_core.data.split_files import names_under
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import DataError
+from osr_core.methods import METHODS
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.search_checks import check_searches
 from sweeps.planning.spec import SweepSpec
@@ -50,6 +53,29 @@ def check_tasks(plan: Plan, data_root: Path | None) -> None:
     ]
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
+
+
+def small_classes(plan: Plan, data_root: Path | None) -> Iterator[str]:
+    """A sentence for each setting that asks for more training images of a class than there are.
+
+    It names the smallest class of any split, its held-out images included.
+    """
+    counts = cache(partial(class_counts, data_root))
+    asked: dict[tuple[str, str, int, str, str], int] = {}  # of what is asked, the smallest class
+    for trial in plan.trials:
+        name = trial.split.known_from
+        there = counts(name, "train")
+        smallest = min(trial.split.known, key=lambda k: there[k])
+        for field in fields(METHODS[trial.method].Config):
+            few, wanted = field.metadata.get("if_few"), trial.hyperparameters[field.name]
+            if few and wanted > there[smallest]:
+                about = (trial.method, field.name, wanted, name, few)
+                asked[about] = min(asked.get(about, smallest), smallest, key=lambda k: there[k])
+    for (method, key, wanted, name, few), k in asked.items():
+        yield (
+            f"{method}: {key} is {wanted}, and {name} class {listed(data_root, name, [k])} has "
+            f"{counts(name, 'train')[k]} training images: {few}."
+        )
 
 
 def check_data(spec: SweepSpec, data_root: Path | None) -> None:

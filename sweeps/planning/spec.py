@@ -186,6 +186,12 @@ class SweepSpec(BaseModel):
         return [entry for entry in entries if isinstance(entry, Search)]
 
     @property
+    def protocols(self) -> list[str]:
+        """Its protocol, and those that a method's entry names instead."""
+        own = (entry.protocol for entries in self.methods.values() for entry in entries)
+        return [*dict.fromkeys((self.protocol, *filter(None, own)))]
+
+    @property
     def missing(self) -> tuple[Missing, ...]:
         """What the file names and nothing implements yet; no other field has it."""
         return self._missing

@@ -5,12 +5,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from osr_core.errors import ConfigError, unknown_name
 from sweeps.planning.plan import Plan, PlannedTrial
 from sweeps.planning.search_block import Search
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.search.budget import Budget
 from sweeps.search.candidate import State, average
+from sweeps.search.sources import source_records
 from sweeps.search.study import Known, Study
 from sweeps.search.subject import Subject, subjects
 from sweeps.store.store import DamagedError, Store
@@ -103,10 +103,7 @@ def found_before(subject: Subject, store: Store) -> Known:
     """
     found: Known = []
     search = subject.search
-    for name in search.sources:
-        if (record := store.sweep(name)) is None:
-            known = unknown_name("sweep", name, store.sweeps())
-            raise ConfigError(f"search of {search.method}: from: {known}")
+    for record in source_records(search, store):
         for facts in record.get("searches", ()):
             same = facts["method"] == search.method and facts["question"] == subject.question
             if same and set(search.objective) <= set(facts["rules"]):

@@ -9,7 +9,7 @@ from data_files import noise, write_mnist, write_parquet
 from osr_core.data.checks import class_counts, task_problems
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, DataError
-from sweeps.planning.data import plan_with_data
+from sweeps.planning.data import plan_with_data, small_classes
 from sweeps.planning.spec import parse_spec
 
 ANY = {"channels": 3, "validation": 0.0}
@@ -112,3 +112,23 @@ def test_a_class_that_does_not_exist_is_no_spec(tmp_path):
     values = {"name": "x", "datasets": ["digits"], "splits": [0], "methods": {"softmax": {}}}
     with pytest.raises(ConfigError, match="known class 12 does not exist; digits has 0 to 9"):
         parse_spec({**values, "protocol": str(tmp_path / "mine.json")}, "x")
+
+
+def test_settings_that_ask_for_more_images_than_a_class_has_are_said(tmp_path):
+    """Ten prototypes of six images are six, some of them twice; trained without a word so far."""
+    write(
+        tmp_path, "train", [0] * 9 + [1] * 6 + [2] * 7, names=["auk", "bee-eater", "crow", "dove"]
+    )
+    write(tmp_path, "test", [0, 1, 2, 3])
+    splits = [{"known": [0, 2], "unknown": [3]}, {"known": [0, 1, 2], "unknown": [3]}]
+    (tmp_path / "mine.json").write_text(json.dumps({"splits": {"parquet:birds@8": splits}}))
+    values = {"name": "birds", "protocol": str(tmp_path / "mine.json"), "splits": [0, 1]}
+    values |= {"datasets": ["parquet:birds@8"], "training": {"epochs": 1}}
+    values["methods"] = {"openmax": {}, "pmal": {"prototypes": [6, 10]}, "knn": {"neighbours": 7}}
+    few = "and parquet:birds@8 class 1 bee-eater has 6 training images"
+    plan = plan_with_data(parse_spec(values, "birds"), tmp_path)
+    assert set(small_classes(plan, tmp_path)) == {
+        f"openmax: tail is 20, {few}: all of its distances are its tail.",
+        f"pmal: prototypes is 10, {few}: images are repeated.",
+        f"knn: neighbours is 7, {few}: its k-th neighbours lie in other classes.",
+    }

@@ -33,8 +33,8 @@ def turned():
 
 def test_own_images_are_turned_as_their_exif_data_say():
     """A camera writes the sensor's rows, and beside them how it was held."""
-    assert decode_square(turned(), 8, "x", upright=True)[0].mean() < 50
-    assert decode_square(turned(), 8, "x", upright=True)[-1].mean() > 200
+    assert decode_square(turned(), 8, "x", own=True)[0].mean() < 50
+    assert decode_square(turned(), 8, "x", own=True)[-1].mean() > 200
 
 
 def test_published_images_are_read_as_everybody_reads_them():
@@ -142,7 +142,7 @@ def test_damaged_exif_data_leave_the_picture_as_it_is(recwarn):
         damaged = bytearray(content)
         for place in drawn.integers(start + 6, start + 32, 4):
             damaged[place] = drawn.integers(256)
-        assert decode_square(bytes(damaged), 8, "x", upright=True).shape == (8, 8, 3)
+        assert decode_square(bytes(damaged), 8, "x", own=True).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("tag", range(1, 9))
@@ -155,4 +155,28 @@ def test_every_orientation_is_turned_as_pillow_turns_it(tag):
     with Image.open(io.BytesIO(content)) as read:
         expected = ImageOps.exif_transpose(read).convert("RGB")
     plain = decode_square(file_of(expected, "PNG"), 8, "x")
-    assert np.array_equal(decode_square(content, 8, "x", upright=True), plain)
+    assert np.array_equal(decode_square(content, 8, "x", own=True), plain)
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"optimize": True}, {"quality": 95}])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_own_jpeg_files_whose_second_half_is_lost_are_refused(how, mode):
+    """Their decoder fills the rest with grey and says nothing; a whole file stays accepted."""
+    rows, columns = np.mgrid[:160, :160]
+    pixels = np.stack([rows * columns // 40, rows, columns], 2).astype(np.uint8)
+    whole = file_of(Image.fromarray(pixels).convert(mode), "JPEG", **how)
+    half = len(whole) // 2
+    end = whole[-2:]
+    noisy = whole[:half] + np.random.default_rng(0).bytes(half)
+    for broken in (whole[:half] + bytes(half), noisy, whole[:half] + end, whole[:-2]):
+        with pytest.raises(DataError, match="x: the image is broken"):
+            decode_square(broken, 8, "x", own=True)
+    assert decode_square(whole + bytes(99), 8, "x", own=True).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"restart_marker_blocks": 1}])
+@pytest.mark.parametrize("side", [1, 7, 64])
+def test_flat_jpeg_files_are_whole(how, side):
+    """One grey fills what is missing, and may be what was photographed."""
+    flat = file_of(Image.new("RGB", (side, side), (128, 128, 128)), "JPEG", **how)
+    assert (decode_square(flat, 8, "x", own=True) == 128).all()

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -212,3 +214,20 @@ def test_a_class_must_have_a_name_that_can_be_exported(root):
     write(root / "birds" / "train" / os.fsdecode(b"caf\xe9") / "0.png")
     with pytest.raises(DataError, match=r"name is no UTF-8: 'caf\\udce9'; rename it"):
         READER.labels(root, "train")
+
+
+def test_a_python_that_takes_names_for_ascii_is_told_apart_from_such_names(root):
+    """A sound name was called no UTF-8, and could not be renamed to be any better."""
+    write(root / "birds" / "train" / "b\u00fcrzel" / "0.png")
+    code = "import pathlib, sys; from osr_core.data import reader; "
+    code += "reader(sys.argv[1]).labels(pathlib.Path(sys.argv[2]), 'train')"
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, READER.name, str(root)],
+        env=os.environ | ascii_alone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = r"holds a folder whose name is 'b\xfcrzel', and this Python takes names for ascii. Set"
+    assert said in done.stderr

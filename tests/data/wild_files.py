@@ -3,6 +3,7 @@
 Here those of folders; `wild_parquet` has the others.
 """
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -177,6 +178,14 @@ case("folders", "`birds/images` in place of `birds/train`")(
 @case("folders", "a file that ends early")
 def _(root):
     content(root, png(PIXELS[20])[:150])
+
+
+@case("folders", "a JPEG whose second half is zeros")
+def _(root):
+    picture = io.BytesIO()
+    Image.fromarray(PIXELS[20]).resize((160, 160)).save(picture, "JPEG", optimize=True)
+    half = len(picture.getvalue()) // 2
+    content(root, picture.getvalue()[:half] + bytes(half))
 
 
 @case("folders", "a GIF named `1.png`")

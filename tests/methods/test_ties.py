@@ -2,11 +2,14 @@
 
 import pytest
 import torch
-from pixels import method_on_pixels
+from pixels import Pixels, method_on_pixels
 from torch import Tensor
 
 from osr_core.methods.center import Center
+from osr_core.methods.cpn import CPN
 from osr_core.methods.pmal.method import PMAL
+from osr_core.methods.rpl import RPL
+from osr_core.methods.rplpp import RPLPlusPlus
 
 STEPS = 40  # more than 25: there torch takes distances from products, unless told otherwise
 
@@ -34,3 +37,16 @@ def test_embeddings_along_a_prototype_are_told_apart(distance: str) -> None:
     scores = method(ever_farther([1.0, 0.0], by=1e-6)).unknown_score
     angles = 1e-6 * torch.arange(STEPS)
     torch.testing.assert_close(scores, angles.square() / 2, rtol=1e-2, atol=1e-15)
+
+
+@pytest.mark.parametrize("rejection", ["distance", "probability"])
+@pytest.mark.parametrize("cls", [CPN, RPL, RPLPlusPlus])
+def test_images_far_from_all_points_are_told_apart(cls: type[CPN | RPL], rejection: str) -> None:
+    """Of distances near 1e5 float32 keeps 0.01: of 2,000 images RPL++ tied 217, CPN 238."""
+    torch.manual_seed(0)
+    method = cls(Pixels(4), 3, cls.Config(rejection=rejection)).eval().requires_grad_(False)
+    images = 1e3 * torch.randn(2000, 4)
+    scores = method.predict(images).unknown_score
+    exact = method.double().predict(images.double()).unknown_score
+    assert len(scores.unique()) == len(exact.unique())
+    assert scores.dtype == torch.float32

@@ -156,3 +156,11 @@ def test_addresses_of_pages_and_databases_are_checked_too(tmp_path: Path):
         ui = CliRunner().invoke(app, ["ui", "--server", database, "--home", str(tmp_path)])
         assert isinstance(ui.exception, ConfigError)
         assert "pass@" not in str(ui.exception)
+
+
+@pytest.mark.parametrize("host", ["", " "])
+def test_an_empty_host_is_no_address(tmp_path: Path, host: str):
+    """A socket takes it for all addresses: a variable that is not set opened the pages to all."""
+    ui = CliRunner().invoke(app, ["ui", "--host", host, "--home", str(tmp_path)])
+    assert ui.exit_code == 2
+    assert "it is empty, which is every address" in " ".join(ui.output.split())

@@ -77,7 +77,9 @@ class ARPLCS(ARPL):
         """ARPL's, the weight of confusion and the size of the two networks."""
 
         confusion_weight: float = setting(0.1, "beta (paper: 0.1)", at_least=0)
-        gan_width: int = setting(64, "w of generator and discriminator (paper: 64)", at_least=1)
+        gan_width: int = setting(
+            64, "w of generator and discriminator (paper: 64)", at_least=1, at_most=4096
+        )
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
         super().__init__(backbone, num_known, config)

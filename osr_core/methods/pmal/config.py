@@ -28,7 +28,14 @@ class PMALConfig(Softmax.Config):
         choices=QUALITIES,
         read_by="mine",
     )
-    prototypes: int = setting(10, "T per class (paper: 10)", at_least=1, read_by="mine")
+    prototypes: int = setting(
+        10,
+        "T per class (paper: 10)",
+        at_least=1,
+        at_most=10_000,
+        read_by="mine",
+        if_few="images are repeated",
+    )
     epsilon: float = setting(
         0.7,
         "least robustness of a candidate, as a fraction of its class's best (paper: 0.7)",

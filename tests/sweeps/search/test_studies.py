@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from osr_core.errors import ConfigError
+from sweeps.home import Home
+from sweeps.launch.outlook import outlook
 from sweeps.planning.plan import PlannedTrial
 from sweeps.store.store import Store
 from tests.sweeps.search.worlds import complete, play, smooth, spec_with, study_of, told
@@ -143,6 +146,19 @@ def test_known_results_of_an_earlier_sweep_are_looked_at(tmp_path: Path):
         study.advance()
     assert told(having) != told(without)
     assert told(having) == told(later)
+
+
+def test_a_plan_names_earlier_sweeps_that_are_not_there(tmp_path: Path):
+    """`osr run` would refuse them; a home without any store may get them yet."""
+    spec = spec_with({"from": ["earlier", "../earlier"]})
+    outlook(spec, Home(tmp_path), None)
+    Store(tmp_path / "store").save_sweep("earliest", {})
+    with pytest.raises(ConfigError) as error:
+        outlook(spec, Home(tmp_path), None)
+    said = "search of cac: from: sweep '{}' does not exist. Did you mean 'earliest'?"
+    assert len(error.value.problems) == 2
+    assert error.value.problems[0].startswith(said.format("earlier"))
+    assert error.value.problems[1].startswith(said.format("../earlier"))
 
 
 def test_pruning_saves_trials_and_keeps_the_best(tmp_path: Path):
