@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sweeps.planning.spec import Budget
+from sweeps.planning.resources import Budget
 
 
 @dataclass

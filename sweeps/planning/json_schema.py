@@ -15,8 +15,9 @@ from osr_core.methods import METHODS
 from osr_core.recipes import Training
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.not_implemented import PLANNED
+from sweeps.planning.resources import Budget, Resources
 from sweeps.planning.search_block import Options
-from sweeps.planning.spec import LARGEST_SEED, SHARED, Budget, Resources, SweepSpec
+from sweeps.planning.spec import LARGEST_SEED, SHARED, SweepSpec
 
 TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
 

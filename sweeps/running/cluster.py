@@ -16,7 +16,7 @@ from ray import tune
 from osr_core.errors import ConfigError, OsrError
 from osr_core.stage import Stage
 from sweeps.addresses import why_silent
-from sweeps.planning.spec import Resources
+from sweeps.planning.resources import Resources
 from sweeps.running.allotment import ALL_OF_IT, Allotment, LocalMachine, allow_many_files
 from sweeps.running.events import Events, NothingLeft
 from sweeps.running.placement import Machines, ask_of

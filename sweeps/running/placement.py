@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from osr_core.stage import Stage
-from sweeps.planning.spec import Resources
+from sweeps.planning.resources import Resources
 
 LIGHT_GPUS = 0.25  # of a stage that trains nothing, such as scoring or mining
 FEWEST = 4  # stages handed out where there is room for less: a growing cluster sees the demand

@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.planning.frontier import Frontier
-from sweeps.planning.spec import Resources
+from sweeps.planning.resources import Resources
 from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.running.placement import Ask, Machines, Room, alone, ask_of, lacks_gpu

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.launch.meter import Meter
-from sweeps.planning.spec import Budget
+from sweeps.planning.resources import Budget
 from sweeps.running import searcher
 from sweeps.store.leases import Fence
 from tests.sweeps.launch import test_caution

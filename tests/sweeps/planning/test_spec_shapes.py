@@ -17,7 +17,8 @@ from osr_core.errors import ConfigError
 from osr_core.identity import canonical_json
 from osr_core.methods import OWN
 from osr_core.recipes import Training
-from sweeps.planning.spec import Resources, SweepSpec, load_spec, parse_spec
+from sweeps.planning.resources import Resources
+from sweeps.planning.spec import SweepSpec, load_spec, parse_spec
 
 GOOD: dict[str, Any] = {"name": "small", "datasets": ["digits"], "splits": [0]}
 GOOD |= {"methods": {"softmax": {}}}

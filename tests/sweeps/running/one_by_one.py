@@ -7,7 +7,7 @@ from typing import Any
 
 from osr_core.kinds import NOOP
 from osr_core.stage import Stage
-from sweeps.planning.spec import Resources
+from sweeps.planning.resources import Resources
 from sweeps.running import worker
 from sweeps.running.outcome import Outcome
 from sweeps.running.placement import Machines

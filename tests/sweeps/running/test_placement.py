@@ -5,7 +5,8 @@ import pytest
 from osr_core.errors import ConfigError
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
-from sweeps.planning.spec import Resources, parse_spec
+from sweeps.planning.resources import Resources
+from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Cause
 from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of, lacks_gpu
 from sweeps.running.searcher import StageSearcher, UnplacedError
