@@ -65,7 +65,7 @@ DOORS = {
     "obstore": {"sweeps/store/bucket.py"},
     "torchvision": {"osr_core/vision.py"},
     "jsonschema": {"sweeps/clusters/fields.py"},
-    "pydantic": {"sweeps/planning/spec.py"},
+    "pydantic": {"sweeps/planning/spec.py", "sweeps/planning/resources.py"},
     "yaml": {"sweeps/planning/yaml_values.py"},
     "sklearn": {"analysis/figures/pmal.py"},
     "matplotlib": {

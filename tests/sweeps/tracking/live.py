@@ -51,7 +51,7 @@ class LiveFit:
         self.store.commit(
             self.stage.id,
             self.stage.identity,
-            {"history.parquet": table_to_bytes(history_table(history))},
+            {"history.parquet": table_to_bytes(history_table(history, range(len(history))))},
             history[-1],
             started_at=self.started_at,
             wall_s=100.0,

@@ -231,7 +231,7 @@ def test_a_database_that_is_none_is_named(tmp_path: Path):
     plan, store = finished(home)
     home.database.parent.mkdir(parents=True)
     home.database.write_text("something else")
-    with pytest.raises(TrackingError, match=r"mlflow\.db cannot be used: .*delete it"):
+    with pytest.raises(TrackingError, match=r"mlflow\.db cannot be read: .*delete it"):
         synchronise(plan, store, home, "abc")
 
 

@@ -39,7 +39,7 @@ def test_its_pictures_have_the_bytes_that_the_driver_would_have_drawn():
     """The same trial, the same scores."""
     trial = {"title": "CAC", "dataset": "digits", "split": 3, "seed": 0, "trial_id": "3f" * 16}
     trial |= {"label": "CAC", "changes": {"backbone": {"width": 0.25}, "training": {}}}
-    trial |= {"recipe": "cac", "selection": "none"}
+    trial |= {"recipe": "cac", "selection": "none", "hyperparameters": {"backbone.width": 0.25}}
     trial |= {"sweep": "digits", "commit": "1a2b3c4", **dict.fromkeys(METRICS, 0.75)}
     images = [
         {
