@@ -76,8 +76,11 @@ class Conduct:
         with suppress(StoreError):  # of a full disk, on which nothing could be saved either
             self.launch.store.orders.stop(self.launch.fence)
 
-    def end_budget(self, why: str) -> None:
-        """As `stop`, since the launch has spent what it may."""
+    def stop_if_spent(self) -> None:
+        """Hand out no more once the launch has spent what it may, if anything is left to do."""
+        why = None if self.launch.stopped else self.meter.why_spent()
+        if why is None or (self.searcher is not None and self.searcher.idle):
+            return
         self.launch.budget_spent = why
         self.hand_out_no_more()
         with suppress(StoreError):  # as above
@@ -181,6 +184,7 @@ class Conduct:
         ended = [outcome]
         while ended:
             ended += self.grow(ended.pop())
+        self.stop_if_spent()
 
     def note_failures(self) -> None:
         """Keep in the store why stages were given up; MLflow learns it from there."""
@@ -234,10 +238,8 @@ class Conduct:
         self.take_signals()
         with suppress(UnreachableError):
             self.note_failures()
+        self.stop_if_spent()
         if self.launch.stopped:
-            return
-        if why := self.meter.why_spent():
-            self.end_budget(why)
             return
         with suppress(StoreError):  # a store that does not answer now will the next time
             given = self.launch.store.orders.read(self.launch.fence)

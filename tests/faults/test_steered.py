@@ -8,7 +8,8 @@ import pytest
 from sweeps.store.leases import Fence
 from tests.faults.harness import WAIT_S, Sweep, wait_until
 
-pytestmark = pytest.mark.timeout(1800)  # a busy machine takes minutes to start Ray
+# A busy machine takes minutes to start Ray.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 SPEC = """\
 name: faults
 datasets: [digits]
