@@ -4,11 +4,12 @@ Like stages are of one kind, method, data set and network; their time is taken t
 effort, a fit's epochs. A stage that is like none in the store is unknown, and not guessed at.
 """
 
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
 from typing import Any, NamedTuple
 
@@ -18,12 +19,11 @@ from osr_core.stage import Stage
 from sweeps.launch.caution import method_of
 from sweeps.planning.plan import Plan
 from sweeps.store.commit import Commit
-from sweeps.store.files import StoreError
+from sweeps.store.files import StoreError, at_once
 from sweeps.store.store import Store
 
 PRICES = "OSR_PRICES"
 MOST = 8  # markers that are read for stages of one kind, method and data set
-AT_ONCE = 16  # of them: a bucket takes its time for each
 CPU = "CPU"
 Group = tuple[str, ...]
 
@@ -105,8 +105,7 @@ def like_stages(plan: Plan, todo: Sequence[Stage], store: Store) -> dict[Group, 
         for place, ids in found.items()
         for stage_id in [each for each in ids if each in done][:MOST]
     ]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        commits = list(pool.map(lambda each: read_commit(store, each[1]), asked))
+    commits = at_once(partial(read_commit, store), [stage_id for _, stage_id in asked])
     seen: dict[Group, list[Took]] = defaultdict(list)
     for (kind, _), commit in zip(asked, commits, strict=True):
         if commit is not None:
@@ -165,7 +164,7 @@ def prices(text: str) -> dict[str, float]:
             found[name.strip()] = float(price)
         except ValueError:
             equals = ""
-        if not (equals and name.strip()) or found[name.strip()] < 0:
+        if not (equals and name.strip() and 0 <= found[name.strip()] < math.inf):
             raise ConfigError(
                 f"{PRICES} must be names of hardware, each with the price of an hour, such as "
                 f"'H100=3.5, L4=0.8', not '{text}'."

@@ -105,7 +105,7 @@ def test_prices_are_by_the_longest_name_that_fits():
         None,
     ]
     assert prices("") == {}
-    for wrong in ("L4", "L4=cheap", "=3", "L4=-1"):
+    for wrong in ("L4", "L4=cheap", "=3", "L4=-1", "L4=nan", "L4=inf"):
         with pytest.raises(ConfigError, match="OSR_PRICES must be names of hardware"):
             prices(wrong)
 
