@@ -126,7 +126,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     config = identity["config"]
     num_epochs = epochs_of(config).stop if "training" in config else None
     checkpoint = StoreCheckpoint(store, stage_id, workplace, source_of(identity))
-    checkpoint.stop_if_asked(begins=identity["config"].get("method", {}).get("name"))
+    checkpoint.stop_if_asked(begins=config.get("method", {}).get("name"))
     if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)

@@ -12,12 +12,8 @@ from sweeps.store.witness import Witness
 DAY_S = 24 * 3600.0
 # How deep in its folder lies what stands for one stage.
 DEPTHS = {"stages": 3, "work": 2, "retries": 2, "failures": 2, "logs": 2, "damaged": 2, "claims": 2}
-NOTES = (
-    "sweeps",
-    "grown",
-    "leases",
-    "orders",
-)  # small and few; only what broken writes left there may go
+# Small and few; only what broken writes left there may go.
+NOTES = ("sweeps", "grown", "leases", "orders")
 
 
 def check_idle(store: Store) -> dict[str, int]:
