@@ -101,8 +101,8 @@ def tell_estimate(ahead: "Outlook") -> None:
     if shares:
         show([each._asdict() for each in shares], False, title="estimate of what is to run")
         typer.echo(
-            "Hours of one GPU; on a CPU, of one stage. By what like stages in the store took for "
-            "each epoch: their mean, and if all are as quick or slow as the quickest or slowest."
+            "Hours of one GPU, or on a CPU of one stage, from what like stages in the store took "
+            "for each epoch: by their mean, by the quickest of them, and by the slowest."
         )
     if unknown:
         named = ", ".join(f"{count} x {name}" for name, count in [*unknown.items()][:NAMED])
