@@ -4,15 +4,16 @@
 # make chaos  kill something every few seconds until a sweep has ended; compare the tables
 #             (CHAOS_STORE=bucket: with its store on an S3 server)
 # make deploy the wheel and the exact versions for the machines of a cluster, beside deploy/node/osr.env
+# make docs   the documentation as pages, in site/: open site/index.html, no server is needed
 # make bench  measurements side by side; results go to benchmarks/results/
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Two files at a time: many tests wait for processes. Those of a file share what is slow to make.
-TWO_FILES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Some files at a time: many tests wait for processes. Those of a file share what is slow to make.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint types faults chaos deploy bench clean
+.PHONY: demo test lint types faults chaos deploy docs bench clean
 
 demo: $(INSTALLED)
 	@$(BIN)/osr run digits
@@ -20,7 +21,7 @@ demo: $(INSTALLED)
 	@$(BIN)/osr report
 
 test: lint types
-	$(BIN)/pytest $(TWO_FILES)
+	$(BIN)/pytest --numprocesses 3 $(BY_FILE)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -28,9 +29,11 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+	$(BIN)/mypy docs/first_sweep.py
+	MYPYPATH=docs/generated $(BIN)/mypy docs/generated
 
 faults: $(INSTALLED)
-	$(BIN)/pytest $(TWO_FILES) -m faults
+	$(BIN)/pytest --numprocesses 2 $(BY_FILE) -m faults
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.faults.chaos
@@ -39,6 +42,10 @@ deploy: $(INSTALLED)
 	rm -rf build deploy/node/*.whl
 	$(BIN)/python -m build --wheel --no-isolation --outdir deploy/node .
 	cp requirements.lock deploy/node/
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Pages: site/index.html"
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
@@ -50,4 +57,4 @@ $(INSTALLED): pyproject.toml requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache

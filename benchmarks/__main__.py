@@ -19,15 +19,17 @@ NAMES = (
     "mining",
     "robustness",
     "rejection",
+    "openmax",
     "decode_cache",
     "orchestration",
     "scoring",
+    "scale",
     "search",
     "search_rungs",
     "export",
 )
 
-NEED_RAY = ("orchestration", "scoring", "search", "search_rungs", "export")
+NEED_RAY = ("orchestration", "scoring", "scale", "search", "search_rungs", "export")
 
 
 def machine() -> dict[str, Any]:
@@ -52,10 +54,17 @@ def cpu_name() -> str:
 
 
 def commit() -> str:
-    """The commit measured, marked where files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """The commit measured, marked where files differ from it that are no results of benchmarks."""
+    name = _git("describe", "--always", "--exclude=*")
+    changed = _git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", f":(exclude){RESULTS}"
+    )
+    return (name or "unknown") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def main() -> None:

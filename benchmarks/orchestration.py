@@ -3,7 +3,6 @@
 - 4,000 stages that do nothing through our searcher, store and tracking, beside 500 of them and
   beside Tune's function trainable with Tune's own MLflow callback, in one run.
 - Planning 100,000 stages: seconds and memory.
-- A launch that finds 10,000 stages done.
 """
 
 import json
@@ -19,12 +18,10 @@ from typing import Any
 from rich.console import Console
 
 from osr_core.kinds import NOOP
-from osr_core.source import source_of
 from osr_core.stage import Stage
 from sweeps.home import Home
-from sweeps.launch.code_version import code_version
 from sweeps.launch.conduct import Conduct
-from sweeps.launch.launch import run_sweep, tracker_of
+from sweeps.launch.launch import tracker_of
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.state import Launch
 from sweeps.planning.plan import Plan, make_plan
@@ -32,11 +29,9 @@ from sweeps.planning.spec import SweepSpec, parse_spec
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.tracking.background import BackgroundTracking
-from sweeps.tracking.completeness import state_of
-from sweeps.tracking.tags import HELD
 
 FEW, MANY, TUNE_TRIALS = 500, 4000, 20
-PLANNED, FINISHED = 100_000, 10_000
+PLANNED = 100_000
 STAGES_PER_SEED = 55  # of the spec below
 METHODS: dict[str, Any] = {"softmax": {}, "mls": {}, "openmax": {}, "cac": {}, "pmal": {}}
 
@@ -120,28 +115,6 @@ def planning() -> dict[str, float]:
     }
 
 
-def empty_launch(folder: Path) -> dict[str, float]:
-    """Seconds of a launch over a store where everything is done and tracked."""
-    from sweeps.planning.data import plan_with_data
-    from sweeps.tracking.tracker import make_tracker
-
-    spec, home = spec_of("done", FINISHED), Home(folder / "done")
-    plan, store = plan_with_data(spec, None), Store(home.store)
-    made_by: dict[str, Any] = {"started_at": 0.0, "wall_s": 1.0, "host": "bench"}
-    for stage in plan.stages.values():
-        source = source_of(stage.identity)
-        store.commit(stage.id, stage.identity, {}, {}, **made_by, source=source)
-    tracker = make_tracker(plan, store, home, code_version())
-    state = state_of(tracker.record, store.aside(plan.stages))
-    tracker.client.set_experiment_tag(tracker.experiment_id, HELD, state)
-    start = time.perf_counter()
-    launch = run_sweep(spec, home, None, Console(quiet=True))
-    seconds = time.perf_counter() - start
-    if launch.started or not store.is_complete(plan.trial_ids, plan.stages):
-        raise RuntimeError("the launch was not empty")
-    return {"stages": len(plan.stages), "launch_s": round(seconds, 2)}
-
-
 def measure() -> list[dict[str, Any]]:
     """All of it."""
     from sweeps.running import cluster
@@ -152,7 +125,6 @@ def measure() -> list[dict[str, Any]]:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        done = empty_launch(folder)
         cluster.connect()
         try:
             few, many = through_us(FEW, folder), through_us(MANY, folder)
@@ -168,7 +140,6 @@ def measure() -> list[dict[str, Any]]:
             f"tune_function_and_callback_ms_at_{TUNE_TRIALS}": round(tune_ms),
         },
         {"what": "planning", **json.loads(planned.stdout)},
-        {"what": "empty launch", **done},
     ]
     for row in rows:
         print("   " + "  ".join(f"{key} {value}" for key, value in row.items()))

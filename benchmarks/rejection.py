@@ -21,15 +21,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.in_process import NoCheckpoint, Stages
-from benchmarks.robustness import TASKS
+from benchmarks.robustness import TASKS, last_fit
 from osr_core.context import SCORES, WEIGHTS, Context
 from osr_core.data import BENCHMARKS
 from osr_core.data.batches import Batches
 from osr_core.execution import run_stage
 from osr_core.methods.base import log_odds_of_unknown
 from osr_core.methods.pmal.method import PMAL
-from osr_core.methods.pmal.stage import MINE
-from osr_core.methods.softmax import Softmax
 from osr_core.metrics import auroc
 from osr_core.recipes import randaugmented
 from osr_core.stage import Stage
@@ -60,15 +58,14 @@ def measure() -> list[dict[str, Any]]:
     """One row per augmentation and epoch."""
     stages, rows = Stages(), []
     for with_randaugment in (False, True):
-        trial = TASK.trial(stages)
-        members = {f"member{u}": trial.fit(Softmax, member=u) for u in range(2)}
-        mined = trial.stage(MINE, "mine", inputs=members)
+        trial = TASK.trial(stages, warm_start=False)
         training = replace(trial.training, epochs=max(EPOCHS))
         if with_randaugment:
             augmentation = randaugmented(BENCHMARKS[TASK.dataset], flip=True)
             training = replace(training, augmentation=augmentation)
-        fit = trial.fit(training=training, inputs={"prototypes": mined})
-        context = stages.context({"prototypes": stages.run(mined).artifacts})
+        fit = last_fit(trial, training)
+        mined = stages.run(fit.inputs["prototypes"])
+        context = stages.context({"prototypes": mined.artifacts})
         snapshots = Snapshots()
         run_stage("fit", fit.config, replace(context, checkpoint=snapshots))
         for epoch, state in snapshots.states.items():

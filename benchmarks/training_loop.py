@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
+from osr_core.freed_memory import freed_memory_kept
 from osr_core.methods import METHODS
 from osr_core.recipes import Augmentation, Training
 from osr_core.training import Fit
@@ -28,9 +29,10 @@ def measure() -> list[dict[str, Any]]:
     """One row per network width; on a GPU also MNIST's shape at full width."""
     gpu = torch.cuda.is_available()
     counts = {0.25: 20_000, 1.0: 20_000} if gpu else {0.25: 2_560, 1.0: 640}
-    rows = [compare(width, CHANNELS, count) for width, count in counts.items()]
-    if gpu:
-        rows.append(compare(1.0, 1, 36_000))
+    with freed_memory_kept():  # as in every stage; the plain loop in this process, too
+        rows = [compare(width, CHANNELS, count) for width, count in counts.items()]
+        if gpu:
+            rows.append(compare(1.0, 1, 36_000))
     for row in rows:
         print("   " + "  ".join(f"{key} {value}" for key, value in row.items()))
     return rows

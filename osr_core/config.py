@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from osr_core.errors import ConfigError, unknown_name
+from osr_core.errors import ConfigError, did_you_mean, nearest, unknown_name
 
 C = TypeVar("C")
 LARGEST = 2**31 - 1  # whole number; exports keep epochs, members and their like in 32 bits
@@ -108,7 +108,9 @@ def _range_problem(field: dataclasses.Field[Any], value: Any) -> str | None:
         return None
     choices = field.metadata.get("choices")
     if choices is not None and value not in choices:
-        return f"{field.name} must be one of {', '.join(map(str, choices))}, not {value!r}."
+        names = list(map(str, choices))
+        hint = did_you_mean(nearest(value, names))
+        return f"{field.name} must be one of {', '.join(names)}, not {value!r}.{hint}"
     items = value if isinstance(value, tuple) else (value,)
     for bound, (holds, sign) in BOUNDS.items():
         limit = field.metadata.get(bound)

@@ -1,7 +1,7 @@
 """What a stage may touch, and what it leaves: the two ends of every stage function.
 
-The context hands out known training images only; `score` alone gets a `ScoreContext`, through
-which the test images can be reached.
+The context hands out known training images only; what gives a trial its scores alone gets a
+`ScoreContext`, through which the test images can be reached.
 """
 
 from collections.abc import Callable, Mapping
@@ -60,6 +60,7 @@ class Context:
     device: torch.device
     checkpoint: Checkpoint
     report: Report
+    num_processes: int = 1  # that train a network together, each on a device of its own
 
     def train(self, config: Mapping[str, Any]) -> ImageSet:
         """The known training images of the stage's task, labelled by position.
@@ -108,7 +109,7 @@ class ValidateContext(Context):
 
 
 class ScoreContext(Context):
-    """The context of `score`: the only way to the test images, the unknown ones included."""
+    """The context of what gives scores: the only way to the test images, unknown ones included."""
 
     def test(self, config: Mapping[str, Any]) -> TestSet:
         """All test images of the split's known and unknown classes."""

@@ -10,7 +10,7 @@ OsrError
 Each message says what, the value, what is allowed and what to do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -54,14 +54,26 @@ class VersionError(OsrError):
 def unknown_name(what: str, name: object, allowed: Iterable[str], *, likeness: float = 0.6) -> str:
     """A sentence for a name that does not exist: the nearest right one, and what exists.
 
-    Case does not count; names that agree less than `likeness`, in [0, 1], are not near.
+    Near is what `nearest` says.
     """
     names = sorted(allowed)
-    by_folded = {each.casefold(): each for each in names}
-    folded = get_close_matches(str(name).casefold(), by_folded, MOST_NEAR, likeness)
-    near = [by_folded[each] for each in folded]
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    near = nearest(name, names, likeness=likeness)
     listed = f"There is: {', '.join(names) or 'none'}."
     if len(names) > MOST_NAMES:
         listed = f"There are {len(names)}, such as: {', '.join(near or names[:MOST_NEAR])}."
-    return f"{what} '{name}' does not exist.{hint} {listed}"
+    return f"{what} '{name}' does not exist.{did_you_mean(near)} {listed}"
+
+
+def nearest(name: object, allowed: Iterable[str], *, likeness: float = 0.6) -> list[str]:
+    """The right names that are most like a wrong one, best first.
+
+    Case does not count; names that agree less than `likeness`, in [0, 1], are not near.
+    """
+    by_folded = {each.casefold(): each for each in allowed}
+    folded = get_close_matches(str(name).casefold(), by_folded, MOST_NEAR, likeness)
+    return [by_folded[each] for each in folded]
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """A question after a sentence about a wrong name; empty where none is near."""
+    return f" Did you mean '{near[0]}'?" if near else ""

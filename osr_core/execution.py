@@ -1,17 +1,17 @@
 """Runs one stage in a plain Python process: config and inputs in, bytes and metrics out.
 
-A stage function takes a `Context` and gives a `Result` (see `osr_core.context`); `score` alone gets
-a `ScoreContext`, through which the test images can be reached.
+A stage function takes a `Context` and gives a `Result` (see `osr_core.context`); what gives a trial
+its scores alone gets a `ScoreContext`, through which the test images can be reached.
 """
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
 
-from osr_core.backbones import BACKBONES
-from osr_core.config import build
+from osr_core.backbones import backbone_named
 from osr_core.context import (
     EMBEDDINGS,
     HISTORY,
@@ -26,21 +26,33 @@ from osr_core.context import (
 )
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
-from osr_core.data.tasks import holdout
-from osr_core.errors import TrainingError, VersionError
+from osr_core.errors import ConfigError, TrainingError, VersionError
 from osr_core.finite import refuse_lost, refuse_lost_inputs, refuse_lost_result
-from osr_core.generators import generator_for, seeded
-from osr_core.identity import seed_for
-from osr_core.kinds import CALIBRATE, FIT, GENERAL, NOOP, SCORE, VALIDATE, Kind, epochs_of
-from osr_core.legs import BEGUN
+from osr_core.fit import trained
+from osr_core.freed_memory import freed_memory_kept
+from osr_core.generators import generator_for
+from osr_core.kinds import (
+    CALIBRATE,
+    FIT,
+    GENERAL,
+    IMPORT_SCORES,
+    IMPORT_WEIGHTS,
+    NOOP,
+    SCORE,
+    VALIDATE,
+    Kind,
+    epochs_of,
+)
 from osr_core.methods import ImageMethod, Learner, learner_named, method_named
-from osr_core.metrics import accuracy, auroc, evaluate, oscr
+from osr_core.metrics import accuracy, auroc, oscr
 from osr_core.precision import whole_float32
+from osr_core.processes import processes
 from osr_core.recipes import Training
-from osr_core.scoring import balanced_sample, images_per_class, score_images
-from osr_core.tables import embeddings_table, history_table, scores_table, table_to_bytes
+from osr_core.scores_import import import_scores
+from osr_core.scoring import balanced_sample, evaluated, score_images
+from osr_core.tables import embeddings_table, history_table, table_to_bytes
 from osr_core.tensors import to_bytes
-from osr_core.training import Fit
+from osr_core.weights_import import import_weights
 
 __all__ = [
     "FUNCTIONS",
@@ -60,30 +72,10 @@ NUM_EMBEDDED = 2000  # test images whose embeddings are kept: 1 MB where D is 12
 
 def fit(context: Context, config: Mapping[str, Any]) -> Result:
     """Train a method on the known classes and calibrate it; of a leg, as far as it goes."""
-    training, epochs = build(Training, config["training"]), epochs_of(config)
-    task = config["task"]
-    identity = [task["dataset"], task["known"], task["split"], config["seed"], config["member"]]
-    seed = seed_for("fit", *identity, *filter(None, [config.get("role")]))
-    images = context.train(config)
-    validation = None
-    if training.validation > 0:
-        images, held_out = holdout(images, training.validation, seed_for("holdout", *identity))
-        validation = Batches(held_out, batch_size=training.batch_size, device=context.device)
-    train = Batches(
-        images,
-        batch_size=training.batch_size,
-        device=context.device,
-        augmentation=training.augmentation,
-    )
-    with seeded(seed, "weights", device=context.device):
-        learner = learner_named(config["method"]["name"])
-        method = learner.fresh(config, len(task["known"]), context.device)
-    method.backbone.normalize.fit(train.images)
-    upstream = [role for role in context.inputs if role != BEGUN]
-    method.prepare(train, {role: context.tensors(role) for role in upstream})
-    begun = context.inputs[BEGUN][STATE] if BEGUN in context.inputs else None
-    loop = Fit(method, train, validation, training, seed, epochs.stop)
-    history = loop.run(context.checkpoint, context.report, begun)
+    with processes(context, config) as first:
+        loop = trained(context, config, first)
+    method, train, epochs, training = loop.method, loop.train, epochs_of(config), loop.training
+    history = loop.progress.history
     refuse_lost(method.state_dict(), f"after {epochs.stop} epochs", training.lr)
     calibrate_method(method, train)
     if isinstance(method, ImageMethod):
@@ -118,8 +110,7 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
     """
     if not isinstance(context, ScoreContext):
         raise TypeError("score needs a ScoreContext; run it through run_stage")
-    num_known = len(config["test"]["known"])
-    method = untrained(context, config, num_known)
+    method = untrained(context, config, len(config["test"]["known"]))
     method.load_trained(context.weights("model"))
     test = context.test(config)
     batches = context.batches(ImageSet(test.images, test.labels))
@@ -128,17 +119,12 @@ def score(context: Context, config: Mapping[str, Any]) -> Result:
     draws = generator_for("score.embeddings", config["test"])
     sample = balanced_sample(test.labels, num_sampled, draws)
     scored = score_images(method, batches, sample)
-    metrics = evaluate(
-        scored.unknown_score.numpy(), scored.predicted.numpy(), test.labels.numpy(), num_known
+    artifacts, numbers = evaluated(
+        test, config["test"], scored.logits, scored.predicted, scored.unknown_score
     )
-    scores = scores_table(test, scored.logits, scored.predicted, scored.unknown_score)
-    artifacts = {SCORES: table_to_bytes(scores)}
     if prototypes is not None:
         table = embeddings_table(test.labels[sample], scored.embedding, prototypes)
         artifacts[EMBEDDINGS] = table_to_bytes(table)
-    numbers = {f"test/{name}": value for name, value in metrics.items()}
-    counts = images_per_class(test, config["test"]["known"], config["test"]["unknown"])
-    numbers |= {f"scored/{name}": number for name, number in counts.items()}
     numbers["model/num_parameters"] = method.num_parameters()
     numbers["model/num_additional_parameters"] = method.num_additional_parameters()
     return Result(artifacts, numbers)
@@ -211,6 +197,8 @@ FUNCTIONS: dict[Kind, StageFunction] = {
     SCORE: score,
     VALIDATE: validate,
     NOOP: noop,
+    IMPORT_WEIGHTS: import_weights,
+    IMPORT_SCORES: import_scores,
 }
 
 
@@ -232,13 +220,16 @@ def check_code(identity: Mapping[str, Any]) -> None:
     config = identity["config"]
     kind, method, backbone = identity["kind"], config.get("method", {}), config.get("backbone", {})
     known = known_kind(kind, config)
+    versions: list[tuple[str, Any, int | str | None]]
     versions = [(f"stage {kind}", identity["version"], known and known[0].version)]
     if "version" in method:
         name = method["name"]
         versions.append((f"method {name}", method["version"], learner_named(name).version))
     if "version" in backbone:
         name = backbone["name"]
-        there = BACKBONES[name].version if name in BACKBONES else None
+        there = None
+        with suppress(ConfigError):  # it is not here, nor what it needs
+            there = backbone_named(name).version
         versions.append((f"backbone {name}", backbone["version"], there))
     problems = [
         f"{what} has version {here or 'none'} here and {planned} in the plan"
@@ -253,7 +244,7 @@ def check_code(identity: Mapping[str, Any]) -> None:
 
 
 def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
-    """Run one stage by the name of its kind; only `score` is given the way to test images.
+    """Run one stage by the name of its kind; only what gives a trial's scores sees test images.
 
     Raises:
         VersionError: neither general nor brought by the method that is installed here.
@@ -262,11 +253,12 @@ def run_stage(kind: str, config: Mapping[str, Any], context: Context) -> Result:
     known = known_kind(kind, config)
     if known is None:
         raise VersionError(f"method '{config['method']['name']}' brings no stages of kind '{kind}'")
-    if known[0] == SCORE:
+    if known[0] in (SCORE, IMPORT_SCORES):
         context = ScoreContext(**vars(context))
     if known[0] == VALIDATE:
         context = ValidateContext(**vars(context))
     refuse_lost_inputs(context.inputs)
-    result = known[1](context, config)
+    with freed_memory_kept():
+        result = known[1](context, config)
     refuse_lost_result(kind, config, result)
     return result

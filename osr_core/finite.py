@@ -4,6 +4,7 @@ The last step of a fit may lose what each loss before it had. Nothing that is ke
 where a table has no value, it has a null. A stage would lose the same again, so it is not repeated.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
@@ -74,10 +75,13 @@ def lost_in(artifacts: Mapping[str, bytes]) -> Iterator[str]:
             if lost := lost_among(from_bytes(content)[0]):
                 yield f"{lost} ({name})"
         elif name.endswith(".parquet"):
-            table = pq.ParquetFile(pa.BufferReader(content)).read().flatten()
+            table = pq.ParquetFile(pa.BufferReader(content)).read()
+            found: Counter[str] = Counter()
             for column in table.column_names:
-                if num := num_lost(table[column]):
-                    yield f"{num} values of the column {column} ({name})"
+                for chunk in table[column].chunks:
+                    found.update(num_lost(column, chunk))
+            for place, num in found.items():
+                yield f"{num} value{'s' * (num > 1)} of the column {place} ({name})"
 
 
 def lost_among(tensors: Mapping[str, Tensor]) -> str:
@@ -86,11 +90,23 @@ def lost_among(tensors: Mapping[str, Tensor]) -> str:
     return f"{len(lost)} of {len(tensors)} tensors, such as {lost[0]}" if lost else ""
 
 
-def num_lost(column: pa.ChunkedArray) -> int:
-    """How many values of a column, or of lists in it, are not finite; a null is a gap."""
-    lists = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
-    while isinstance(column.type, lists):
-        column = pc.list_flatten(column)
-    if not pa.types.is_floating(column.type):
-        return 0
-    return int(pc.sum(pc.invert(pc.is_finite(column))).as_py() or 0)
+def num_lost(name: str, column: pa.Array) -> dict[str, int]:
+    """Where in a column, and in what is nested there, values are not finite, and how many.
+
+    A null is a gap.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return num_lost(name, column.dictionary_decode())
+    if pa.types.is_struct(kind):  # flatten: where the struct is null, so are its fields
+        inner = zip(kind, column.flatten(), strict=True)
+        fields = [num_lost(f"{name}.{field.name}", values) for field, values in inner]
+        return {place: num for each in fields for place, num in each.items()}
+    if pa.types.is_map(kind):
+        return num_lost(name, column.items)
+    if pa.types.is_nested(kind):
+        return num_lost(name, pc.list_flatten(column))
+    if not pa.types.is_floating(kind):
+        return {}
+    num = int(pc.sum(pc.invert(pc.is_finite(column))).as_py() or 0)
+    return {name: num} if num else {}

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _ENCODER = json.JSONEncoder(
@@ -37,3 +37,16 @@ def seed_for(*identity: Any) -> int:
     """A seed in [0, 2**63) drawn from what it is for, never from a counter."""
     content = canonical_json(identity).encode()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1
+
+
+def upstream(ids: Iterable[str], inputs: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """The ids of some stages and of all that they are made from, each once; `inputs` by stage id,
+    those that are not known have none.
+    """
+    todo, seen = list(ids), set()
+    while todo:
+        stage_id = todo.pop()
+        if stage_id not in seen:
+            seen.add(stage_id)
+            todo += inputs.get(stage_id, ())
+            yield stage_id

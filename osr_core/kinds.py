@@ -63,7 +63,11 @@ class Kind:
 
 FIT = Kind(name="fit", version=2, trains=True, leaves=(HISTORY,), effort=all_epochs)
 CALIBRATE = Kind(name="calibrate", version=2)
-SCORE = Kind(name="score", version=5, leaves=("scores.parquet", "embeddings.parquet"))
-VALIDATE = Kind(name="validate")
+SCORE = Kind(name="score", version=6, leaves=("scores.parquet", "embeddings.parquet"))
+VALIDATE = Kind(name="validate", version=2)
 NOOP = Kind(name="noop")
-GENERAL = {kind.name: kind for kind in (FIT, CALIBRATE, SCORE, VALIDATE, NOOP)}
+IMPORT_WEIGHTS = Kind(name="weights.import")  # in the place of a fit; it leaves no history
+IMPORT_SCORES = Kind(name="scores.import", leaves=("scores.parquet",))  # in the place of a score
+IMPORTS = (IMPORT_WEIGHTS, IMPORT_SCORES)  # only who has their file can make them again
+ALL = (FIT, CALIBRATE, SCORE, VALIDATE, NOOP, *IMPORTS)
+GENERAL = {kind.name: kind for kind in ALL}

@@ -1,18 +1,21 @@
 """A trained method and images -> one row per image."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from osr_core.context import SCORES
 from osr_core.data.base import UNKNOWN
 from osr_core.data.batches import Batches
 from osr_core.data.tasks import TestSet
 from osr_core.errors import TrainingError
 from osr_core.methods.base import ImageMethod
+from osr_core.metrics import evaluate
 from osr_core.precision import whole_float32
+from osr_core.tables import scores_table, table_to_bytes
 
 
 class Scored(NamedTuple):
@@ -85,3 +88,33 @@ def score_images(method: ImageMethod, batches: Batches, sample: Tensor) -> Score
             "numbers, though the network's weights are. Train it with a lower learning rate."
         )
     return Scored(all_logits, all_logits.argmax(1), all_scores, torch.cat(embeddings))
+
+
+def evaluated(
+    test: TestSet,
+    split: Mapping[str, Any],
+    logits: Tensor,
+    predicted: Tensor,
+    unknown_score: Tensor,
+) -> tuple[dict[str, bytes], dict[str, float]]:
+    """A trial's table of scores by name, and its numbers.
+
+    Args:
+        test: N images.
+        split: their classes: the numbers of the "known" and of the "unknown" ones.
+        logits: (N, K), larger = more that class.
+        predicted: (N,) positions of classes.
+        unknown_score: (N,), larger = more unknown.
+    """
+    metrics = evaluate(
+        unknown_score.numpy(),
+        predicted.numpy(),
+        test.labels.numpy(),
+        len(split["known"]),
+        logits.double().softmax(1).amax(1).numpy(),
+    )
+    numbers: dict[str, float] = {f"test/{name}": value for name, value in metrics.items()}
+    counts = images_per_class(test, split["known"], split["unknown"])
+    numbers |= {f"scored/{name}": number for name, number in counts.items()}
+    table = scores_table(test, logits, predicted, unknown_score)
+    return {SCORES: table_to_bytes(table)}, numbers

@@ -9,11 +9,13 @@ networks or readers is not followed: a stage needs those that its config names.
 import importlib.util
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
-from osr_core.backbones import BACKBONES
+from osr_core.backbones import backbone_named
 from osr_core.data import READERS
+from osr_core.errors import ConfigError
 from osr_core.execution import known_kind
 from osr_core.identity import digest
 from osr_core.kinds import CALIBRATE, FIT
@@ -108,9 +110,11 @@ def start_of(identity: Mapping[str, Any]) -> Start:
 
 def named_in(config: Mapping[str, Any]) -> Iterator[Any]:
     """The classes that a stage's config names: of its method, its network and its data."""
-    for listed, key in ((METHODS, "method"), (PARTS, "method"), (BACKBONES, "backbone")):
-        if (name := config.get(key, {}).get("name")) in listed:
+    for listed in (METHODS, PARTS):
+        if (name := config.get("method", {}).get("name")) in listed:
             yield listed[name]
+    with suppress(ConfigError):
+        yield backbone_named(config.get("backbone", {}).get("name"))
     task, test = config.get("task", {}), config.get("test", {})
     names = (task.get("dataset"), test.get("known_from"), test.get("unknown_from"))
     yield from (type(READERS[name]) for name in dict.fromkeys(names) if name in READERS)
@@ -125,6 +129,15 @@ def sources() -> Sources:
 def source_of(identity: Mapping[str, Any]) -> str:
     """The digest of the source that a stage's result rests on; "" if it is not known."""
     return sources().of(identity)
+
+
+def is_of_other_source(identity: Mapping[str, Any], source: str) -> bool:
+    """Whether a result, which was made by `source`, is of other source than this process runs.
+
+    It is not where one of the two is not known.
+    """
+    here = source_of(identity)
+    return bool(source and here and source != here)
 
 
 class Reach:

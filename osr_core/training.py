@@ -8,13 +8,15 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from operator import itemgetter
+from typing import Any, NoReturn, Self
 
 import torch
 from torch import Tensor
 
 from osr_core.context import Checkpoint, Report
 from osr_core.data.batches import Batches
+from osr_core.data_parallel import ALONE, DataParallel
 from osr_core.errors import TrainingError, unknown_name
 from osr_core.generators import seeded
 from osr_core.identity import seed_for
@@ -46,19 +48,28 @@ class Fit:
         training: Training,
         seed: int,
         until: int | None = None,
+        processes: DataParallel = ALONE,
     ) -> None:
-        """`until` is the epoch after which `run` ends; default: the last one of the schedule."""
+        """`until` is the epoch after which `run` ends; default: the last one of the schedule.
+        `processes` are those that train together; `train` gives this one its part of each batch.
+
+        Raises:
+            TrainingError: the schedule asks for what is not there.
+            ValueError: a label outside [0, K); steps do not look at labels again.
+        """
         if training.keep != "last" and validation is None:
             raise TrainingError(f"keep '{training.keep}' needs validation > 0; it is 0")
         if training.keep not in (allowed := ("last", "accuracy", *method.terms)):
             raise TrainingError(unknown_name("keep", training.keep, allowed))
         if len(train) < 2:
             raise TrainingError(f"training needs at least 2 images; there are {len(train)}")
+        for batches in filter(None, (train, validation)):
+            method.check_labels(batches.labels)
         self.method, self.train, self.validation = method, train, validation
         self.training, self.seed = training, seed
         self.until = training.epochs if until is None else until
-        self.device = train.labels.device
-        self.optimizers = method.optimizers(training)
+        self.device, self.processes = train.labels.device, processes
+        self.optimizers = self.fresh_optimizers()
         self.kept: dict[str, Tensor] | None = None
         self.progress = Progress()
         self.unfinished: bytes | None = None  # what to go on from, if the schedule does
@@ -75,8 +86,10 @@ class Fit:
         """
         if (saved := checkpoint.load() or begun) is not None:
             self.load_state(saved)
+        self.processes.share_batches(self.method)
         while self.progress.epoch < self.until:
-            with seeded(self.seed, "epoch", self.progress.epoch, device=self.device):
+            drawn_for = (self.seed, "epoch", self.progress.epoch, *self.processes.identity)
+            with seeded(*drawn_for, device=self.device):
                 row = self.one_epoch()
             self.progress.history.append(row)
             self.progress.epoch += 1
@@ -97,10 +110,10 @@ class Fit:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * lr_factor(training, epoch)
         row = self.train_epoch(torch.Generator().manual_seed(seed_for(self.seed, "order", epoch)))
-        self.refuse_not_finite(row)
         if self.validation is not None:
-            row |= validate(self.method, self.validation)
-            self.refuse_not_finite(row)
+            row |= self.processes.agreed(validate(self.method, self.validation), self.device)
+            if not all_finite(row):
+                self.refuse(", ".join(f"{name}={value:g}" for name, value in row.items()))
             self.keep_if_best(row)
         return row | {
             "lr": training.lr * lr_factor(training, epoch),
@@ -110,15 +123,19 @@ class Fit:
     def train_epoch(self, generator: torch.Generator) -> dict[str, float]:
         """Every training image once, in an order drawn from `generator`; the means of the terms.
 
-        A last batch of a single image is left out: batch norm has nothing to compare it with.
+        Raises:
+            TrainingError: one of them is not a finite number.
         """
         self.method.train()
         self.method.refresh()
         means = Means()
         for batch in self.train.shuffled(generator):
-            if len(batch.label) > 1:
-                means.add(self.method.train_step(batch, self.optimizers), len(batch.label))
-        return means.under("train/")
+            self.processes.num_images = len(batch.label)
+            means.add(self.method.train_step(batch, self.optimizers), len(batch.label))
+        row = means.of_all(self.processes).under("train/")
+        if not all_finite(row):
+            self.refuse(means.lost_terms())
+        return row
 
     def restart(self) -> None:
         """Go on from the kept weights with fresh optimisers, as the authors of CAC do.
@@ -127,19 +144,23 @@ class Fit:
         for a loss term, the choice is among the epochs to come (train_cacOpenset.py).
         """
         self.restore_kept()
-        self.optimizers = self.method.optimizers(self.training)
+        self.optimizers = self.fresh_optimizers()
         if self.training.keep != "accuracy":
             self.progress.best = None
 
-    def refuse_not_finite(self, row: Mapping[str, float]) -> None:
-        """Stop a fit whose loss is lost."""
-        if not all(map(math.isfinite, row.values())):
-            terms = ", ".join(f"{name}={value:g}" for name, value in row.items())
-            raise TrainingError(
-                f"loss is not a finite number in epoch {self.progress.epoch + 1} of "
-                f"{self.training.epochs}: {terms}. Lower the learning rate "
-                f"(lr={self.training.lr:g})."
-            )
+    def fresh_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """At the peak of the learning rate; of several processes they take one step together."""
+        optimizers = self.method.optimizers(self.training)
+        self.processes.share_steps(optimizers.values())
+        return optimizers
+
+    def refuse(self, terms: str) -> NoReturn:
+        """Stop a fit whose loss is lost, in these terms."""
+        raise TrainingError(
+            f"loss is not a finite number in epoch {self.progress.epoch + 1} of "
+            f"{self.training.epochs}: {terms}. Lower the learning rate "
+            f"(lr={self.training.lr:g})."
+        )
 
     def keep_if_best(self, row: Mapping[str, float]) -> None:
         """Remember the weights if `keep` says so: highest accuracy, or lowest loss term.
@@ -191,6 +212,11 @@ class Fit:
             optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
+def all_finite(row: Mapping[str, float]) -> bool:
+    """Whether no number of a row is lost."""
+    return all(map(math.isfinite, row.values()))
+
+
 def _under(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix(prefix): v for key, v in values.items() if key.startswith(prefix)}
 
@@ -201,16 +227,39 @@ class Means:
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.num_images = 0
+        self.num_finite: Tensor | int = 0  # (terms,) batches after which a sum was finite
 
     def add(self, batch_means: Mapping[str, Tensor], num_images: int) -> None:
         """Take the means of a batch."""
         self.num_images += num_images
         for name, mean in batch_means.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(mean)) + mean * num_images
+        self.num_finite = torch.stack([*self.sums.values()]).isfinite() + self.num_finite
+
+    def of_all(self, processes: DataParallel) -> Self:
+        """With what all processes have added."""
+        if self.sums and processes.world_size > 1:
+            count = next(iter(self.sums.values())).new_tensor(self.num_images)
+            *sums, count = processes.total(torch.stack([*self.sums.values(), count]))
+            self.sums = dict(zip(self.sums, sums, strict=True))
+            self.num_images = round(float(count))
+            self.num_finite = processes.least(torch.as_tensor(self.num_finite))
+        return self
 
     def under(self, prefix: str) -> dict[str, float]:
         """The means so far, each name behind `prefix`."""
         return {f"{prefix}{name}": float(s) / self.num_images for name, s in self.sums.items()}
+
+    def lost_terms(self) -> str:
+        """Which sums are not finite, by the batch, counted from 1, after which each was lost.
+
+        Of one batch in the order in which the terms were given.
+        """
+        batches = (torch.as_tensor(self.num_finite) + 1).tolist()
+        in_order = sorted(zip(batches, self.sums, strict=True), key=itemgetter(0))
+        (first, name), *others = (each for each in in_order if not self.sums[each[1]].isfinite())
+        then = ", ".join(f"{other} ({batch})" for batch, other in others)
+        return f"{name} was lost first, in batch {first}" + (f"; then {then}" if then else "")
 
 
 @torch.no_grad()

@@ -6,17 +6,29 @@ both get the same one.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from osr_core.config import as_dict
 from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError
-from osr_core.kinds import FIT, GENERAL, SCORE, VALIDATE, Kind
+from osr_core.imported import STORED, Imported
+from osr_core.kinds import CALIBRATE, FIT, GENERAL, IMPORT_WEIGHTS, SCORE, VALIDATE, Kind
 from osr_core.legs import in_legs
 from osr_core.recipes import Training
 from osr_core.stage import Stage
+
+AMBIGUOUS = (
+    "method '{}' scores by what is fitted after the training (CAC: its anchors become the means of "
+    "the classes), and files of weights often hold what was there before. Say --anchors recompute "
+    "to fit it anew to the training images, or --anchors stored where the file holds what was "
+    "fitted."
+)
+ALWAYS_FITTED = (
+    "method '{}' fits what it scores by anew to the training images, whatever a file of weights "
+    "holds of it. Leave --anchors stored out for it."
+)
 
 
 class Fitted(Protocol):
@@ -28,6 +40,10 @@ class Fitted(Protocol):
     @classmethod
     def setting_names(cls) -> Collection[str]:
         """The fields of its config."""
+
+    @classmethod
+    def fits_after_training(cls) -> bool:
+        """Whether scoring needs what its `calibrate` finds."""
 
 
 class WithRecipe(Fitted, Protocol):
@@ -53,11 +69,15 @@ class Trial:
     seed: int
     inner: InnerSplit | None = None  # of a trial by which a search chooses
     ends: tuple[int | None, ...] = ()  # of the legs in which its last fit is made, see `legs`
+    imported: Imported | None = None  # weights that stand in the place of its fit
 
     @property
     def model(self) -> Stage:
         """The stage that leaves the weights which are scored."""
-        return in_legs(self.method.recipe(self), self.ends)
+        model = self.method.recipe(self)
+        if self.imported is not None and self.method.fits_after_training():
+            model = self._with_anchors(model, self.imported.anchors)
+        return in_legs(model, self.ends)
 
     @property
     def last(self) -> Stage:
@@ -74,18 +94,8 @@ class Trial:
     @property
     def score(self) -> Stage:
         """The last stage: scores of all test images; only it reads the unknown classes."""
-        split = self.split
-        test = {
-            "known_from": split.known_from,
-            "known": list(split.known),
-            "unknown_from": split.unknown_from,
-            "unknown": list(split.unknown),
-            "fingerprints": {
-                name: self.fingerprints[f"{name}/test"]
-                for name in sorted({split.known_from, split.unknown_from})
-            },
-        }
         config = {"method": self._settings(self.method), "backbone": dict(self.backbone)}
+        test = test_of(self.split, self.fingerprints)
         return Stage(kind=SCORE, config={**config, "test": test}, inputs={"model": self.model})
 
     def fit(
@@ -107,7 +117,19 @@ class Trial:
         trial: with its own draws, it does not replay that one's order of images and augmentation.
         `backbone` and `training` are a network and a schedule other than the trial's, as of a
         generator and of a fine-tuning.
+
+        Where weights are imported, they stand in the fit's place.
+
+        Raises:
+            ConfigError: imported weights for a fit that is not the only one of its trial.
         """
+        if self.imported is not None:
+            if member or role or backbone or training or inputs or reader != "fit":
+                raise ConfigError(
+                    f"method '{self.method.name}' trains more than one network, one after the "
+                    "other, and a file of weights has one. Import it for a method that trains one."
+                )
+            return self._import(method or self.method, self.imported)
         config = {
             "method": self._settings(method or self.method, reader),
             "backbone": dict(backbone or self.backbone),
@@ -118,6 +140,33 @@ class Trial:
             **({"role": role} if role else {}),
         }
         return Stage(kind=FIT, config=config, inputs=inputs or {})
+
+    def _with_anchors(self, model: Stage, anchors: str) -> Stage:
+        """`model`, which rests on imported weights, with what a file may hold of its fits.
+
+        Raises:
+            ConfigError: nobody says whether that of the file counts; it is to count, and cannot.
+        """
+        if model.kind != IMPORT_WEIGHTS:  # the recipe fits anew by itself
+            if anchors == STORED:
+                raise ConfigError(ALWAYS_FITTED.format(self.method.name))
+            return model
+        if not anchors:
+            raise ConfigError(AMBIGUOUS.format(self.method.name))
+        model = replace(model, config={**model.config, "anchors": anchors})
+        if anchors == STORED:
+            return model
+        return self.stage(CALIBRATE, "fit", inputs={"classifier": model})
+
+    def _import(self, method: type[Fitted], imported: Imported) -> Stage:
+        config = {
+            "method": self._settings(method, "fit"),
+            "backbone": dict(self.backbone),
+            "task": {"dataset": self.split.known_from, "known": list(self.split.known)},
+            **imported.identity,
+            "anchors": "",
+        }
+        return Stage(kind=IMPORT_WEIGHTS, config=config)
 
     def stage(self, kind: Kind, *readers: str, inputs: Mapping[str, Stage]) -> Stage:
         """A stage of another kind on the known training images.
@@ -163,3 +212,17 @@ class Trial:
         values = as_dict(self.config, *readers)
         settings = {key: value for key, value in values.items() if key in shared}
         return {"name": method.name, "version": method.version, **settings}
+
+
+def test_of(split: ClassSplit, fingerprints: Mapping[str, str]) -> dict[str, Any]:
+    """The test images of a split, as stages that score have them in their config."""
+    return {
+        "known_from": split.known_from,
+        "known": list(split.known),
+        "unknown_from": split.unknown_from,
+        "unknown": list(split.unknown),
+        "fingerprints": {
+            name: fingerprints[f"{name}/test"]
+            for name in sorted({split.known_from, split.unknown_from})
+        },
+    }

@@ -16,8 +16,11 @@ DATABASE = re.compile(r"(postgresql|mysql|mssql)(\+\w+)?://\S+|sqlite:///\S.*")
 
 
 def holds_password(uri: str | None) -> bool:
-    """Whether a URI has a secret in it."""
-    parts = urlsplit(uri or "")
+    """Whether a URI has a secret in it, or what may be one where it is none."""
+    try:
+        parts = urlsplit(uri or "")
+    except ValueError:
+        return "@" in (uri or "")
     values = parse_qs(parts.query)
     inner = [word for value in values.get("odbc_connect", []) for word in value.split(";")]
     names = [*values, *(word.partition("=")[0] for word in inner)]

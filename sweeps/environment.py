@@ -24,6 +24,8 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 
+BY = "OSR_BY"  # who has submitted a job, as the job is told
+
 # What our promises rest on, whatever a user has set.
 PROMISED = {
     # A request that MLflow's client repeats by itself can make a second run; we look before we

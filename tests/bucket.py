@@ -25,9 +25,9 @@ PORTS = tuple(
 )
 
 
-def uri(port: int, folder: str) -> str:
+def uri(port: int, folder: str, host: str = "127.0.0.1") -> str:
     """What OSR_STORE is set to; buckets are made when something is first put there."""
-    return f"s3://results/{folder}?region=us-east-1&endpoint=http://127.0.0.1:{port}"
+    return f"s3://results/{folder}?region=us-east-1&endpoint=http://{host}:{port}"
 
 
 @contextlib.contextmanager
@@ -89,7 +89,8 @@ class Proxy:
     have gone); "flip" (a bit of what is uploaded); "agree" (200, and nothing is done).
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, listener: socket.socket | None = None) -> None:
+        """`listener` may be a socket in another network."""
         self.target = target
         self.faults: list[Fault] = []
         self.seen: list[str] = []  # all requests
@@ -109,9 +110,11 @@ class Proxy:
             def log_message(self, *arguments: Any) -> None:
                 """Stay silent."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self._server.socket.close()
+        self._server.socket = listener or socket.create_server(("127.0.0.1", 0))
         self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
+        self.port = int(self._server.socket.getsockname()[1])
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:

@@ -29,6 +29,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the fixtures of the test
+def pytest_runtest_setup() -> None:
+    """Fresh weights are the same each time, whichever tests ran before."""
+    torch.manual_seed(0)
+
+
 Make = Callable[[Path], object]
 
 

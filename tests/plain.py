@@ -1,8 +1,11 @@
 """Stages in a plain process: on the CPU, with no store, no cluster and no checkpoint."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import torch
 
 from osr_core.execution import Context, Result, run_stage
@@ -45,3 +48,9 @@ def results(
         result = run_stage(stage.kind.name, stage.config, context(inputs, data_root))
         left[stage.id] = result.artifacts
         yield stage, result
+
+
+def history(content: bytes) -> list[dict[str, Any]]:
+    """Rows of a fit's history but for the wall time, which no two runs share."""
+    rows = pq.read_table(io.BytesIO(content)).to_pylist()
+    return [row for row in rows if row["metric"] != "wall_s"]

@@ -20,7 +20,7 @@ finally:
     print(*sys.modules, file=sys.stderr)
 """
 FOR_WORK = {"matplotlib", "mlflow", "optuna", "ray", "scipy", "sklearn", "torchvision"}
-WITHOUT_TORCH = ["--version", "--help", "status", "study searched"]
+WITHOUT_TORCH = ["--version", "--help", "status", "watch searched", "study searched"]
 WITHOUT_TORCH += ["table cac2", "table cac-table2"]
 WITH_TORCH = ["splits", "datasets", "methods", "schema", "plan digits", "plan digits_search"]
 
@@ -29,7 +29,7 @@ WITH_TORCH = ["splits", "datasets", "methods", "schema", "plan digits", "plan di
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the record of a sweep and with an export."""
     home = tmp_path_factory.mktemp("quick") / "home"
-    record = {"sweep": "small", "trials": [], "stages": []}
+    record = {"sweep": "small", "trials": [], "stages": [], "leaves": {}}
     about = dict.fromkeys(("search_id", "method", "dataset", "select", "looks_at"), "a")
     search = {**about, "rules": ["a"], "space": {}, "planned": 1, "over": False, "candidates": []}
     search |= {"rungs": [], "shares": [1.0], "measures": [["a"]]}

@@ -1,4 +1,4 @@
-"""Methods of other packages, and the page that says how to write one."""
+"""Methods of other packages, and the pages about methods and how to write one."""
 
 import dataclasses
 import re
@@ -16,7 +16,9 @@ from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import parse_spec
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+PAGE = "".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("methods.md", "own-method.md")
+)
 SCRIPT = """
 import sys
 import torch

@@ -49,3 +49,10 @@ def test_the_demo_ends_with_the_report() -> None:
     assert run.endswith("osr run digits")
     assert "Report:" in said
     assert report.endswith("osr report")
+
+
+def test_the_picture_of_a_terminal_is_the_stored_one() -> None:
+    """Here and where it is explained."""
+    picture = (ROOT / "tests" / "golden" / "terminal" / "run-80.txt").read_text().strip("\n")
+    for page in (README, (ROOT / "docs" / "running.md").read_text()):
+        assert f"```\n{picture}\n```" in page

@@ -1,11 +1,15 @@
 """The measurement that chose PMAL's reading of robustness, on classifiers made by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.robustness import CRITERIA, by_correlation, quality, shared
+from benchmarks.in_process import Stages
+from benchmarks.robustness import CRITERIA, TASKS, by_correlation, last_fit, quality, shared
 from osr_core.methods.pmal.topology import centred
+from osr_core.methods.softmax import Softmax
 
 LABEL = torch.arange(3).repeat_interleave(40)
 
@@ -60,3 +64,18 @@ def test_equal_rows_correlate_fully() -> None:
     """So every image is a candidate at every epsilon."""
     points = [centred(each) for each in classifiers(torch.ones(120).double())]
     assert set(by_correlation([points[0], points[0]], LABEL).values()) == {1.0}
+
+
+@pytest.mark.parametrize("warm_start", [True, False])
+def test_the_last_fit_draws_as_that_of_a_sweep(warm_start: bool) -> None:
+    """It once had no role, and replayed the first classifier's order of images and augmentation;
+    where it starts afresh, from that one's initial weights, too.
+    """
+    (task,) = (each for each in TASKS if each.dataset == "digits")
+    trial = task.trial(Stages(), warm_start=warm_start)
+    short = replace(trial.training, epochs=task.final_epochs)
+    fit, in_sweep = last_fit(trial, short), replace(trial, training=short).model
+    assert fit.config == in_sweep.config
+    assert fit.config["role"] != trial.fit(Softmax).config.get("role")
+    assert ("classifier" in fit.inputs) == warm_start
+    assert fit.inputs["prototypes"].inputs["member0"].id == trial.fit(Softmax).id

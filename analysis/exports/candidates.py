@@ -36,6 +36,7 @@ VALUES = pa.list_(
         ),
     )
 )
+IDS = pa.list_(pa.field("element", pa.string()))
 CANDIDATE_COLUMNS = (
     Column("sweep", pa.string(), "", "name of the sweep"),
     Column("search_id", pa.string(), "", "identity of the search, a hash of all that made it"),
@@ -61,6 +62,7 @@ CANDIDATE_COLUMNS = (
         "fraction",
         "by rule, split and seed, in the order of the search; at a fit's end, or after an epoch",
     ),
+    Column("fits", IDS, "", "identities of the fits that its values rest on, in history.parquet"),
 )
 
 
@@ -126,7 +128,7 @@ def _candidate(row: Mapping[str, Any], names: Mapping[tuple[str, int | None], st
     for each in row["values"]:
         values.setdefault(names[each["rule"], each["epoch"]], []).append(each["value"])
     return Candidate(
-        **{name: row[name] for name in ("number", "state", "reason", "chosen")},
+        **{name: row[name] for name in ("number", "state", "reason", "chosen", "fits")},
         params=json.loads(row["params"]),
         values=values,
     )

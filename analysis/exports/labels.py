@@ -32,13 +32,16 @@ def row_labels(planned: Iterable[PlannedTrial]) -> dict[str, str]:
 
 
 def recipe_label(plan: Plan) -> str:
-    """A recipe and what the spec changes of it: "common, changed (training.epochs=2)"."""
+    """A recipe and what the spec changes of it and of methods' defaults: "common, changed
+    (training.epochs=2; of CAC: alpha=5)".
+    """
     changes = changes_label(plan)
     return f"{plan.recipe}, changed ({changes})" if changes else plan.recipe
 
 
 def changes_label(plan: Plan) -> str:
-    """What a spec changes of its recipe: "backbone.width=0.25; of CAC: training.epochs=2", or "".
+    """What a spec changes of its recipe and of methods' defaults: "backbone.width=0.25; of CAC:
+    alpha=5, training.epochs=2", or "".
 
     Of one method alone it is what all its trials share: where they differ, their rows say so.
     """
@@ -49,16 +52,25 @@ def changes_label(plan: Plan) -> str:
     for title, trials in of_title.items():
         shared = {
             name: value
-            for name, value in own_changes(trials[0].hyperparameters).items()
+            for name, value in own_changes(
+                trials[0].hyperparameters, plan.defaults.get(trials[0].method, {})
+            ).items()
             if all(trial.hyperparameters.get(name) == value for trial in trials)
         }
-        changes += [f"of {title}: {in_words(shared)}"] if shared else []
+        short = {name: Shortened(())(value) for name, value in shared.items()}
+        changes += [f"of {title}: {in_words(short)}"] if shared else []
     return "; ".join(changes)
 
 
-def own_changes(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those settings of a method that change its recipe: {"backbone.width": 0.25}."""
-    return {name: v for name, v in hyperparameters.items() if name.startswith(OF_RECIPE)}
+def own_changes(hyperparameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings of a method that change its recipe or are not its defaults, as far as these
+    are known: {"backbone.width": 0.25, "alpha": 5}.
+    """
+    return {
+        name: value
+        for name, value in hyperparameters.items()
+        if name.startswith(OF_RECIPE) or value != defaults.get(name, value)
+    }
 
 
 def _varied(trials: list[PlannedTrial]) -> dict[str, Shortened]:

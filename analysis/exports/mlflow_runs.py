@@ -5,9 +5,9 @@ where that name was another store's already, "NAME (ID)" with the beginning of t
 of kind "sweep" with the plan's record as the artifact plan.json, and one run per stage with the
 tags stage_id, kind and code. Each finished one has the metric arrived_at_s, the time at which
 MLflow held all of it; a stage that runs, has failed or was stopped has a run of another status. A
-"score" run has the trial's metrics and the artifact scores.parquet, perhaps embeddings.parquet; a
-"fit" run has history.parquet, a "pmal.mine" run mined.parquet. What is said of a trial besides its
-results stands in the record, and only there.
+"score" run has the trial's metrics and the artifact scores.parquet, perhaps embeddings.parquet, and
+so has a "scores.import" run; a "fit" run has history.parquet, a "pmal.mine" run mined.parquet. What
+is said of a trial besides its results stands in the record, and only there.
 
 Only this module of `analysis` needs mlflow, and imports it when an export begins.
 """
@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.exports.parts import FILES, fitted
-from analysis.exports.schema import METRICS, OF_MODEL, SCORED, STAGE, Plan
+from analysis.exports.schema import METRICS, OF_MODEL, SCORED, SCORED_BY, STAGE, Plan
 from osr_core.errors import ConfigError, OsrError, unknown_name
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class SweepRuns:
             if stage_id in found[kind]:
                 twice[kind, stage_id].append(info.run_id)
                 continue
-            results = results_of(run) if kind == "score" else {}
+            results = results_of(run) if kind in SCORED_BY else {}
             uri = info.artifact_uri
             found[kind][stage_id] = Found(info.run_id, info.experiment_id, uri, results)
         for (kind, stage_id), others in twice.items():
@@ -252,7 +252,7 @@ def results_of(run: "Run") -> dict[str, Any]:
         results["made_on"] = run.data.tags.get("made_on")
     except KeyError as error:
         raise ExportError(
-            f"the finished score run {run.info.run_id} lacks {error}. Delete it "
+            f"the finished {run.data.tags['kind']} run {run.info.run_id} lacks {error}. Delete it "
             "in `osr ui`; `osr sync` then writes it anew."
         ) from None
     for prefix, names in (("model", OF_MODEL), ("scored", SCORED)):

@@ -25,11 +25,13 @@ from analysis.exports.schema import (
     HISTORY,
     HISTORY_ORDER,
     MINED,
+    RECONSTRUCTED,
     SCORES,
     embeddings_schema,
     generated_schema,
     history_schema,
     mined_schema,
+    reconstructed_schema,
     scores_schema,
     stage_schema,
 )
@@ -55,6 +57,7 @@ FILES = {
         File(MINED, "stage_id", mined_schema()),
         File(EMBEDDINGS, "trial_id", embeddings_schema()),
         File(GENERATED, "stage_id", generated_schema()),
+        File(RECONSTRUCTED, "stage_id", reconstructed_schema()),
     )
 }
 BATCH = 500  # runs in a part, which a break loses

@@ -17,7 +17,7 @@ from analysis.exports.columns import (
     HISTORY_COLUMNS,
     LINK_COLUMNS,
     MINED_COLUMNS,
-    RUN_COLUMNS,
+    RECONSTRUCTED_COLUMNS,
     SCORE_COLUMNS,
     Column,
 )
@@ -27,12 +27,15 @@ from analysis.exports.schema import (
     HISTORY,
     LINKS,
     MINED,
+    RECONSTRUCTED,
     RUNS,
     SCORES,
     FinishedTrial,
     Plan,
     plan_in,
+    run_columns,
     store_in,
+    tables_in,
 )
 from osr_core.errors import DataError, OsrError
 
@@ -55,7 +58,7 @@ def read_runs(folder: Path) -> tuple[pa.Table, Plan]:
         plan = plan_in(schema)
     except ValueError as error:
         raise DataError(f"{path} {error}. {_again(folder)}") from None
-    return read_columns(path, RUN_COLUMNS), plan
+    return read_columns(path, run_columns(plan)), plan
 
 
 def by_id(runs: pa.Table) -> dict[str, FinishedTrial]:
@@ -69,12 +72,14 @@ def joined(trials: Iterable[FinishedTrial], column: str) -> str:
 
 
 def is_complete_export(folder: Path, trial_ids: Sequence[str], store: str | None) -> bool:
-    """Whether an export holds just these trials, all of them finished, and can be read.
+    """Whether an export holds just these trials, all of them finished, and all of its files.
 
     Equal trials have equal ids in every store; `store` is the id of the one that must have made
     them.
     """
-    if not (folder / RUNS).exists() or store_in(folder / LINKS) != store:
+    if store_in(folder / LINKS) != store:
+        return False
+    if not all((folder / name).is_file() for name in (RUNS, *tables_in(folder / LINKS))):
         return False
     try:
         runs, _ = read_runs(folder)
@@ -110,6 +115,15 @@ def read_generated(folder: Path) -> pa.Table:
         DataError: the sweep has no stage that left them.
     """
     return read_columns(path_in(folder, GENERATED), GENERATED_COLUMNS)
+
+
+def read_reconstructed(folder: Path) -> pa.Table:
+    """Training images, and what they became under each class.
+
+    Raises:
+        DataError: the sweep has no stage that left them.
+    """
+    return read_columns(path_in(folder, RECONSTRUCTED), RECONSTRUCTED_COLUMNS)
 
 
 def read_embeddings(folder: Path, trial_id: str) -> pa.Table:

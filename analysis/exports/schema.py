@@ -9,12 +9,13 @@ Where stages left what some figures need:
 mined.parquet       one row per known training image of each of PMAL's mining stages
 embeddings.parquet  one row per test image that was kept, and per prototype, of some trials
 generated.parquet   one row per image that was made and per training image that it was made from
+reconstructed.parquet  one row per training image that is shown, and per class for each of them
 
 Where a sweep searches hyperparameters:
 candidates.parquet  one row per candidate; see `candidates`
 
-Where methods bring kinds of stages of their own (see docs/methods.md), each table that these leave
-has a file of its name, with the columns that the stages gave it behind STAGE_COLUMNS.
+Where methods bring kinds of stages of their own (see docs/own-method.md), each table that these
+leave has a file of its name, with the columns that the stages gave it behind STAGE_COLUMNS.
 
 links.parquet, beside them, says where each run lies in MLflow; it is the one file whose bytes
 depend on who ran what and when, and only the report reads it.
@@ -36,6 +37,7 @@ from analysis.exports.columns import (
     LINK_COLUMNS,
     METRIC_COLUMNS,
     MINED_COLUMNS,
+    RECONSTRUCTED_COLUMNS,
     RUN_COLUMNS,
     SCORE_COLUMNS,
     STAGE_COLUMNS,
@@ -43,11 +45,12 @@ from analysis.exports.columns import (
 )
 from analysis.exports.selection import NONE
 from osr_core.identity import canonical_json, digest, dotted
+from osr_core.wording import origin
 
 RUNS, HISTORY, SCORES = "runs.parquet", "history.parquet", "scores.parquet"
 LINKS = "links.parquet"
 MINED, EMBEDDINGS = "mined.parquet", "embeddings.parquet"
-GENERATED = "generated.parquet"
+GENERATED, RECONSTRUCTED = "generated.parquet", "reconstructed.parquet"
 T = TypeVar("T")
 
 
@@ -63,6 +66,7 @@ RESULTS = (
     "made_on",
 )  # columns of runs.parquet that only the trial's run knows
 RUNS_ORDER = ("sweep", "dataset", "split", "method", "hyperparameters", "seed", "trial_id")
+SCORED_BY = ("score", "scores.import")  # kinds of the stages that give trials their numbers
 HISTORY_ORDER = ("stage_id", "epoch", "metric")
 
 FinishedTrial = Mapping[str, Any]  # a row of runs.parquet by column
@@ -81,6 +85,7 @@ class PlannedTrial:
     hyperparameters: Mapping[str, Any]
     backbone: str  # the network's name
     selection: str = NONE  # how its hyperparameters were chosen
+    imported: str = ""  # of what was made elsewhere, whence it comes; "" for any other trial
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ class Plan:
     trials: tuple[PlannedTrial, ...]  # in the spec's order, which a table's rows keep
     data: Mapping[str, str] = field(default_factory=dict)  # fingerprints, by "cifar10/train"
     classes: Mapping[str, str] = field(default_factory=dict)  # digests, by "svhn/0 of mine.json"
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by method
 
     def protocol_of(self, trial: PlannedTrial) -> str:
         """Of a trial's splits: the sweep's, unless the spec gives its method another."""
@@ -108,7 +114,9 @@ class Plan:
         names = PlannedTrial.__dataclass_fields__
         trials = tuple(
             PlannedTrial(
-                **{name: trial[name] for name in names} | {"backbone": trial["backbone"]["name"]}
+                **{name: trial[name] for name in names if name != "imported"}
+                | {"backbone": trial["backbone"]["name"]}
+                | {"imported": origin(trial["imported"]) if "imported" in trial else ""}
             )
             for trial in record["trials"]
             if trial["purpose"] == "evaluate"
@@ -126,6 +134,7 @@ class Plan:
                 f"{each['id']} of {each['protocol']}": digest([each["known"], each["unknown"]])
                 for each in record.get("splits", ())
             },
+            record.get("defaults", {}),
         )
 
     @classmethod
@@ -135,9 +144,11 @@ class Plan:
         What a later version adds is left, and what an earlier one did not say is empty.
         """
         trials = tuple(
-            _known(PlannedTrial, {"selection": NONE, **trial}) for trial in values["trials"]
+            _known(PlannedTrial, {"selection": NONE, "imported": "", **trial})
+            for trial in values["trials"]
         )
-        return _known(cls, {"altered": {}, "data": {}, "classes": {}, **values, "trials": trials})
+        unsaid: dict[str, Any] = {"altered": {}, "data": {}, "classes": {}, "defaults": {}}
+        return _known(cls, {**unsaid, **values, "trials": trials})
 
 
 def changes_in(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +170,17 @@ def unfinished(
 
 def runs_schema(plan: Plan) -> pa.Schema:
     """Columns of runs.parquet, with the plan as canonical JSON under the metadata key "plan"."""
-    return schema_of(RUN_COLUMNS).with_metadata({"plan": canonical_json(asdict(plan))})
+    values = asdict(plan)
+    for trial in values["trials"]:
+        if not trial["imported"]:
+            del trial["imported"]
+    return schema_of(run_columns(plan)).with_metadata({"plan": canonical_json(values)})
+
+
+def run_columns(plan: Plan) -> list[Column]:
+    """Those of runs.parquet; what only imports need is left out where nothing is imported."""
+    imports = any(trial.imported for trial in plan.trials)
+    return [column for column in RUN_COLUMNS if imports or column.name != "imported"]
 
 
 def plan_in(schema: pa.Schema) -> Plan:
@@ -226,6 +247,11 @@ def mined_schema() -> pa.Schema:
 def generated_schema() -> pa.Schema:
     """Columns of generated.parquet."""
     return schema_of(GENERATED_COLUMNS)
+
+
+def reconstructed_schema() -> pa.Schema:
+    """Columns of reconstructed.parquet."""
+    return schema_of(RECONSTRUCTED_COLUMNS)
 
 
 def embeddings_schema() -> pa.Schema:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from osr_core.wording import Shortened, in_words, percent
+from analysis.exports.schema import HISTORY
+from osr_core.identity import upstream
+from osr_core.wording import Shortened, duration, in_words, percent
 
 STATES = ("complete", "running", "pruned", "failed")  # best first
 
@@ -27,6 +29,7 @@ class Candidate:
     reason: str  # why it was pruned or has failed
     chosen: int | None  # 0 for the best of those that were trained anew
     values: Mapping[str, Sequence[float]]  # by measure, one for each of its first steps
+    fits: Sequence[str]  # ids of the fits that its values rest on, in history.parquet
 
     def mean(self, rule: str) -> float | None:
         """Its average so far by a rule."""
@@ -121,6 +124,11 @@ class Search:
         pruned = [each for each in self.candidates if each.state == "pruned"]
         return sum(len(self.steps) - self._num_taken(each) for each in pruned)
 
+    @cached_property
+    def num_taken(self) -> float:
+        """Steps that candidates took, as `num_saved`."""
+        return sum(self._num_taken(each) for each in self.candidates)
+
     def _num_taken(self, candidate: Candidate) -> float:
         whole = len(candidate.values.get(self.select, ()))
         met = self._rungs_met(candidate)
@@ -132,11 +140,19 @@ class Search:
 
     @property
     def title(self) -> str:
-        """What it is about, and by what it chooses."""
-        return f"search of {self.method} on {self.dataset} by {self.select} ({self.looks_at})"
+        """What it is about, and by what it chooses; its id begins as `--search` takes it."""
+        about = f"search {self.search_id[:8]} of {self.method} on {self.dataset}"
+        return f"{about} by {self.select} ({self.looks_at})"
 
-    @property
-    def summary(self) -> str:
+    def savings(self, spared_s: float) -> str:
+        """What pruning saved: "pruning saved 5 of 20 steps, about 15 s", or "" for nothing."""
+        if not self.num_saved:
+            return ""
+        saved = f"{self.num_saved:.1f}".removesuffix(".0")
+        words = f"pruning saved {saved} of {len(self.candidates) * len(self.steps)} steps"
+        return f"{words}, about {duration(spared_s)}" if spared_s else words
+
+    def summary(self, spared_s: float) -> str:
         """How it stands: candidates asked of those planned, what became of them, and what was
         saved.
         """
@@ -144,20 +160,17 @@ class Search:
         states = [f"{self.num(state)} {state}" for state in STATES if self.num(state)]
         early = " (its budget is spent)" if self.over and asked < self.planned else ""
         words = f"{asked} of {self.planned} candidates asked{early}: {', '.join(states) or 'none'}"
-        if self.num_saved:
-            saved = f"{self.num_saved:.1f}".removesuffix(".0")
-            words += f"; pruning saved {saved} of {asked * len(self.steps)} steps"
-        return words
+        return "; ".join(filter(None, (words, self.savings(spared_s))))
 
-    @property
-    def line(self) -> str:
-        """How it stands, and the best so far, in one line."""
+    def line(self, spared_s: float) -> str:
+        """How it stands, the best so far and what was saved, in one line."""
         about = f"search of {self.method} on {self.dataset}: {len(self.candidates)} of "
         about += f"{self.planned} candidates asked"
         if (best := self.best) is None:
             return f"{about}, none complete"
         mean, so_far = percent(best.mean(self.select), 2), "" if self.over else " so far"
-        return f"{about}, best{so_far} {mean} % by {self.select}: {self.words()[best.number]}"
+        words = f"{about}, best{so_far} {mean} % by {self.select}: {self.words()[best.number]}"
+        return "; ".join(filter(None, (words, self.savings(spared_s))))
 
     def words(self) -> dict[int, str]:
         """The settings of each candidate by its number: "alpha=15.64, anchor_weight=0.08171"."""
@@ -191,22 +204,28 @@ def choices_in(dimension: Any) -> list[Any] | None:
 def searches_in(record: Mapping[str, Any]) -> list[Search]:
     """The searches of a plan's record; none where its spec has none."""
     trials = {trial["trial_id"]: trial for trial in record["trials"]}
-    return [_search(facts, trials) for facts in record.get("searches", ())]
+    return [_search(facts, trials, record) for facts in record.get("searches", ())]
 
 
-def _search(facts: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -> Search:
+def _search(
+    facts: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]], record: Mapping[str, Any]
+) -> Search:
     said = ["search_id", "method", "dataset", "rules", "select", "looks_at", "space", "planned"]
     said += ["rungs", "shares", "measures", "over"]
+    inputs = {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
+    trained = {kind for kind, tables in record["leaves"].items() if HISTORY in tables}
+    fits = {stage["stage_id"] for stage in record["stages"] if stage["kind"] in trained}
+    candidates = []
+    for each in facts["candidates"]:
+        num = sum(map(len, each["values"].values())) // len(facts["rules"])
+        met = [trial_id for step in each["trials"][:num] for trial_id in step]
+        own = {name: each[name] for name in ("number", "params", "state", "reason", "chosen")}
+        own |= {"fits": sorted(fits.intersection(upstream(met, inputs)))}
+        candidates.append(Candidate(**own, values=each["values"]))
     return Search(
         **{name: facts[name] for name in said},
         steps=tuple(dict.fromkeys(_steps(facts, trials))),
-        candidates=tuple(
-            Candidate(
-                **{name: each[name] for name in ("number", "params", "state", "reason", "chosen")},
-                values=each["values"],
-            )
-            for each in facts["candidates"]
-        ),
+        candidates=tuple(candidates),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 NONE = "none"
 ORACLE = "ORACLE"
+AND = ", and "  # between those of settings that were chosen more than once
 
 
 def is_oracle(selection: str) -> bool:
@@ -17,8 +18,11 @@ def is_oracle(selection: str) -> bool:
 
 
 def in_short(selections: Iterable[str]) -> str:
-    """Those of several trials for a header: "none", or "ORACLE or known_accuracy or none"."""
-    there = set(selections)
+    """Those of several trials for a header: "none", or "ORACLE or known_accuracy or none".
+
+    Settings that the spec names and a search has chosen, too, count as both.
+    """
+    there = {part for each in selections for part in each.split(AND)}
     rules = {ORACLE if is_oracle(each) else each.partition(" (")[0] for each in there - {NONE}}
     unsearched = [NONE] if NONE in there or not there else []
     return " or ".join([*sorted(rules, key=lambda rule: (rule != ORACLE, rule)), *unsearched])

@@ -33,6 +33,7 @@ from analysis.exports.schema import (
     RESULTS,
     RUNS,
     RUNS_ORDER,
+    SCORED_BY,
     SCORES,
     STAGE,
     Plan,
@@ -47,7 +48,12 @@ from analysis.exports.searches import searches_in
 from osr_core.identity import canonical_json
 
 log = logging.getLogger(__name__)
-SETTINGS = ("hyperparameters", "backbone", "training")  # columns that hold canonical JSON
+SETTINGS = (
+    "hyperparameters",
+    "backbone",
+    "training",
+    "imported",
+)  # columns that hold canonical JSON
 Facts = Mapping[str, Mapping[str, Any]]  # by stage id, what the plan's record says of it
 
 
@@ -93,14 +99,20 @@ def export(
         plan = Plan.from_record(record)
         stages = {stage["stage_id"] for stage in record["stages"]}
         wanted = {kind: stages for kind, names in record["leaves"].items() if names}
-        wanted["score"] = {trial.trial_id for trial in plan.trials}
+        wanted |= {kind: {each.trial_id for each in plan.trials} for kind in SCORED_BY}
         found = held.finished(wanted, since)
         if since is not None:
             _keep(found, held.store, folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)
         tables = _write(held, found, plan, record, folder)
-    missing = unfinished(plan.trials, found["score"])
-    return Export(folder, plan, len(found["score"]), missing, tables)
+    finished = trials_in(found)
+    missing = unfinished(plan.trials, finished)
+    return Export(folder, plan, len(finished), missing, tables)
+
+
+def trials_in(found: Mapping[str, Mapping[str, Found]]) -> dict[str, Found]:
+    """The runs of finished trials, by trial id."""
+    return {i: run for kind in SCORED_BY for i, run in found[kind].items()}
 
 
 @contextmanager
@@ -117,8 +129,8 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise ExportError(
-            f"{folder} cannot be written: {error}. Make room or give permission, then export "
-            "again; it goes on where it stopped."
+            f"{folder} cannot be written: {error.strerror or error}. Make room or give permission, "
+            "then export again; it goes on where it stopped."
         ) from error
 
 
@@ -126,7 +138,7 @@ def facts_in(record: Mapping[str, Any]) -> Facts:
     """What a plan's record says of each stage; of a score stage, also what it says of its trial."""
     facts = {stage["stage_id"]: {"sweep": record["sweep"], **stage} for stage in record["stages"]}
     for trial in record["trials"]:
-        settings = {name: canonical_json(trial[name]) for name in SETTINGS}
+        settings = {name: canonical_json(trial[name]) for name in SETTINGS if name in trial}
         facts[trial["trial_id"]] |= trial | settings
     return facts
 
@@ -167,7 +179,7 @@ def _write(
         table = pa.Table.from_pylist(links, schema=schema)
         out.write_table(ordered(table, ("stage_id", "kind")))
     with written(folder / RUNS, runs_schema(plan)) as out:
-        rows = [{**facts[i], **run.results} for i, run in found["score"].items()]
+        rows = [{**facts[i], **run.results} for i, run in trials_in(found).items()]
         table = pa.Table.from_pylist(rows, schema=runs_schema(plan))
         out.write_table(ordered(table, RUNS_ORDER))
     shutil.rmtree(folder / PARTS, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Figures by name: `draw` reads an export and gives a picture's bytes.
+"""Figures by name: `made` reads an export and draws, `draw` gives the picture's bytes.
 
 roc, histogram   one trial: ROC; scores of known and unknown test images
 confusion        the same trial: what each class was taken for, or rejected
@@ -7,13 +7,14 @@ cac4, cac5       unknowns by what they were taken for, over all splits; examples
 pmal4a           robustness of training images, and accuracy per interval of it
 pmal4b, pmal6    embeddings with prototypes, without and with unknown images (t-SNE)
 pmal5a           one prototype per class against ten
-generated        images that stages made of training images, below these
+generated        images that stages made of training images, or decoded under each class
 search           one search: history, importances, slices, parallel coordinates, Pareto front
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -59,17 +60,16 @@ FIGURES: Mapping[str, Drawing] = {
 }
 
 
-def draw(
+def made(
     name: str,
     exports: Path,
     *,
     sweep: str = "",
     trial: str = "",
-    format: str = "png",
     images: ImageLoader | None = None,
     accepted: int | None = None,
     search: str = "",
-) -> bytes:
+) -> Figure:
     """The figure `name` of an exported sweep.
 
     Args:
@@ -77,15 +77,14 @@ def draw(
         exports: the folder that holds a folder per sweep.
         sweep: which one; "" for that of the paper's figure.
         trial: how the trial's id begins, of figures about one; "" for the first that fits.
-        format: png, svg or pdf.
         images: gives the pictures of test images, which cac5 shows.
         accepted: cac4 counts the unknown images that are accepted where so many percent of the
             known ones are; None counts all.
         search: how the id begins of the search that the figure `search` shows; "" for the first.
 
     Raises:
-        ConfigError: no such figure, format, trial or search; no sweep named where one must be;
-            `accepted` of another figure than cac4.
+        ConfigError: no such figure, trial or search; no sweep named where one must be; `accepted`
+            of another figure than cac4.
         DataError: no export of the sweep, or one without what the figure shows; says what.
     """
     if name not in FIGURES:
@@ -101,4 +100,15 @@ def draw(
         raise ConfigError(f"figure {name} is about no search; the figure called search is.")
     source = Source.open(exports / chosen, trial, images, accepted, search)
     with styled():
-        return encoded(FIGURES[name].make(source), format)
+        return FIGURES[name].make(source)
+
+
+def draw(name: str, exports: Path, *, format: str = "png", **about: Any) -> bytes:
+    """The bytes of a figure as png, svg or pdf; the rest is as of `made`.
+
+    Raises:
+        ConfigError, DataError: as `made`; another format.
+    """
+    figure = made(name, exports, **about)
+    with styled():
+        return encoded(figure, format)

@@ -27,7 +27,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 def importances(search: Search) -> dict[str, float]:
     """Shares in [0, 1] of the settings that all complete candidates have, largest first.
 
-    Empty where they are too few, or all equally good.
+    What settings explain only together is in none of them, so they add up to at most 1. Empty
+    where candidates are too few, or all equally good.
     """
     complete = [each for each in search.candidates if each.state == "complete"]
     if len(complete) < FEWEST or len({each.mean(search.select) for each in complete}) == 1:
@@ -36,7 +37,8 @@ def importances(search: Search) -> dict[str, float]:
     study.add_trials([_trial(search, each) for each in complete])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+        evaluator = FanovaImportanceEvaluator(seed=0)
+        return get_param_importances(study, evaluator=evaluator, normalize=False)
 
 
 def _trial(search: Search, candidate: Candidate) -> optuna.trial.FrozenTrial:

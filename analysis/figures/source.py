@@ -34,10 +34,13 @@ class Scores:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> "Scores":
-        """From the rows of one trial, of an export or of its stage's artifact."""
+        """From the rows of one trial, of an export or of its stage's artifact.
+
+        Without the column image_id there are no ids, and without class_name each name is None.
+        """
         named = "class_name" in table.column_names
         return cls(
-            table["image_id"].to_pylist(),
+            table["image_id"].to_pylist() if "image_id" in table.column_names else [],
             table["label"].to_numpy().astype(np.int64),
             table["predicted"].to_numpy().astype(np.int64),
             table["unknown_score"].to_numpy().astype(np.float64),
@@ -186,7 +189,8 @@ class Source:
 
     def rests_on_trial(self, trial: FinishedTrial) -> str:
         """For the foot of a figure about one trial: which one."""
-        own = own_changes(json.loads(trial["hyperparameters"]))
+        defaults = self.plan.defaults.get(trial["method"], {})
+        own = own_changes(json.loads(trial["hyperparameters"]), defaults)
         return rests_on_trial(trial, self.label(trial), {**self.plan.changes, **own})
 
     def rests_on_trials(self, trials: Sequence[FinishedTrial]) -> str:

@@ -82,12 +82,14 @@ def pictures(trial: FinishedTrial, scores: bytes) -> dict[str, bytes]:
 
     Args:
         trial: label, title, dataset, split, seed, trial_id, sweep, recipe, commit, the metrics as
-            fractions, its hyperparameters, and the spec's changes to the recipe for all methods;
-            the label tells it from its method's other trials.
+            fractions, its hyperparameters and the method's defaults of them, and the spec's
+            changes to the recipe for all methods; the label tells it from its method's other
+            trials.
         scores: the artifact scores.parquet of its score stage.
     """
     table = Scores.from_table(pq.read_table(pa.BufferReader(scores)))
-    changes = changes_in(trial["changes"]) | own_changes(trial["hyperparameters"])
+    own = own_changes(trial["hyperparameters"], trial.get("defaults", {}))
+    changes = changes_in(trial["changes"]) | own
     rests_on = rests_on_trial(trial, trial["label"], changes)
     with styled():
         return {

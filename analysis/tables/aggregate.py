@@ -14,13 +14,23 @@ from analysis.exports.schema import METRICS, FinishedTrial, PlannedTrial, unfini
 METRIC_TITLES = {
     "accuracy": "ACC",
     "auroc": "AUROC",
+    "auroc_error": "AUROC s.e.",
     "oscr": "OSCR",
     "aupr_unknown": "AUPR-out",
     "aupr_known": "AUPR-in",
-    "fpr95": "FPR95",
+    "fpr95_known_positive": "FPR95 (unknowns accepted)",
+    "fpr95_unknown_positive": "FPR95 (knowns rejected)",
     "macro_f1": "macro-F1",
+    "aurc": "AURC",
+    "ece": "ECE",
 }
-LOWER_IS_BETTER = ("fpr95",)
+LOWER_IS_BETTER = (
+    "auroc_error",
+    "fpr95_known_positive",
+    "fpr95_unknown_positive",
+    "aurc",
+    "ece",
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ with every other one.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -16,8 +16,9 @@ from analysis.exports.mixture import mixture
 from analysis.exports.read import by_id, read_runs
 from analysis.exports.schema import METRICS, FinishedTrial, Plan
 from analysis.tables.aggregate import LOWER_IS_BETTER
+from analysis.tables.difference import difference
 from analysis.tables.pairing import Found, Seeds, Task, left_out, means, paired, rows_in
-from analysis.tables.statistics import average_ranks, bootstrap, holm, wilcoxon
+from analysis.tables.statistics import average_ranks, bootstrap, holm
 from osr_core.errors import ConfigError, unknown_name
 
 POOLED = "all datasets"
@@ -36,6 +37,8 @@ class Standing:
     num_pairs: int  # splits
     average_rank: float
     difference_percent: float | None  # the first row's mean less this one's; None for the first
+    difference_low_percent: float | None  # its interval, as the mean's
+    difference_high_percent: float | None
     p_value: float | None  # Wilcoxon, uncorrected
     p_holm: float | None = None  # corrected over all tests of the comparison
 
@@ -73,15 +76,10 @@ def compare(
     found = rows_in([(plan, by_id(runs)) for runs, plan in read])
     shown = list(dict.fromkeys(rows)) or list(found)
     there = {task.dataset for tasks in found.values() for task in tasks}
-    problems = [unknown_name("row", row, found) for row in shown if row not in found]
-    problems += [unknown_name("dataset", name, there) for name in datasets if name not in there]
-    problems += [unknown_name("metric", name, METRICS) for name in metrics if name not in METRICS]
-    if len(shown) < 2:
-        problems.append(f"a comparison needs two rows or more; there is {', '.join(shown)}.")
-    if problems:
-        raise ConfigError(problems)
+    _refuse_wrong_names(shown, list(found), datasets, there, metrics)
+    inside = datasets or there
     wanted = {
-        row: {task: of for task, of in found[row].items() if task.dataset in (datasets or there)}
+        row: {task: of for task, of in found[row].items() if task.dataset in inside}
         for row in shown
     }
     seeds = paired(wanted)
@@ -105,6 +103,23 @@ def compare(
         mixture(trials),
         tuple(_differing([plan.data for plan in plans])),
     )
+
+
+def _refuse_wrong_names(
+    shown: Sequence[str],
+    rows: Collection[str],
+    datasets: Sequence[str],
+    there: Collection[str],
+    metrics: Sequence[str],
+) -> None:
+    problems = [unknown_name("row", row, rows) for row in shown if row not in rows]
+    problems += [unknown_name("dataset", name, there) for name in datasets if name not in there]
+    problems += [unknown_name("metric", name, METRICS) for name in metrics if name not in METRICS]
+    if len(shown) < 2:
+        has = ", ".join(shown) or "none"
+        problems.append(f"a comparison needs two rows or more; there is {has}.")
+    if problems:
+        raise ConfigError(problems)
 
 
 def _selection(of: Found, seeds: Seeds) -> str:
@@ -157,9 +172,10 @@ def _standings(
     standings = []
     for number, (row, column) in enumerate(columns.items()):
         low, high = bootstrap(column) if len(column) > 1 else (None, None)
-        pair = (fmean(first) - fmean(column), wilcoxon(first, column)) if number else (None, None)
         measured = (fmean(column), low, high, len(tasks), mean_ranks[number])
-        standings.append(Standing(name, metric, row, *measured, *pair))
+        found = difference(first, column) if number else None
+        behind = (found.mean, found.low, found.high, found.p_value) if found else (None,) * 4
+        standings.append(Standing(name, metric, row, *measured, *behind))
     return standings
 
 

@@ -42,8 +42,9 @@ def to_sheet(comparison: Comparison) -> sheet.Sheet:
         f"Percent. Interval: 95 % bootstrap of the mean, {RESAMPLES} resamples of the splits, "
         "seed 0; it generalises over splits drawn like these, not over seeds or test images"
         + ("; of one split there is none." if single else "."),
-        f"Difference: {comparison.rows[0]} less the row. p: Wilcoxon signed-rank over the same "
-        f"splits, two-sided, in brackets Holm-corrected for all {tests} tests shown.",
+        f"Difference: {comparison.rows[0]} less the row, with its interval. p: Wilcoxon "
+        f"signed-rank over the same splits, two-sided, in brackets Holm-corrected for all {tests} "
+        "tests shown.",
         "Rank: mean over splits, 1 best. Five splits alone cannot give p below 1/16.",
         *filter(None, [comparison.mixture, other_data(comparison)]),
     )
@@ -94,7 +95,7 @@ def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell
         cells = [
             sheet.cell(one.row),
             sheet.cell(f"{one.mean_percent:.1f}", one.mean_percent, rank),
-            sheet.cell(_interval(one), one.low_percent),
+            sheet.cell(_interval(one.low_percent, one.high_percent), one.low_percent),
             sheet.cell(f"{one.average_rank:.2f}", one.average_rank),
         ]
         if one.p_value is None or one.difference_percent is None:
@@ -102,13 +103,15 @@ def _cells(metric: str, standings: Sequence[Standing]) -> tuple[tuple[sheet.Cell
         else:
             both = f"{one.p_value:.3f} ({one.p_holm:.3f})"
             difference = round(one.difference_percent, 1) + 0.0  # no -0.0
-            cells.append(sheet.cell(f"{difference:+.1f}", one.difference_percent))
+            interval = _interval(one.difference_low_percent, one.difference_high_percent)
+            both_ends = f" [{interval}]" if interval != "-" else ""
+            cells.append(sheet.cell(f"{difference:+.1f}{both_ends}", one.difference_percent))
             cells.append(sheet.cell(both, one.p_value))
         rows.append(tuple(cells))
     return tuple(rows)
 
 
-def _interval(one: Standing) -> str:
-    if one.low_percent is None or one.high_percent is None:
+def _interval(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
         return "-"
-    return f"{one.low_percent:.1f} to {one.high_percent:.1f}"
+    return f"{round(low, 1) + 0.0:.1f} to {round(high, 1) + 0.0:.1f}"

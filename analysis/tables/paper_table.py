@@ -111,6 +111,8 @@ def paper_table(name: str, exports: Path) -> PaperTable:
     exported = (folder / RUNS).is_file()
     if exported:
         runs, plan = read_runs(folder)
+        own = tuple(trial for trial in plan.trials if not trial.imported)
+        plan = replace(plan, trials=own)  # nobody knows how others trained what is imported
     else:
         plan = Plan(layout.sweep, "-", "-", {}, {}, "-", ())
         runs = runs_schema(plan).empty_table()

@@ -41,7 +41,7 @@ def to_sheet(table: Table) -> sheet.Sheet:
                 )
                 for row in block.rows
             ),
-            remarks=(*missing(block), *notes(block)),
+            remarks=(*missing(block), *notes(block), *origins(block)),
             legend=tuple(legend(table, [block], block.mixture)),
             selections=by_row((row.label, row.selection) for row in block.rows),
         )
@@ -92,6 +92,11 @@ def notes(block: Block) -> list[str]:
         for column, entry in zip(block.headings, row.entries, strict=True)
         if entry.note
     ]
+
+
+def origins(block: Block) -> list[str]:
+    """One line per imported trial: whence it comes."""
+    return [f"{row.label}, {told}" for row in block.rows for told in row.origins]
 
 
 def legend(table: Table, blocks: Sequence[Block], mixture: str) -> list[str]:

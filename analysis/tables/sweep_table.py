@@ -55,6 +55,7 @@ class Row:
     selection: str  # how its hyperparameters were chosen
     entries: tuple[Entry, ...]  # one per heading
     missing: tuple[PlannedTrial, ...]
+    origins: tuple[str, ...] = ()  # of what was made elsewhere, whence it comes
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,19 @@ def _block(
             if any(entry.mean_percent is not None for entry in printed):
                 columns[Heading(metric, paper)] = printed
     chosen = {labels[trial.trial_id]: trial.selection for trial in planned}
+    origins: dict[str, list[str]] = {row: [] for row in titles}
+    for trial in planned:
+        if trial.imported:
+            told = f"{trial.dataset}/{trial.split}: {trial.imported}"
+            origins[labels[trial.trial_id]].append(told)
     rows = [
-        Row(row, chosen[row], tuple(entries), ours[row, dataset, METRICS[0]].missing)
+        Row(
+            row,
+            chosen[row],
+            tuple(entries),
+            ours[row, dataset, METRICS[0]].missing,
+            tuple(origins[row]),
+        )
         for row, *entries in zip(titles, *columns.values(), strict=True)
     ]
     task, differing = _task(finished.values()), mixture(finished.values())

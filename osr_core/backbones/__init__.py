@@ -1,9 +1,14 @@
-"""Backbones by name. To add one: a file with a `Backbone`, and a line here."""
+"""Backbones by name. To add one: a file with a `Backbone`, and a line here.
+
+Besides these there are timm's, by names that begin with "timm/".
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from osr_core.backbones.base import Backbone, BackboneConfig, Normalize
+from osr_core.backbones.cgdl import CGDLEncoder
+from osr_core.backbones.from_timm import PREFIX, network_of_timm
 from osr_core.backbones.osrci import OSRCI
 from osr_core.backbones.resnet import ResNet18, ResNet50
 from osr_core.backbones.wrn import WRN
@@ -15,6 +20,7 @@ BACKBONES: dict[str, type[Backbone]] = {
     "wrn": WRN,
     "resnet18": ResNet18,
     "resnet50": ResNet50,
+    "cgdl": CGDLEncoder,
 }
 
 __all__ = [
@@ -22,9 +28,23 @@ __all__ = [
     "Backbone",
     "BackboneConfig",
     "Normalize",
+    "backbone_named",
     "build_backbone",
     "resolve_backbone",
 ]
+
+
+def backbone_named(name: object) -> type[Backbone]:
+    """The class of a backbone by its name.
+
+    Raises:
+        ConfigError: there is none; or it is one of timm's, and timm is not installed.
+    """
+    if isinstance(name, str) and name.startswith(PREFIX):
+        return network_of_timm(name)
+    if not isinstance(name, str) or name not in BACKBONES:
+        raise ConfigError(unknown_name("backbone", name, BACKBONES))
+    return BACKBONES[name]
 
 
 def resolve_backbone(
@@ -39,11 +59,9 @@ def resolve_backbone(
     """
     values = dict(settings)
     name = values.pop("name", "osrci")
-    if not isinstance(name, str) or name not in BACKBONES:
-        raise ConfigError(unknown_name("backbone", name, BACKBONES))
+    backbone = backbone_named(name)
     own = {"image_size": image_size, "channels": channels}
     own |= {key: value for key, value in values.items() if value is not None or key not in own}
-    backbone = BACKBONES[name]
     config = as_dict(build(backbone.Config, own))
     return {"name": name, "version": backbone.version, **config}
 
@@ -51,5 +69,5 @@ def resolve_backbone(
 def build_backbone(settings: Mapping[str, Any]) -> Backbone:
     """A network from what `resolve_backbone` gave; weights come from torch's global generator."""
     values = dict(settings)
-    backbone, _ = BACKBONES[values.pop("name")], values.pop("version")
+    backbone, _ = backbone_named(values.pop("name")), values.pop("version")
     return backbone(build(backbone.Config, values))

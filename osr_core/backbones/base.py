@@ -29,13 +29,14 @@ class BackboneConfig:
 class Backbone(nn.Module, ABC):
     """Images (B, C, H, W) in [0, 1] -> embeddings (B, D)."""
 
-    version: ClassVar[int] = 1  # raised by the commit that changes what the network computes
+    version: ClassVar[int | str] = 1  # raised by the commit that changes what it computes
     Config: ClassVar[type[BackboneConfig]] = BackboneConfig
     image_size: int  # S, side of the images
     channels: int  # C
     dim: int  # D
     stage_channels: Sequence[int]  # of the maps in `stages`
     stage_sides: Sequence[int]  # of them, pixels
+    flat_stages: ClassVar[bool] = False  # whether ladders see `stages` flattened, as published
     head_bias: bool  # whether the classifier on top has a bias in the published network
 
     def __init__(self, config: Any) -> None:
@@ -77,6 +78,13 @@ class Backbone(nn.Module, ABC):
         """The rest of the network: `tail(stem(images))` is `forward(images)`."""
         embedding: Tensor = self(maps)
         return embedding
+
+    def behind_stem(self) -> nn.Module:
+        """The layers between `stem` and `pool`, of which a network with branches takes copies.
+
+        `pool(behind_stem()(stem(images)))` is `forward(images)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no layers behind a stem")
 
 
 def walked(layers: nn.Sequential, maps: Tensor, ends: Sequence[int]) -> tuple[Tensor, ...]:

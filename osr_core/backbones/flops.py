@@ -36,6 +36,14 @@ def stage_shapes(settings: Mapping[str, Any]) -> list[tuple[int, int, int, int]]
     return [(1, channels, side, side) for channels, side in sizes]
 
 
+def stem_shape(settings: Mapping[str, Any]) -> tuple[int, ...]:
+    """(1, C, H, W) of the maps that a backbone's stem ends with."""
+    side, channels = settings["image_size"], settings["channels"]
+    backbone = build_backbone(settings).to("meta").eval()
+    maps = backbone.stem(torch.empty(1, channels, side, side, device="meta"))
+    return tuple(maps.shape)
+
+
 def flops_of(build: Callable[[], nn.Module], *shapes: Sequence[int]) -> int:
     """Operations of a built network's way forward, counted as above, for inputs of these shapes."""
     with torch.device("meta"):

@@ -111,6 +111,10 @@ class OSRCI(Backbone):
         embedding: Tensor = self.head(self.trunk[self.middle :](maps))
         return embedding
 
+    def behind_stem(self) -> nn.Module:
+        """The convolutions 7 to 9."""
+        return self.trunk[self.middle :]
+
 
 def _init_normal(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d):

@@ -73,6 +73,10 @@ class ResNet(Backbone):
         embedding: Tensor = self.leave(maps)
         return embedding
 
+    def behind_stem(self) -> nn.Module:
+        """The last group of blocks."""
+        return self.leave[0]
+
 
 class ResNet18(ResNet):
     """18 layers, D = 512."""

@@ -129,3 +129,7 @@ class WRN(Backbone):
         """The last group and the head."""
         embedding: Tensor = self.head(self.trunk[self.middle :](maps))
         return embedding
+
+    def behind_stem(self) -> nn.Module:
+        """The last group, with its batch norm and ReLU."""
+        return self.trunk[self.middle :]

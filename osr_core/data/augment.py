@@ -45,10 +45,16 @@ class Draw(NamedTuple):
     flip: Tensor  # 1 or 0
 
 
-def augment(images: Tensor, changes: Augmentation, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor,
+    changes: Augmentation,
+    generator: torch.Generator,
+    part: tuple[int, slice] | None = None,
+) -> Tensor:
     """`images` (B, C, H, W), floats in [0, 1], each changed by its own draw from `generator` (CPU).
 
-    The result is channels_last. With nothing to change it is `images` itself, and nothing is drawn.
+    `part` says of how many images these are which: draws are made for all of them. The result is
+    channels_last. With nothing to change it is `images` itself, and nothing is drawn.
     """
     if changes == NOTHING:
         return images
@@ -59,10 +65,11 @@ def augment(images: Tensor, changes: Augmentation, generator: torch.Generator) -
             magnitude=changes.randaugment_magnitude,
             moves=changes.randaugment_moves,
             generator=generator,
+            part=part,
         )
-    num, _, height, width = images.shape
-    draw = draw_changes(num, height, width, changes, generator)
-    draw = Draw(*torch.stack(draw).to(images.device))  # one small copy
+    num, own = part or (len(images), slice(None))
+    draw = draw_changes(num, images.shape[2], images.shape[3], changes, generator)
+    draw = Draw(*torch.stack(draw)[:, own].to(images.device))  # one small copy
     if changes.scale < 1:
         images = stretch(images, draw)
     if changes.crop_padding > 0 or changes.flip:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from osr_core.data.cache import decoded_once
 from osr_core.data.files import content_fingerprint
-from osr_core.data.folders import image_hashes, in_words, left_out
+from osr_core.data.folders import image_files, image_hashes, in_words, left_out
 from osr_core.data.imageset import ImageSet, concatenate, resized
 from osr_core.identity import digest
 
@@ -42,6 +43,15 @@ class Reader(ABC):
             DataError: no root given, a file missing or not readable; names every place looked at.
         """
 
+    def every_file(self, root: Path | None, subset: Subset) -> Iterator[Path]:
+        """Each single file that `subset` is made of, those in its folders and lists included.
+
+        Raises:
+            DataError: as `files`.
+        """
+        for path in self.files(root, subset):
+            yield from image_files(path) if path.is_dir() else [path]
+
     def fingerprint(self, root: Path | None, subset: Subset) -> str:
         """A hash of all that decides the images of `subset`: the files and the reader's version.
 
@@ -49,7 +59,11 @@ class Reader(ABC):
         enter, nor whether they are gzipped; the same images in other files (Parquet instead of
         pickles) have another one.
         """
-        return digest([self.version, self.content(root, subset)])
+        return self.of_version(self.content(root, subset))
+
+    def of_version(self, content: str) -> str:
+        """The fingerprint of images whose files have this `content`."""
+        return digest([self.version, content])
 
     def content(self, root: Path | None, subset: Subset) -> str:
         """A hash of what lies in the files of `subset`, without decoding it."""
@@ -150,6 +164,7 @@ class EncodedReader(Reader):
             "subset": subset,
             "fingerprint": self.fingerprint(root, subset),
             "side": side,
+            "pillow": version("pillow"),  # another one may decode and scale otherwise
         }
 
         def blocks() -> Iterator[ImageSet]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from osr_core.data.augment import augment
 from osr_core.data.imageset import ImageSet, Picked
+from osr_core.data_parallel import ALONE, DataParallel
 from osr_core.recipes import Augmentation
 
 BLOCK, POOL = 32, 128  # images that lie side by side; blocks that are shuffled together
@@ -37,8 +38,11 @@ class Batches:
         device: torch.device | str = "cpu",
         augmentation: Augmentation | None = None,
         before_each: Callable[[], None] | None = None,
+        processes: DataParallel = ALONE,
     ) -> None:
-        """`before_each` is called before each batch in order."""
+        """`before_each` is called before each batch in order. Of shuffled batches, each of several
+        `processes` gets its part.
+        """
         self.images = (
             images.images
             if isinstance(images.images, Picked)
@@ -49,20 +53,29 @@ class Batches:
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.before_each = before_each
+        self.processes = processes
 
     def __len__(self) -> int:
         """Number of images, not of batches."""
         return len(self.labels)
 
     def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch in random order, augmented; order and changes come from `generator` (CPU)."""
+        """One epoch in random order, augmented; order and changes come from `generator` (CPU).
+
+        A last batch of a single image is left out: batch norm has nothing to compare it with. So is
+        one that has less than an image for each process.
+        """
         shuffle = block_order if isinstance(self.images, Picked) else torch.randperm
         order = shuffle(len(self), generator=generator).to(self.labels.device)
         for index in torch.split(order, self.batch_size):
-            images = self.take(index)
+            if len(index) < max(2, self.processes.world_size):
+                continue
+            part = self.processes.part(len(index))
+            own = index[part]
+            images = self.take(own)
             if self.augmentation is not None:
-                images = augment(images, self.augmentation, generator)
-            yield Batch(images, self.labels[index], index)
+                images = augment(images, self.augmentation, generator, (len(index), part))
+            yield Batch(images, self.labels[own], own)
 
     def ordered(self, batch_size: int = 512) -> Iterator[Batch]:
         """Every image once, in order, as it is."""

@@ -28,6 +28,7 @@ from osr_core.errors import DataError
 from osr_core.identity import digest
 
 FORMAT = 2  # raised by the commit that changes the files described above
+LONGEST = 100  # bytes of a name, of the 255 that a file's may have
 SAMPLES, SAMPLE_BYTES = 256, 1 << 20  # what is read to check an entry
 
 log = logging.getLogger(__name__)
@@ -51,12 +52,12 @@ def decoded_once(
     Raises:
         DataError: from `blocks`, or the cache cannot be written.
     """
-    path = cache_folder() / f"{name}-{digest([FORMAT, identity])}.images"
+    path = cache_folder() / f"{name[:LONGEST]}-{digest([FORMAT, identity])}.images"
     try:
         found = _opened(path)
         if found is None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(path.with_suffix(".lock")):
+            with locked(path.with_suffix(".lock")):
                 found = _opened(path)  # another process may have made it meanwhile
                 if found is None:
                     _write(path, blocks())
@@ -124,7 +125,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """One process at a time; the lock goes with its holder, the file stays."""
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -107,17 +107,19 @@ def task_problems(
         )
 
 
-def inner_problems(root: Path | None, split: ClassSplit, *, fraction: float) -> Iterator[str]:
+def inner_problems(
+    root: Path | None, split: ClassSplit, counts: Counts, *, fraction: float
+) -> Iterator[str]:
     """A sentence where a search cannot hold out an image of every known class and keep some.
 
     Raises:
         DataError: the labels cannot be read.
     """
-    counts = class_counts(root, split.known_from, "train")
-    held_out = {k: num_held_out(fraction, counts[k]) for k in split.known if counts[k]}
-    if bad := [k for k, num in held_out.items() if not 0 < num < counts[k]]:
+    there = counts(split.known_from, "train")
+    held_out = {k: num_held_out(fraction, there[k]) for k in split.known if there[k]}
+    if bad := [k for k, num in held_out.items() if not 0 < num < there[k]]:
         yield (
-            f"held_out {fraction:g} is {held_out[bad[0]]} of the {counts[bad[0]]} training images "
+            f"held_out {fraction:g} is {held_out[bad[0]]} of the {there[bad[0]]} training images "
             f"of {split.known_from} class {listed(root, split.known_from, bad)}; some must be held "
             "out and some left. Change held_out."
         )

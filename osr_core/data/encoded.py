@@ -2,7 +2,7 @@
 
 Grey, palette, transparent and CMYK images become RGB; transparency is dropped. Images of 16 bits a
 channel are refused, grey or not: how they are to be scaled is not said in them. A user's own images
-are turned upright where their EXIF data say so, and refused where their data end early; published
+are turned upright where their EXIF data say so, and refused where their data are damaged; published
 datasets are read as they are, like in everybody's experiments. A file that is broken, or of another
 kind, is named.
 """
@@ -11,11 +11,11 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from osr_core.data.files import reading
@@ -23,28 +23,29 @@ from osr_core.data.imageset import ImageSet
 from osr_core.data.jpeg import check_whole
 from osr_core.errors import DataError
 
+if TYPE_CHECKING:  # arrays are read where Pillow is not installed
+    from PIL import Image
+
 ENCODINGS = ("PNG", "JPEG", "WEBP", "BMP")  # whatever the ending: some of ImageNet's JPEG are PNG
 JPEG = ("JPEG", "MPO")  # the latter are several in one file, of which the first is read
 MOST_PIXELS = 178_956_970  # what Pillow takes for an attack on the memory
 MOST_TIMES = 300  # the shorter side: for 224 these are 20 million pixels before the cut
 EIGHT_BITS = 8
 ORIENTATION, UPRIGHT = 0x0112, 1  # the tag, and what it says of most pictures
-TURNS = {  # by the tag's value, what makes a picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+TURNS = {  # by the tag's value, which of Pillow's Transpose makes a picture upright
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
 }
 PNG_START, PNG_DEPTH = b"\x89PNG", 24  # its first bytes, and where it says its bits a channel
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel
 FILES_AT_ONCE = 512
 THREADS = 8  # Pillow decodes outside Python's lock
 MARGIN = 256 / 224  # the shorter side against the square that is cut out of the middle
-
-Image.MAX_IMAGE_PIXELS = None  # MOST_PIXELS is asked for below, in words
 
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3)
 
@@ -72,6 +73,8 @@ def decode_square(content: bytes, side: int, where: str, *, own: bool = False) -
     Raises:
         DataError: broken, or of another kind; `where` names the image.
     """
+    from PIL.Image import Resampling
+
     image = _open(content, where, own)
     if max(image.size) > MOST_TIMES * min(image.size):
         raise DataError(
@@ -81,19 +84,25 @@ def decode_square(content: bytes, side: int, where: str, *, own: bool = False) -
     scale = round(side * MARGIN) / min(image.size)
     width, height = (max(side, round(scale * length)) for length in image.size)
     left, top = (width - side) // 2, (height - side) // 2
-    small = image.resize((width, height), Image.Resampling.BILINEAR)
+    small = image.resize((width, height), Resampling.BILINEAR)
     return np.asarray(small.crop((left, top, left + side, top + side)))
 
 
-def _open(content: bytes, where: str, own: bool = False) -> Image.Image:
+def _open(content: bytes, where: str, own: bool = False) -> "Image.Image":
+    from PIL import Image, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = None  # MOST_PIXELS is asked for below, in words
     try:
         with Image.open(io.BytesIO(content)) as image:
             _check(image, content, where)
             image.info.pop("transparency", None)  # Pillow warns of it, and it is dropped
             if own and image.format in JPEG:
                 check_whole(image, content, where)
+            if own and image.format == "PNG":
+                _check_sums(content)
+            image.load()  # now: asked for EXIF data, it would fail there, and not a second time
             turn = TURNS.get(orientation(image)) if own else None
-            found = image if turn is None else image.transpose(turn)
+            found = image if turn is None else image.transpose(Image.Transpose[turn])
             return found.convert("RGB")
     except UnidentifiedImageError:
         start = f"begins with the bytes {content[:8].hex(' ')}" if content else "is empty"
@@ -105,7 +114,19 @@ def _open(content: bytes, where: str, own: bool = False) -> Image.Image:
         raise DataError(f"{where}: the image is broken: {error}.") from error
 
 
-def orientation(image: Image.Image) -> int:
+def _check_sums(content: bytes) -> None:
+    """Compare a PNG file's checksums, which decoding does not.
+
+    Raises:
+        SyntaxError, OSError: one differs, or is missing.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        image.verify()
+
+
+def orientation(image: "Image.Image") -> int:
     """What the EXIF data say of how the camera was held; 1, upright, where they are damaged."""
     try:
         return int(image.getexif().get(ORIENTATION, UPRIGHT))
@@ -113,7 +134,7 @@ def orientation(image: Image.Image) -> int:
         return UPRIGHT
 
 
-def _check(image: Image.Image, content: bytes, where: str) -> None:
+def _check(image: "Image.Image", content: bytes, where: str) -> None:
     """Refuse what is of another kind, too large, or has other than eight bits a channel."""
     kind = "JPEG" if image.format in JPEG else image.format
     if kind not in ENCODINGS:

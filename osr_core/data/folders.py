@@ -5,6 +5,7 @@ made of its files' names and their content, which is read once per machine (`mem
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from unicodedata import normalize
@@ -15,6 +16,8 @@ from osr_core.errors import DataError
 from osr_core.identity import digest
 
 ENDINGS = (".jpeg", ".jpg", ".png", ".webp", ".bmp")
+# Where servers of files keep thumbnails, and archives of macOS what belongs to each file.
+OF_SYSTEMS = ("@eaDir", "__MACOSX")
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -25,9 +28,14 @@ def subfolders(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return in_order(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+            return in_order(e.name for e in entries if e.is_dir() and not is_hidden(e.name))
     except OSError as error:
         raise DataError(f"'{folder}' cannot be read: {error.strerror}.") from None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or a folder is there for a system, not for people."""
+    return name.startswith(".") or name in OF_SYSTEMS
 
 
 def name_of(folder: Path) -> str:
@@ -38,7 +46,21 @@ def name_of(folder: Path) -> str:
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of classes by the alphabet; where all are numbers, by number: 2 before 10."""
     found = sorted(names)
-    return sorted(found, key=int) if are_numbers(found) else found
+    return sorted(found, key=_size) if are_numbers(found) else found
+
+
+def out_of_order(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names of which only the numbers differ, the larger first: class_10 before class_2."""
+    before: dict[
+        str, tuple[list[tuple[int, str]], str]
+    ] = {}  # by what is left of a name without its numbers
+    for name in names:
+        numbers = [_size(found) for found in re.findall(r"\d+", name, re.ASCII)]
+        larger, earlier = before.get(text := re.sub(r"\d+", "#", name, flags=re.ASCII), ([], ""))
+        if numbers < larger:
+            return earlier, name
+        before[text] = numbers, name
+    return None
 
 
 def are_numbers(names: Iterable[str]) -> bool:
@@ -140,13 +162,19 @@ def num_bytes(path: Path) -> int:
     return sum(each.stat().st_size for each in paths)
 
 
+def _size(digits: str) -> tuple[int, str]:
+    """What numbers are compared by: Python itself reads none of more than 4,300 digits."""
+    plain = digits.lstrip("0")
+    return len(plain), plain
+
+
 def _entries(folder: Path) -> tuple[Sequence[str], Sequence[str]]:
     """Names of the images, and of everything else, each sorted."""
     images, others = [], []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if is_hidden(entry.name):
                     continue
                 is_image = entry.name.lower().endswith(ENDINGS)
                 if entry.is_dir():

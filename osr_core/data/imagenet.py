@@ -157,6 +157,11 @@ class ImageNetLT(ImageNet):
             raise missing(self, subset, [path])
         return [path]
 
+    def every_file(self, root: Path | None, subset: Subset) -> Iterator[Path]:
+        yield from super().every_file(root, subset)
+        if subset == "train":
+            yield from self.listed(root, subset)[0]
+
     def listed(self, root: Path | None, subset: Subset) -> tuple[list[Path], list[int]]:
         if subset == "test":
             return super().listed(root, subset)

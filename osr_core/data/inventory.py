@@ -1,22 +1,23 @@
 """What of the datasets is on this machine."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osr_core.data import BENCHMARKS, READERS
+from osr_core.data import BENCHMARKS
 from osr_core.data.base import Reader, Subset
 from osr_core.data.folders import num_bytes
 from osr_core.errors import DataError, MissingDataError
 
 
-def inventory(root: Path | None) -> list[dict[str, Any]]:
-    """A row for every reader: what it is, what of it lies under `root`, and under which licence.
+def inventory(root: Path | None, readers: Mapping[str, Reader]) -> list[dict[str, Any]]:
+    """A row for each of `readers` by name: what it is, what of it lies under `root`, its licence.
 
     "train" and "test" are the fingerprints of what is there, None where files are missing or, as
     "problems" then say, cannot be read.
     """
     rows = []
-    for name, reader in READERS.items():
+    for name, reader in readers.items():
         pairs = [b.name for b in BENCHMARKS.values() if name in (b.known.name, b.unknown.name)]
         row = {
             "reader": name,

@@ -31,6 +31,7 @@ from osr_core.data.folders import (
     listing_fingerprint,
     loose_files,
     name_of,
+    out_of_order,
     subfolders,
 )
 from osr_core.data.imageset import ImageSet
@@ -108,13 +109,20 @@ class OwnImages(EncodedReader):
             f"{self.name} reads. {self.how_to_get}"
         )
 
-    def numbers_as_names(self, root: Path | None, what: str) -> Iterator[str]:
-        """Which class has which number where names are numbers, unless each is its own name."""
+    def remarks_on_names(self, root: Path | None, what: str) -> Iterator[str]:
+        """Which class has which number where names hold numbers, and which share a name."""
         names = list(self.class_names(root))
         plain = [str(k) for k in range(len(names))]
         if are_numbers(names) and (names != plain or names != sorted(names)):
             first = ", ".join(f"class {k} is {what} {name}" for k, name in enumerate(names[:3]))
             yield f"{self.name} has {what}s with numbers, taken in their order: {first} ..."
+        elif pair := out_of_order(names):
+            told = " and ".join(f"class {names.index(name)} is {name}" for name in pair)
+            yield f"{self.name} has {what}s in another order than that of their numbers: {told}."
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1:
+                same = ", ".join(str(k) for k, each in enumerate(names) if each == name)
+                yield f"{self.name} has several classes called {name}: {same}."
 
 
 class OwnFolder(OwnImages):
@@ -167,7 +175,7 @@ class OwnFolder(OwnImages):
                 f"({beside[0]})."
             )
         if subset == "train":
-            yield from self.numbers_as_names(root, "folder")
+            yield from self.remarks_on_names(root, "folder")
 
     def _beside(self, root: Path | None) -> list[str]:
         """What lies beside the folders that could be a subset's."""
@@ -232,7 +240,7 @@ class OwnParquet(OwnImages):
 
     def remarks(self, root: Path | None, subset: Subset) -> Iterator[str]:
         if subset == "train":
-            yield from self.numbers_as_names(root, "label")
+            yield from self.remarks_on_names(root, "label")
             found = left_out(data_root(root, self), self.own_name, ("train", "test"))
             if others := ", ".join(found):
                 yield f"{self.name} leaves out {others}."

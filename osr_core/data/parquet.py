@@ -169,18 +169,17 @@ def left_out(root: Path, name: str, subsets: Sequence[str]) -> Iterator[str]:
 
 
 def row_hashes(path: Path) -> list[str]:
-    """A hash of each row's encoded file, "" where it has none.
+    """A hash of each row's encoded file.
 
     Raises:
-        DataError: as `image_blocks`, of the file and its columns.
+        DataError: as `image_blocks`, of the file, its columns and images that are not there.
     """
-    found = []
+    found: list[str] = []
     with _opened(path) as file:
         image, _ = find_columns(path, file.schema_arrow)
         for rows in file.iter_batches(ROWS_AT_ONCE, columns=[image]):
-            for content in _files(rows[image]):
-                same = hashlib.blake2b(content or b"", digest_size=16).hexdigest()
-                found.append(same if content else "")
+            contents = _files(rows[image], path, len(found))
+            found += [hashlib.blake2b(each, digest_size=16).hexdigest() for each in contents]
     return found
 
 
@@ -208,23 +207,24 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 def _images(column: pa.Array, decode: Callable[..., Pixels], path: Path, first_row: int) -> Tensor:
     """(n, 3, H, W) of a column's encoded files."""
-    pixels = []
-    for row, content in enumerate(_files(column), first_row):
-        if content is None:
-            raise DataError(f"'{path}' row {row}: the image has no bytes, only a path at most.")
-        pixels.append(decode(content, where=f"'{path}' row {row}"))
+    files = enumerate(_files(column, path, first_row), first_row)
+    pixels = [decode(content, where=f"'{path}' row {row}") for row, content in files]
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
 
 
-def _files(column: pa.Array) -> list[bytes | None]:
-    """The encoded files of a column."""
+def _files(column: pa.Array, path: Path, first_row: int) -> list[bytes]:
+    """The encoded files of a column, none of which is null or empty."""
     column = plain(column)
     if pa.types.is_struct(column.type):  # flatten: where the struct is null, so is its field
         column = plain(column.flatten()[column.type.get_field_index("bytes")])
     if is_list_of_bytes(column.type):
-        return [row.values.to_numpy().tobytes() if row.is_valid else None for row in column]
-    found: list[bytes | None] = column.to_pylist()
-    return found
+        found = [row.values.to_numpy().tobytes() if row.is_valid else None for row in column]
+    else:
+        found = column.to_pylist()
+    if not all(found):
+        row = first_row + [bool(content) for content in found].index(False)
+        raise DataError(f"'{path}' row {row}: the image has no bytes, only a path at most.")
+    return [content for content in found if content]
 
 
 def _labels(
@@ -235,10 +235,14 @@ def _labels(
     first_row: int,
 ) -> Tensor:
     """(n,) class numbers of a column of numbers or of names."""
-    values = plain(column).to_pylist()
-    if None in values:
-        raise DataError(f"'{path}' row {first_row + values.index(None)}: there is no label.")
-    if is_text(column.type):
+    column = plain(column)
+    if column.null_count:
+        absent = column.is_null().to_pylist().index(True)
+        raise DataError(f"'{path}' row {first_row + absent}: there is no label.")
+    if not is_text(column.type):  # as an array: of a list, one label of 2^64 makes fractions
+        values = column.to_numpy(zero_copy_only=False)
+    else:
+        values = column.to_pylist()
         number = {name: k for k, name in enumerate(classes)}
         number |= {theirs: number[ours] for theirs, ours in aliases.items()}
         for row, name in enumerate(values, first_row):

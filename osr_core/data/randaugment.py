@@ -216,17 +216,25 @@ MOVES: dict[Operation, tuple[float, float]] = {
 
 
 def randaugment(
-    images: Tensor, *, num_ops: int, magnitude: int, moves: bool, generator: torch.Generator
+    images: Tensor,
+    *,
+    num_ops: int,
+    magnitude: int,
+    moves: bool,
+    generator: torch.Generator,
+    part: tuple[int, slice] | None = None,
 ) -> Tensor:
     """`images` (B, C, H, W), floats in [0, 1], after `num_ops` operations each.
 
-    Draws come from `generator` (CPU); the result is channels_last, its values multiples of 1/255.
+    Draws come from `generator` (CPU), as in `augment`; the result is channels_last, its values
+    multiples of 1/255.
     """
+    num, own = part or (len(images), slice(None))
     ranges = IN_PLACE | MOVES if moves else IN_PLACE
     levels = (images * 255).round().contiguous(memory_format=torch.channels_last)
     for _ in range(num_ops):
-        drawn = torch.randint(len(ranges), (len(images),), generator=generator)
-        sign, x, y = torch.rand(3, len(images), generator=generator)
+        drawn = torch.randint(len(ranges), (num,), generator=generator)[own]
+        sign, x, y = torch.rand(3, num, generator=generator)[:, own]
         chances = torch.stack((torch.where(sign < 0.5, -1.0, 1.0), x, y)).to(images.device)
         order, counts = drawn.argsort(stable=True), drawn.bincount(minlength=len(ranges))
         groups = torch.split(order.to(images.device), counts.tolist())

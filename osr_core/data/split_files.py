@@ -26,7 +26,7 @@ Names = Callable[[str], Mapping[str, Sequence[int]]]
 def beforehand(name: str) -> Mapping[str, Sequence[int]]:
     """A dataset's names as far as they are known without its files."""
     found = reader(name)
-    return {} if found.named_by_files else _by_name(found.classes, found.other_names(None))
+    return {} if found.named_by_files else by_name(found.classes, found.other_names(None))
 
 
 def names_under(root: Path | None) -> Names:
@@ -35,11 +35,11 @@ def names_under(root: Path | None) -> Names:
     They raise DataError as `Reader.class_names`.
     """
     return cache(
-        lambda name: _by_name(reader(name).class_names(root), reader(name).other_names(root))
+        lambda name: by_name(reader(name).class_names(root), reader(name).other_names(root))
     )
 
 
-def _by_name(
+def by_name(
     classes: Sequence[str], others: Iterable[tuple[str, int]]
 ) -> Mapping[str, Sequence[int]]:
     """The numbers of each name; what is a class's own name is no other's."""

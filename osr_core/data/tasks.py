@@ -44,6 +44,30 @@ def fingerprints(root: Path | None, benchmark: Benchmark) -> dict[str, str]:
     }
 
 
+def data_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Fingerprints of all data that a stage with this config reads, by "cifar10/train"."""
+    task, test = config.get("task", {}), config.get("test", {})
+    found = {f"{name}/test": each for name, each in test.get("fingerprints", {}).items()}
+    if "fingerprint" in task:
+        found[f"{task['dataset']}/train"] = task["fingerprint"]
+    return found
+
+
+def check_here(root: Path | None, name: str, subset: Subset, fingerprint: str) -> None:
+    """Insist on the very files that something was planned with.
+
+    Raises:
+        DataError: they are missing, unreadable or others; names them.
+    """
+    found = reader(name).fingerprint(root, subset)
+    if found != fingerprint:
+        raise DataError(
+            f"{name}/{subset} has changed since this was planned: its fingerprint is {found}, that "
+            f"of the plan {fingerprint}. Plan again, or bring the former files back:"
+            f"{_listed(root, name, subset)}"
+        )
+
+
 def known_train(
     root: Path | None, task: Mapping[str, Any], *, image_size: int, channels: int
 ) -> ImageSet:
@@ -190,13 +214,7 @@ def _load(
     root: Path | None, name: str, subset: Subset, fingerprint: str, image_size: int
 ) -> ImageSet:
     """The images of a subset, once their fingerprint is found to be the planned one."""
-    found = reader(name).fingerprint(root, subset)
-    if found != fingerprint:
-        raise DataError(
-            f"{name}/{subset} has changed since this was planned: its fingerprint is {found}, that "
-            f"of the plan {fingerprint}. Plan again, or bring the former files back:"
-            f"{_listed(root, name, subset)}"
-        )
+    check_here(root, name, subset, fingerprint)
     return _decoded(root, name, subset, fingerprint, image_size)
 
 

@@ -6,17 +6,19 @@ A method outside this package is an entry point: see plugins.py.
 from osr_core.methods.arpl import ARPL
 from osr_core.methods.arpl_cs.method import ARPLCS
 from osr_core.methods.base import ImageMethod, Learner, Method, MethodConfig, Prediction
-from osr_core.methods.c2ae import C2AE
+from osr_core.methods.c2ae.method import C2AE
 from osr_core.methods.cac import CAC
 from osr_core.methods.center import Center
 from osr_core.methods.cgdl.method import CGDL
 from osr_core.methods.cpn import CPN
 from osr_core.methods.crosr import CROSR
+from osr_core.methods.cssr import CSSR
 from osr_core.methods.energy import Energy
 from osr_core.methods.g_openmax import GOpenMax
 from osr_core.methods.gan.gan import GAN
 from osr_core.methods.knn import KNN
 from osr_core.methods.mahalanobis import Mahalanobis
+from osr_core.methods.medaf import MEDAF
 from osr_core.methods.mls import MLS
 from osr_core.methods.openhybrid.method import OpenHybrid
 from osr_core.methods.openmax import OpenMax
@@ -54,6 +56,8 @@ OWN: dict[str, type[ImageMethod]] = {
         C2AE,
         CGDL,
         OpenHybrid,
+        CSSR,
+        MEDAF,
     )
 }
 METHODS = Methods(OWN)

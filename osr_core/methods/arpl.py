@@ -60,6 +60,7 @@ class ARPL(Method):
     title = "ARPL"
     source = "Chen et al., TPAMI 2021, section 3"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "margin")
+    divisible = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

@@ -35,6 +35,7 @@ __all__ = [
     "descend",
     "log_odds_of_unknown",
     "make_optimizer",
+    "membership",
     "unsaturated_exp",
 ]
 
@@ -44,6 +45,14 @@ SMALL = 1e-16  # 1 + SMALL is 1 in float64
 def count_parameters(*modules: nn.Module) -> int:
     """How many numbers an optimiser would change; buffers are none of them."""
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+def membership(label: Tensor, num: int) -> Tensor:
+    """(B, num) bool: whether an image is of a class, from labels (B,) in [0, num).
+
+    Unlike one_hot, it does not look at the labels, for which a step would wait.
+    """
+    return label[:, None] == torch.arange(num, device=label.device)
 
 
 class Prediction(NamedTuple):
@@ -58,10 +67,12 @@ def log_odds_of_unknown(logits: Tensor) -> Tensor:
     """(B,) log((1 - p) / p) of the largest softmax probability p, from logits (B, K), K >= 2.
 
     It ranks like -p and never ties where p rounds to 1, which it does in float32 from 1 - 6e-8 on.
+    What logits share cancels in it, and so it is taken in float64.
     """
-    best = logits.argmax(1, keepdim=True)
-    others = logits.scatter(1, best, -torch.inf).logsumexp(1)
-    return others - logits.gather(1, best).squeeze(1)
+    exact = logits.double()
+    best = exact.argmax(1, keepdim=True)
+    others = exact.scatter(1, best, -torch.inf).logsumexp(1)
+    return (others - exact.gather(1, best).squeeze(1)).to(logits.dtype)
 
 
 def unsaturated_exp(exponent: Tensor) -> Tensor:
@@ -130,7 +141,6 @@ class Method(ImageMethod):
         """What is said about images with these embeddings (B, D); in eval mode each by itself."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        self.check_labels(batch.label)
         return self.losses_at(self.embed(batch.images), batch.label)
 
     def forward(self, images: Tensor) -> Prediction:
@@ -138,7 +148,6 @@ class Method(ImageMethod):
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """As of every image method, from one pass of the backbone."""
-        self.check_labels(batch.label)
         embedding = self.embed(batch.images)
         correct = self.predict(embedding).logits.argmax(1) == batch.label
         return {**self.losses_at(embedding, batch.label), "accuracy": correct.float().mean()}

@@ -82,6 +82,7 @@ class CAC(Method):
     source = "Miller et al., WACV 2021, section 3"
     version = 2
     terms = ("tuplet", "anchor")
+    divisible = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

@@ -44,7 +44,7 @@ from osr_core.backbones import Backbone
 from osr_core.config import setting
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch
-from osr_core.methods.base import Method, MethodConfig, Prediction, log_odds_of_unknown
+from osr_core.methods.base import Method, MethodConfig, Prediction, log_odds_of_unknown, membership
 from osr_core.recipes import Recipe, cac_published
 
 # Epochs of each run, from the configuration file of the CAC authors.
@@ -66,7 +66,7 @@ def center_loss(z: Tensor, centers: Tensor, label: Tensor) -> Tensor:
 
 def moved_centers(centers: Tensor, z: Tensor, label: Tensor, rate: float) -> Tensor:
     """(K, D) centres after a batch z (B, D); a class that is not in it keeps its own."""
-    member = F.one_hot(label, len(centers)).to(z.dtype)
+    member = membership(label, len(centers)).to(z.dtype)
     num = member.sum(0)[:, None]
     return centers - rate * (num * centers - member.T @ z) / (1 + num)
 
@@ -118,7 +118,6 @@ class Center(Method):
         self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
     ) -> dict[str, Tensor]:
         """The usual update and that of the centres, by the same embeddings."""
-        self.check_labels(batch.label)
         embedding = self.embed(batch.images)
         terms = self.losses_at(embedding, batch.label)
         optimizers["main"].zero_grad(set_to_none=True)

@@ -70,6 +70,7 @@ class CPN(Method):
     source = "Yang et al., TPAMI 2022"
     version = 2
     terms = ("cross_entropy", "prototype")
+    divisible = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

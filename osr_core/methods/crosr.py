@@ -122,7 +122,6 @@ class CROSR(ImageMethod):
         return trial.stage(CALIBRATE, "calibrate", inputs={"classifier": trial.fit()})
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        self.check_labels(batch.label)
         embedding, maps = self.embed_stages(batch.images)
         error = (self.reconstruction(*maps) - self.backbone.normalize(batch.images)).square().mean()
         return {
@@ -163,8 +162,7 @@ class CROSR(ImageMethod):
         """The bottlenecks and the way back to the image, forward and back."""
         backbone, latent = fit.config["backbone"], fit.config["method"]["latent"]
         build = lambda: Reconstruction(build_backbone(backbone), latent)  # noqa: E731
-        epochs: int = fit.config["training"]["epochs"]
-        return 3 * num_images * epochs * flops_of(build, *stage_shapes(backbone))
+        return 3 * num_images * fit.effort * flops_of(build, *stage_shapes(backbone))
 
     def num_parameters(self) -> int:
         """Without the way back to the image, which only training goes."""

@@ -69,6 +69,7 @@ class Learner(nn.Module, ABC):
     version: ClassVar[int] = 1  # raised by the commit that moves this method's numbers
     terms: ClassVar[tuple[str, ...]]  # the keys of `losses`
     passes: ClassVar[int] = 1  # of an image, or a fake for it, through the network in an epoch
+    divisible: ClassVar[bool] = False  # terms are means over images, and no step draws anything
     of_any_size: ClassVar[Collection[str]] = ()  # buffers that take the size of what is loaded
     Config: ClassVar[type[MethodConfig]] = MethodConfig
 
@@ -94,8 +95,8 @@ class Learner(nn.Module, ABC):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted scalar terms of a batch, one for each of `terms`; the loop minimises their sum.
 
-        Raises:
-            ValueError: a label outside [0, K).
+        Labels are in [0, K): the loop has looked at all of them before its first epoch. Nothing is
+        read off a tensor here, nor in `train_step`, which would wait for the device.
         """
 
     def optimizers(self, training: Training) -> dict[str, torch.optim.Optimizer]:
@@ -121,6 +122,11 @@ class Learner(nn.Module, ABC):
 
     def calibrate(self, train: Batches) -> None:
         """After the last epoch, in eval mode and without gradients: fit what scoring needs."""
+
+    @classmethod
+    def fits_after_training(cls) -> bool:
+        """Whether scoring needs what `calibrate` finds."""
+        return cls.calibrate is not Learner.calibrate
 
     @classmethod
     def setting_names(cls) -> Collection[str]:
@@ -196,7 +202,11 @@ class Learner(nn.Module, ABC):
         self.load_state_dict(weights, strict=False)
 
     def check_labels(self, label: Tensor) -> None:
-        """Refuse labels outside [0, K): unknowns do not exist in training."""
+        """Refuse labels (N,) outside [0, K): unknowns do not exist in training.
+
+        Raises:
+            ValueError: there are some. It waits for the device, so a data set is asked once.
+        """
         low, high = torch.aminmax(label)
         if low < 0 or high >= self.num_known:
             raise ValueError(

@@ -17,7 +17,8 @@ Euclidean distances and a tail of 20: the OpenMax rows of published tables are c
 (`rule: osrci, distance: euclidean`).
 
 Defaults: those of the paper and its authors' code, all four of them (rule, tail 20, alpha 10, and
-"eucos", Euclidean / 200 + cosine). None is chosen by AUROC, which needs unknown test images. What
+"eucos", Euclidean / 200 + cosine). None is chosen by AUROC, which needs unknown test images. For
+other values of tail and alpha nothing was measured, and test unknowns may not choose them. What
 is known of their effect, on the five closed-set classifiers for CIFAR-10 that the authors of CAC
 published (mean AUROC): eucos .803, Euclidean .794, rule osrci .803; of the same networks MSP .794,
 MLS .806. Networks trained here (docs/results.md) agree.

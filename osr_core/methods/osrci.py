@@ -19,13 +19,14 @@ Deviations, and why, besides those of the GAN:
   holds nothing back.
 - A step is `step` times an image's own gradient. The code passes its loss to autograd as the
   gradient from outside and takes a batch mean, so that an image moves by 0.1 loss / 64 times its
-  own, 0.001 to 0.01. 0.1 for each image wrecks the images: p_{K+1} 0.54 and digits that are no
-  longer to be seen, where 0.01 with w = 1 has 0.67, and all images beyond one half.
+  own, 0.001 to 0.01. In a prototype 0.1 for each image wrecked the images: p_{K+1} 0.54 and digits
+  that were no longer to be seen, where 0.01 with w = 1 had 0.67. Here that has 0.58 to 0.61 on
+  digits, and 81 to 86 % of the images are beyond one half.
 - Networks are in eval mode while images are made; the code leaves dropout and batch norms in
-  training mode, and ends at 0.51.
+  training mode, by which the prototype ended at 0.51 instead of 0.58, its steps the code's.
 - a is -1 in float32 for all images that are surely known; its log odds are not.
-- `loss: cross_entropy` is allowed, and deceives nobody: from such a classifier 100 steps reach
-  p_{K+1} = 0.14.
+- `loss: cross_entropy` is allowed, and deceives nobody: from such a classifier 100 steps of the
+  prototype reached p_{K+1} = 0.14.
 On digits the images bring nothing against the same fine-tuning without them (`fakes: 0`): mean
 AUROC 96.1 and 96.2 at the code's rate, 95.1 and 97.0 at ten times that.
 """
@@ -67,13 +68,15 @@ def margin_score(logits: Tensor) -> Tensor:
     """(B,) log((1 + a) / (1 - a)), a = p_{K+1} - max_k p_k of softmax([l, 0]), l (B, K).
 
     1 + a and 1 - a are, but for a factor that they share, 2 + sum_{k != m} exp l_k and
-    2 exp l_m + sum_{k != m} exp l_k, m the best class.
+    2 exp l_m + sum_{k != m} exp l_k, m the best class. What these share cancels, hence in float64.
     """
-    best = logits.argmax(1, keepdim=True)
-    others = logits.scatter(1, best, -torch.inf)
-    two = torch.full_like(best, math.log(2), dtype=logits.dtype)
+    exact = logits.double()
+    best = exact.argmax(1, keepdim=True)
+    others = exact.scatter(1, best, -torch.inf)
+    two = torch.full_like(exact[:, :1], math.log(2))
     unknown = torch.cat([others, two], 1).logsumexp(1)
-    return unknown - torch.cat([others, two + logits.gather(1, best)], 1).logsumexp(1)
+    known = torch.cat([others, two + exact.gather(1, best)], 1).logsumexp(1)
+    return (unknown - known).to(logits.dtype)
 
 
 def counterfactuals(context: Context, config: Mapping[str, Any]) -> Result:
@@ -130,6 +133,7 @@ class OSRCI(Softmax):
     title = "OSRCI"
     source = "Neal et al., ECCV 2018"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "unknown")
+    divisible = False
     passes = 2  # an image and a fake
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {GENERATE: counterfactuals}
 

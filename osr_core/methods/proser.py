@@ -72,6 +72,7 @@ class PROSER(Softmax):
     source = "Zhou et al., CVPR 2021, section 4"
     version = 2
     terms = ("cross_entropy", "dummy", "data")
+    divisible = False
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Softmax.Config):
@@ -131,7 +132,6 @@ class PROSER(Softmax):
         self.load_classifier({**inputs["classifier"], **self.dummy.state_dict(prefix="dummy.")})
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        self.check_labels(batch.label)
         half = len(batch.label) // 2
         embedding, differ = self.embed_mixed(batch, half)
         classified = self.losses_at(embedding[half:], batch.label[half:])
@@ -167,7 +167,8 @@ class PROSER(Softmax):
         """
         device = batch.images.device
         partner = torch.randperm(half, device=device)
-        weight = Beta(self.config.mixup, self.config.mixup).sample()
+        mixup = self.config.mixup
+        weight = Beta(mixup, mixup, validate_args=False).sample()
         with backbone_precision(device, training=self.training):
             first, second = self.backbone.stem(batch.images).tensor_split([half])
             mixed = weight * first + (1 - weight) * first[partner]

@@ -54,6 +54,7 @@ class RPL(Method):
     source = "Chen et al., ECCV 2020"
     version = 2
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "open_space")
+    divisible = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

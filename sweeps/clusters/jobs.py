@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,8 +18,12 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 
 from osr_core.errors import ConfigError, OsrError, unknown_name
 from sweeps.addresses import check_server, holds_password, why_uri_silent
+from sweeps.clusters.token import token
+from sweeps.clusters.versions import check_versions
+from sweeps.environment import BY
 
 ANSWER_S = 30.0
+ATTEMPTS = "1 2 3 4 5"  # of drivers that signals end, in one job
 ENDED_BADLY = ("FAILED", "STOPPED")  # such a job is submitted anew, under the next name
 TELLS_OF_UPLOADS = (
     *("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"),
@@ -41,40 +44,6 @@ class Submitted(NamedTuple):
     name: str
     state: str  # as Ray calls it
     is_new: bool
-
-
-def token() -> str | None:
-    """What lets a user in, from the places where Ray looks for it, in its order.
-
-    Raises:
-        ConfigError: a place is named and has none, or what is there is no token.
-    """
-    if told := os.environ.get("RAY_AUTH_TOKEN"):
-        return _checked(told, "RAY_AUTH_TOKEN")
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    path = Path(named or "~/.ray/auth_token").expanduser()
-    try:
-        return _checked(path.read_text(encoding="latin-1"), str(path))
-    except FileNotFoundError:
-        if not named:
-            return None
-        raise ConfigError(f"RAY_AUTH_TOKEN_PATH names '{named}', and no file is there.") from None
-    except OSError as error:
-        raise ConfigError(
-            f"the token in {path} cannot be read: {error.strerror}. Copy the head's "
-            "~/.ray/auth_token there, or set RAY_AUTH_TOKEN."
-        ) from None
-
-
-def _checked(told: str, place: str) -> str | None:
-    """A token without the spaces around it, of letters that a request can carry."""
-    found = told.strip()
-    if not (found.isascii() and found.isprintable()):
-        raise ConfigError(
-            f"what {place} holds is no token: some of it is no plain letter. Copy the head's "
-            "~/.ray/auth_token anew."
-        )
-    return found or None
 
 
 class Jobs:
@@ -112,9 +81,18 @@ class Jobs:
             self.client = JobSubmissionClient(self.address, headers=self.headers)
 
     def submit(
-        self, name: str, entrypoint: str, folder: Path, *, sweep: str, digest: str
+        self,
+        name: str,
+        entrypoint: str,
+        folder: Path,
+        *,
+        sweep: str,
+        digest: str,
+        by: str,
     ) -> Submitted:
         """Start a job, unless it is there already; one that ended badly is started anew.
+
+        Nothing is sent to a cluster whose jobs run with another Ray or Python.
 
         Args:
             name: of the job; later attempts are called NAME-2, NAME-3.
@@ -122,17 +100,21 @@ class Jobs:
             folder: the files that it runs in.
             sweep: the name of the sweep that it runs.
             digest: of its files; tells jobs apart that only share a name.
+            by: who submits it.
 
         Raises:
-            ConfigError: another job has this name. JobsError: the cluster refuses it.
+            ConfigError: another job has this name, or jobs there run with other versions.
+            JobsError: the cluster refuses it.
         """
-        made_of = {SHIPMENT: digest, OF_SWEEP: sweep}
+        made_of = {SHIPMENT: digest, OF_SWEEP: sweep, BY: by}
         for number in count(1):
             attempt = name if number == 1 else f"{name}-{number}"
             found = self._find(attempt, made_of)
             if found is not None and found.state in ENDED_BADLY:
                 continue
             if found is None:
+                with self._explained("does not say what its jobs run with"):
+                    check_versions(self.client, self.address)
                 found = self._start(attempt, entrypoint, folder, made_of)
             return found
         raise AssertionError  # names do not end
@@ -146,6 +128,7 @@ class Jobs:
         rows = [
             {
                 "sweep": metadata[OF_SWEEP],
+                "by": metadata.get(BY),
                 "job": job.submission_id,
                 "state": str(job.status.value),
                 "submitted": moment(job.start_time),
@@ -203,7 +186,7 @@ class Jobs:
                 self.client.submit_job(
                     entrypoint=entrypoint,
                     submission_id=name,
-                    runtime_env={"working_dir": str(folder)},
+                    runtime_env={"working_dir": str(folder), "env_vars": {BY: made_of[BY]}},
                     metadata=dict(made_of),
                 )
             except RuntimeError:
@@ -268,12 +251,19 @@ class Jobs:
             ) from error
 
 
-def entrypoint(spec: str, home: str | None) -> str:
-    """The command of a job that runs a sweep; its own folder is deleted after it, so that results
-    must lie elsewhere.
+def entrypoint(spec: str, home: str | None, options: str = "") -> str:
+    """The command of a job that runs a sweep, with `options` for a shell; its own folder is deleted
+    after it, so that results must lie elsewhere.
+
+    A driver that a signal has ended, as where memory ran out, is started again, and goes on; not
+    one that was asked to stop, as Ray does by a SIGTERM to the shell and the driver.
     """
     where = home or "${OSR_HOME:?must be set on the head, or give osr submit --home}"
-    return f'exec python -m sweeps run {spec} --address auto --home "{where}"'
+    run = f'python -m sweeps run {spec} --address auto --home "{where}" {options}'.strip()
+    return (
+        f"trap 'stopped=1' TERM; for attempt in {ATTEMPTS}; do {run}; code=$?; "
+        f'[ -n "$stopped" ] || [ $code -lt 128 ] || [ $code -eq 130 ] && break; done; exit $code'
+    )
 
 
 def moment(at_ms: int | None) -> str | None:

@@ -17,9 +17,13 @@ import typer
 from osr_core.errors import ConfigError, OsrError
 from sweeps.commands import (
     catalogue,
+    datasets,
     doctor,
+    imports,
     logs,
     plan,
+    queue,
+    report,
     results,
     run,
     status,
@@ -28,14 +32,19 @@ from sweeps.commands import (
     study,
     submit,
     ui,
+    watch,
 )
-from sweeps.commands.terminal import drop, print_whatever_the_encoding
+from sweeps.commands.terminal import (
+    complain,
+    drop,
+    hold_closed_streams,
+    print_whatever_the_encoding,
+)
 
 app = typer.Typer(
     help="Sweep open set recognition experiments and get a paper's tables out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -65,6 +74,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --he
         run.run,
         submit.submit,
         status.status,
+        watch.watch,
+        queue.queue,
         study.study,
         logs.logs,
         steer.stop,
@@ -73,20 +84,24 @@ COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --he
         steer.pause,
         steer.resume,
         store.sync,
+        store.merge,
         store.gc,
     ),
-    *(results.export, results.table, results.figure, results.report),
+    *(results.export, results.table, results.figure, report.report),
     *(ui.ui, doctor.doctor, catalogue.methods, catalogue.splits, catalogue.schema),
 )
 OF_SYSTEM = 3  # exit code
 OF_OUTPUT = (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 for command in COMMANDS:
     app.command()(command)
-app.add_typer(catalogue.datasets_app, name="datasets")
+app.command("weights")(imports.taken_out)
+app.add_typer(imports.app, name="import")
+app.add_typer(datasets.datasets_app, name="datasets")
 
 
 def main() -> None:
     """Run the command; what is wrong with a request is said without a traceback."""
+    hold_closed_streams()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     print_whatever_the_encoding()
     try:
@@ -98,7 +113,7 @@ def main() -> None:
     except OsrError as error:
         lines = error.problems if isinstance(error, ConfigError) else [str(error)]
         for line in lines:
-            typer.echo(f"error: {line}", err=True)
+            complain(line)
         sys.exit(error.exit_code)
     except OSError as error:  # of a file beside the store, whose own say what to do
         if error.filename is None and error.errno not in OF_OUTPUT:
@@ -106,7 +121,7 @@ def main() -> None:
         if error.filename is None:
             drop(sys.stdout)
         if error.errno != errno.EPIPE:  # whoever reads has had enough
-            typer.echo(f"error: {of_system(error)}", err=True)
+            complain(of_system(error))
         sys.exit(OF_SYSTEM)
 
 

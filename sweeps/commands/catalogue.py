@@ -1,14 +1,12 @@
 """The commands that list what a spec may name."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osr_core.errors import ConfigError
-from sweeps.commands.listing import show
+from sweeps.commands.listing import say, show
 from sweeps.commands.options import DataOption, JsonOption
 from sweeps.home import expanded
 
@@ -34,59 +32,6 @@ def methods(
     show(rows, as_json)
 
 
-datasets_app = typer.Typer(invoke_without_command=True)
-
-
-@datasets_app.callback()
-def datasets(
-    context: typer.Context, data_root: DataOption = None, as_json: JsonOption = False
-) -> None:
-    """List the data sets: what a spec may name, and what of it is here; or `fetch` one."""
-    from osr_core.data import BENCHMARKS
-    from osr_core.data.inventory import inventory
-
-    if context.invoked_subcommand is not None:
-        return
-    rows = inventory(data_root)
-    if as_json:
-        show(rows, True)
-        return
-    show([_short(row) for row in rows], False)
-    of_licence: dict[str, list[str]] = {}
-    for row in rows:
-        of_licence.setdefault(row["licence"], []).append(row["reader"])
-    show([{"licence": text, "of": readers} for text, readers in of_licence.items()], False)
-    for name, pair in BENCHMARKS.items():
-        if pair.known is not pair.unknown:
-            typer.echo(f"{name}: known classes of {pair.known.name}, unknown {pair.unknown.name}")
-    problems = [problem for row in rows for problem in row["problems"].values()]
-    for problem in dict.fromkeys(problems):
-        typer.echo(f"note: {problem}", err=True)
-
-
-def _short(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a data set's row fits a line: licences and names in a spec stand below."""
-    shown = {key: row[key] for key in ("reader", "classes", "image")}
-    for subset in ("train", "test"):
-        absent = "broken" if subset in row["problems"] else "missing"
-        shown[subset] = (row[subset] or absent)[:8]
-    return {**shown, "MB": row["bytes"] and round(row["bytes"] / 1e6)}
-
-
-@datasets_app.command("fetch")
-def fetch_dataset(
-    name: Annotated[str, typer.Argument(help="A reader's name, as `osr datasets` lists them.")],
-    data_root: DataOption = None,
-) -> None:
-    """Download a data set's published files into the data folder; run it again to go on."""
-    from osr_core.data.fetch import fetch
-
-    if data_root is None:
-        raise ConfigError("say where to: --data-root FOLDER, or the variable OSR_DATA.")
-    for path in fetch(name, data_root):
-        typer.echo(path)
-
-
 def splits(
     dataset: Annotated[str | None, typer.Argument(help="Show this dataset's classes.")] = None,
     protocol: Annotated[str, typer.Option(help="Family of splits.")] = "cac",
@@ -103,20 +48,22 @@ def splits(
     listed = protocols()
     names = list(listed[protocol].counts if protocol in listed else BENCHMARKS)
     names = names if dataset is None else [dataset]
+    told = [listed[protocol].source, *listed[protocol].notes] if protocol in listed else []
     rows = []
     for name in names:
         for index in range(splits_of(name, protocol) or 0):
             split = class_split(name, protocol, index, names_under(data_root))
-            row: dict[str, Any] = {"split": split.id, "protocol": protocol}
+            row: dict[str, Any] = {"split": split.id, "openness": round(split.openness, 4)}
+            if as_json:
+                row |= {"protocol": protocol, "notes": told}
             if dataset is None and not as_json:
-                row |= {"known": list(split.known), "unknown": f"{len(split.unknown)} classes"}
+                row |= {"unknown": f"{len(split.unknown)} classes", "known": list(split.known)}
             else:
                 row |= named_classes(split, data_root, as_json)
-            rows.append({**row, "openness": round(split.openness, 4)})
-    show(rows, as_json)
-    if not as_json and protocol in listed:
-        for text in (listed[protocol].source, *listed[protocol].notes):
-            typer.echo(f"{protocol}: {text}")
+            rows.append(row)
+    show(rows, as_json, title=f"protocol {protocol}")
+    for text in told if not as_json else ():
+        say(f"{protocol}: {text}")
 
 
 def named_classes(

@@ -23,7 +23,9 @@ def show_dashboard(searches: Iterable[Mapping[str, Any]], port: int) -> None:
         ConfigError: it is not installed, or the port is taken.
     """
     if importlib.util.find_spec(DASHBOARD) is None:
-        raise ConfigError("Optuna's dashboard is not installed: pip install optuna-dashboard")
+        raise ConfigError(
+            "Optuna's dashboard is not installed: pip install 'osr-sweeps[dashboard]'"
+        )
     check_free(HOST, port)
     from sweeps.search.journal import write_journal  # Optuna takes a second to import
 

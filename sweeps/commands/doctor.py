@@ -92,7 +92,7 @@ def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
     yield _attempt("devices", _devices)
     yield _attempt("store", lambda: _store(home))
     if home.bucket is None:
-        yield _attempt("home", lambda: rehearsal.folder_works(_existing(home.root)))
+        yield _attempt("home", lambda: _home(home))
     yield _attempt("cache", _cache)
     yield _attempt("tracking", lambda: rehearsal.mlflow_works(home))
     yield _attempt("ray start", rehearsal.ray_starts)
@@ -145,11 +145,28 @@ def _store(home: Home) -> str:
     if home.bucket is not None:
         Address.parse(home.bucket).check_answers()
     store = Store.existing(home.store)
-    folder = _existing(home.root)
-    if home.bucket is None and not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise ConfigError(f"{folder} cannot be written. Choose another --home.")
-    rehearsal.files_work(files_at(home.store) if home.bucket else LocalFiles(folder))
+    files = files_at(home.store) if home.bucket else LocalFiles(_writable(Path(home.store)))
+    rehearsal.files_work(files)
     return home.store if store else f"{home.store} (`osr run` makes it)"
+
+
+def _home(home: Home) -> str:
+    """Whether all that a run leaves besides its store can be there. No folder is made."""
+    for place in (home.database.parent, home.root / "exports", home.ray):
+        _writable(place)
+    return rehearsal.folder_works(_existing(home.root))
+
+
+def _writable(path: Path) -> Path:
+    """A folder in which we may write, or the one that it would be made in.
+
+    Raises:
+        ConfigError: something else is there, or we may not.
+    """
+    folder = _existing(path)
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ConfigError(f"{folder} cannot be written. Choose another --home.")
+    return folder
 
 
 def _cache() -> str:

@@ -1,5 +1,6 @@
 """What several commands take in common."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +60,21 @@ JobsOption = Annotated[
         help="A cluster's dashboard: ask it for the job that `osr submit` made, not the store.",
     ),
 ]
+PriorityOption = Annotated[
+    int, typer.Option(help="Sweeps of a higher one come first on their cluster.")
+]
+MaxSlotsOption = Annotated[
+    int | None, typer.Option(min=1, help="How many stages run at once at most.")
+]
+GpuTypeOption = Annotated[
+    str | None,
+    typer.Option(metavar="TYPE", help="Of all stages that take a GPU, as Ray calls it: L4, H100."),
+]
+ReasonOption = Annotated[
+    str | None, typer.Option(help="What the sweep is for, as `osr queue` shows it to others.")
+]
 DEFAULT_HOME = Path("osr-home")
+NO_PATH = (errno.ELOOP, errno.ENAMETOOLONG)  # what no folder can be made of, whoever tries
 
 
 def at(home: Path) -> Home:
@@ -67,7 +82,7 @@ def at(home: Path) -> Home:
     OSR_STORE a bucket instead of the home's store.
 
     Raises:
-        ConfigError: a URI that cannot be one, or holds a secret.
+        ConfigError: a URI that cannot be one, or holds a secret; a path that cannot be one.
     """
     if "://" in str(home) or ":/" in str(home):
         raise ConfigError(
@@ -76,6 +91,11 @@ def at(home: Path) -> Home:
     bucket = os.environ.get("OSR_STORE") or None
     tracking = whole(os.environ.get("OSR_TRACKING_URI") or None)
     user_home = Home(expanded(home), tracking, bucket)
+    try:
+        user_home.root.stat()
+    except OSError as error:
+        if error.errno in NO_PATH:
+            raise ConfigError(f"the home '{home}' cannot be one: {error.strerror}.") from error
     if bucket is not None:
         Address.parse(bucket)
     return user_home

@@ -1,13 +1,15 @@
 """The commands that look ahead: `osr plan` and `osr cost`. They start nothing."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from osr_core.errors import ConfigError
-from sweeps.commands.listing import show
+from osr_core.wording import amount, of_hours, operations
+from sweeps.commands.listing import say, show
 from sweeps.commands.options import (
     DEFAULT_HOME,
     DataOption,
@@ -20,6 +22,15 @@ from sweeps.commands.run import SpecArgument
 from sweeps.home import Home
 
 NAMED = 4  # sorts of stages of which nothing is known; of more, how many there are
+IN_WORDS: Mapping[str, tuple[str, Callable[[float], str]]] = {  # columns: headings, how written
+    "epochs": ("epochs", amount),
+    "image_passes": ("image passes", amount),
+    "flops": ("operations", operations),
+    "hours": ("time", of_hours),
+    "at_least": ("at least", of_hours),
+    "at_most": ("at most", of_hours),
+    "GPU hours": ("GPU time", of_hours),
+}
 
 if TYPE_CHECKING:
     from sweeps.launch.differences import Differences
@@ -82,32 +93,48 @@ def tell_counts(ahead: "Outlook") -> None:
 
     counts = ahead.counts
     rows = [
-        {"": name.replace("_", " "), "count": counts[name], "meaning": meaning}
+        {"": heading.replace("_", " "), "count": count, "meaning": meaning}
         for name, meaning in MEANINGS.items()
+        for heading, count in in_words({name: counts[name]}).items()
     ]
     show(rows, False, title=f"sweep {ahead.plan.spec.name}")
     if searches := ahead.searches:
-        shown = [{key: row[key] for key in row if key != "image_passes"} for row in searches]
+        shown = [
+            in_words({key: row[key] for key in row if key != "image_passes"}) for row in searches
+        ]
         show(shown, False, title="besides, searches at most")
-        typer.echo(
-            "Every candidate on every step, and those chosen trained anew, each as much as the "
-            "space allows. What candidates share, pruning and budgets make it less."
+        say(
+            "Every candidate on every step (a split with a seed), and those chosen trained anew, "
+            "each as much as the space allows; stages that all of them share count once. Pruning, "
+            "budgets and what only some share make it less."
         )
+
+
+def in_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row for people: 3.958e8 image passes are 396 million, and 0.003943 hours are 14 s."""
+    told = {}
+    for name, value in row.items():
+        if name in IN_WORDS:
+            name, written = IN_WORDS[name]
+            value = None if value is None else written(value)
+        told[name] = value
+    return told
 
 
 def tell_estimate(ahead: "Outlook") -> None:
     """Print what is to run will take, by what like stages took."""
     shares, unknown = ahead.estimate.shares, ahead.estimate.unknown
     if shares:
-        show([each._asdict() for each in shares], False, title="estimate of what is to run")
-        typer.echo(
-            "Hours of one GPU, or on a CPU of one stage, from what like stages in the store took "
+        rows = [in_words(each._asdict()) for each in shares]
+        show(rows, False, title="estimate of what is to run")
+        say(
+            "Time of one GPU, or on a CPU of one stage, from what like stages in the store took "
             "for each epoch: by their mean, by the quickest of them, and by the slowest."
         )
     if unknown:
         named = ", ".join(f"{count} x {name}" for name, count in [*unknown.items()][:NAMED])
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-        typer.echo(f"unknown, since the store has none like them: {named}{more}")
+        say(f"unknown, since the store has none like them: {named}{more}")
 
 
 def tell_notes(ahead: "Outlook") -> None:
@@ -116,22 +143,22 @@ def tell_notes(ahead: "Outlook") -> None:
     from sweeps.launch.changed import in_words
 
     for left_out in ahead.plan.spec.missing:
-        typer.echo(f"left out: {left_out}")
+        say(f"left out: {left_out}")
     if ahead.first:
-        typer.echo(
+        say(
             f"{LARGE} trials or more: one of each method goes first, its others when that is done: "
             f"{', '.join(ahead.first)}. `osr run --no-canary` begins all at once."
         )
     for remark in ahead.remarks:
-        typer.echo(f"note: {remark}", err=True)
+        say(f"note: {remark}", err=True)
     if ahead.missing_data:
-        typer.echo("note: what is done is not known without the data.", err=True)
-        typer.echo(ahead.missing_data, err=True)
+        say("note: what is done is not known without the data.", err=True)
+        say(ahead.missing_data, err=True)
     if ahead.changed:
         told = in_words(ahead.plan, ahead.changed)
-        typer.echo(f"note: {told} `osr run` asks whether to make them anew.", err=True)
+        say(f"note: {told} `osr run` asks whether to make them anew.", err=True)
     if ahead.name_taken:
-        typer.echo(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
+        say(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
 
 
 def stage_rows(ahead: "Outlook", home: Home) -> list[dict[str, Any]]:
@@ -220,4 +247,5 @@ def cost(
 
     names = specs or papers_specs()
     rows = [row for name in names for row in from_nothing(load_spec(name), 1e12 * tflops)]
-    show(rows, as_json, title=f"GPU hours at {tflops:g} TFLOP/s")
+    told = rows if as_json else [in_words(row) for row in rows]
+    show(told, as_json, title=f"at {tflops:g} TFLOP/s")

@@ -66,12 +66,16 @@ def _forget(files: Files, *names: str) -> None:
 
 def folder_works(folder: Path) -> str:
     """Whether a home's folder knows locks, databases and the time."""
-    with tempfile.TemporaryDirectory(prefix=".osr-doctor-", dir=folder) as name:
-        place = Path(name)
-        _attempt(folder, "lock a file", lambda: _lock(place / "lock"))
-        _attempt(folder, "hold a database", lambda: _write_database(place / "probe.db"))
-        (place / "clock").write_text("")
-        skew = (place / "clock").stat().st_mtime - time.time()
+    try:
+        with tempfile.TemporaryDirectory(prefix=".osr-doctor-", dir=folder) as name:
+            place = Path(name)
+            _attempt(folder, "lock a file", lambda: _lock(place / "lock"))
+            _attempt(folder, "hold a database", lambda: _write_database(place / "probe.db"))
+            (place / "clock").write_text("")
+            skew = (place / "clock").stat().st_mtime - time.time()
+    except OSError as error:
+        why = error.strerror or error
+        raise ConfigError(f"{folder} cannot be written: {why}. Choose another --home.") from error
     if abs(skew) > SKEW_S:
         raise ConfigError(
             f"the clock of {folder} is {skew:+.0f} s from this machine's. Set one of them: times "
@@ -113,12 +117,15 @@ def _write_database(path: Path) -> None:
 
 
 def mlflow_works(home: Home) -> str:
-    """Whether MLflow's server or database is there, and of this version."""
+    """Whether MLflow's server or database is there, of this version, and ours to write."""
     if home.tracking is None and not home.database.exists():
         return f"{home.tracking_uri} (`osr run` makes it)"
     from sweeps.tracking.database import check_opens
+    from sweeps.tracking.database_file import check_writable
 
     check_opens(home)
+    if home.tracking is None:
+        check_writable(home.database)
     return home.tracking_uri
 
 

@@ -1,4 +1,4 @@
-"""The commands that read results: `osr export`, `osr table`, `osr figure` and `osr report`."""
+"""The commands that read results: `osr export`, `osr table` and `osr figure`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
-from sweeps.addresses import check_server
 from sweeps.commands.listing import show
 from sweeps.commands.options import (
     DEFAULT_HOME,
@@ -20,8 +19,10 @@ from sweeps.commands.options import (
     at,
     with_store,
 )
+from sweeps.home import Home
 
 if TYPE_CHECKING:
+    from analysis.exports.write import Export
     from analysis.figures.source import ImageLoader
     from osr_core.data.base import Subset
     from osr_core.data.imageset import Images
@@ -41,21 +42,24 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Freeze a sweep's results as Parquet; an interrupted export goes on where it stopped."""
-    from analysis.exports.write import export as write_export
-    from sweeps.store.store import Store
-    from sweeps.tracking.database import make_ready
-
-    user_home = with_store(home)
-    store = Store.existing(user_home.store)
-    store_id = None if store is None else store.id or ""
-    folder = user_home.export(sweep)
-    make_ready(user_home)
-    exported = write_export(user_home.tracking_uri, sweep, folder, since, store_id)
+    exported = write_export(with_store(home), sweep, since)
     rows = [{"file": str(path), "bytes": path.stat().st_size} for path in exported.paths]
     show(rows, as_json)
     if exported.missing:
         count = f"{len(exported.missing)} of {len(exported.plan.trials)}"
         typer.echo(f"{count} trials are not finished; `osr table {sweep}` names them", err=True)
+
+
+def write_export(home: Home, sweep: str, since: datetime | None = None) -> "Export":
+    """Write or complete the export of a sweep's results from this store."""
+    from analysis.exports.write import export as write
+    from sweeps.store.store import Store
+    from sweeps.tracking.database import make_ready
+
+    store = Store.existing(home.store)
+    store_id = None if store is None else store.id or ""
+    make_ready(home)
+    return write(home.tracking_uri, sweep, home.export(sweep), since, store_id)
 
 
 def table(
@@ -154,22 +158,6 @@ def figure(
     share = f"{accepted}" if accepted else ""
     words = "-".join(word for word in (name, sweep, trial[:8], search[:8], share) if word)
     leave(output or at(home).root / "figures" / f"{words}.{format}", drawn)
-
-
-def report(
-    sweeps: Annotated[list[str] | None, typer.Argument(help="Sweeps; all, if left out.")] = None,
-    output: OutputOption = None,
-    mlflow_url: Annotated[
-        str, typer.Option(help="Where MLflow's pages are, for links.")
-    ] = "http://127.0.0.1:5000",
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Make one HTML page of exported sweeps, with tables, figures, trials and cost."""
-    from analysis.report.page import report as make_report
-
-    check_server("--mlflow-url", mlflow_url)
-    page = make_report(at(home).root / "exports", sweeps or (), mlflow_url)
-    leave(output or at(home).root / "report.html", page.encode())
 
 
 def leave(path: Path, content: bytes) -> None:

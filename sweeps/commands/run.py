@@ -1,19 +1,31 @@
 """`osr run`: run a sweep, and tell how it ended."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from osr_core.errors import ConfigError
 from sweeps.commands import results
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, with_store
+from sweeps.commands.options import (
+    DEFAULT_HOME,
+    DataOption,
+    GpuTypeOption,
+    HomeOption,
+    MaxSlotsOption,
+    PriorityOption,
+    ReasonOption,
+    with_store,
+)
 from sweeps.commands.terminal import lasting_output
 
 if TYPE_CHECKING:
+    from sweeps.home import Home
     from sweeps.launch.changed import Decide
     from sweeps.launch.state import Launch
+    from sweeps.planning.spec import SweepSpec
     from sweeps.running.allotment import Allotment
 
 BUDGET_SPENT, STOPPED = 5, 130  # exit codes
@@ -46,6 +58,9 @@ RemakeOption = Annotated[
     bool, typer.Option("--remake", help="Make results of other code anew, and what rests on them.")
 ]
 KeepOption = Annotated[bool, typer.Option("--keep", help="Go on with results of other code.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print no progress, only how it ended.")
+]
 CanaryOption = Annotated[
     bool, typer.Option(help="Of a large sweep, try one trial of each method first.")
 ]
@@ -64,43 +79,58 @@ def run(
     remake: RemakeOption = False,
     keep: KeepOption = False,
     canary: CanaryOption = True,
+    priority: PriorityOption = 0,
+    max_slots: MaxSlotsOption = None,
+    reason: ReasonOption = None,
+    gpu_type: GpuTypeOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Run every stage that is not done yet, then print the table. Run it again to go on.
 
     Instead of a spec it takes the file that `osr plan SPEC --output PLAN.json` has written.
     """
-    from sweeps.launch.hooks import told
-    from sweeps.launch.launch import run_sweep
     from sweeps.launch.reviewed import SUFFIX, Reviewed
+    from sweeps.launch.terms import terms_of
     from sweeps.planning.spec import load_spec
-    from sweeps.tracking.painter import Painter
 
     reviewed = Reviewed.read(spec) if spec.endswith(SUFFIX) else None
     loaded = reviewed.spec if reviewed else load_spec(spec)
     for left_out in loaded.missing:
         typer.echo(f"left out: {left_out}")
-    user_home = with_store(home)
-    with lasting_output(), told(loaded.name, user_home.tracking_uri) as ending:
+    code = run_and_tell(
+        loaded,
+        with_store(home),
+        data_root,
+        address=address,
+        allotment=allotted(address, cpus, gpus),
+        replace=replace,
+        take_over=take_over,
+        wait_s=60 * wait,
+        terms=terms_of(priority, max_slots, reason, gpu_type),
+        careful=canary,
+        decide=decision(remake, keep),
+        check=reviewed.check if reviewed else None,
+        quiet=quiet,
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+def run_and_tell(
+    spec: "SweepSpec", home: "Home", data_root: Path | None, quiet: bool = False, **options: Any
+) -> int:
+    """Run a sweep by `run_sweep` with these options, say how it ended, and return the exit code."""
+    from sweeps.launch.hooks import told
+    from sweeps.launch.launch import run_sweep
+    from sweeps.tracking.painter import Painter
+
+    with lasting_output(), told(spec.name, home.tracking_uri) as ending:
         with Painter(results.draw_pictures) as pictures:
-            launch = run_sweep(
-                loaded,
-                user_home,
-                data_root,
-                Console(),
-                address=address,
-                allotment=allotted(address, cpus, gpus),
-                replace=replace,
-                take_over=take_over,
-                wait_s=60 * wait,
-                careful=canary,
-                pictures=pictures,
-                decide=decision(remake, keep),
-                check=reviewed.check if reviewed else None,
-            )
+            console = Console(quiet=quiet)
+            launch = run_sweep(spec, home, data_root, console, pictures=pictures, **options)
         tell(launch)
         ending.text, ending.exit_code = in_short(launch), exit_code(launch)
-    if ending.exit_code:
-        raise typer.Exit(ending.exit_code)
+    return ending.exit_code
 
 
 def allotted(address: str | None, cpus: int | None, gpus: int | None) -> "Allotment":
@@ -163,7 +193,7 @@ def ask(told: str) -> bool:
 def tell(launch: "Launch") -> None:
     """Say how a launch ended: counts, missing trials, the table, where everything lies."""
     sweep, trials = launch.plan.spec.name, len(launch.plan.trials)
-    console = launch.console
+    console = Console()  # the launch's may be quiet
     console.print(
         f"sweep {sweep}: {len(launch.started)} of {len(launch.plan.stages)} stages started, "
         f"{launch.num_done} of {trials} trials done"
@@ -210,15 +240,11 @@ def is_exported(launch: "Launch") -> bool:
 
 def print_table(launch: "Launch") -> None:
     """Print a sweep's table, from a new export unless nothing can be new in it."""
-    from analysis.exports.write import export
     from analysis.tables.render import render
     from analysis.tables.sweep_sheet import printable
     from analysis.tables.sweep_table import table
-    from sweeps.tracking.database import make_ready
 
     sweep = launch.plan.spec.name
-    folder = launch.home.export(sweep)
     if not ((launch.up_to_date or launch.tracking_problem) and is_exported(launch)):
-        make_ready(launch.home)
-        export(launch.home.tracking_uri, sweep, folder, store=launch.store.id or "")
-    typer.echo(render(printable(table(folder)), "markdown"))
+        results.write_export(launch.home, sweep)
+    typer.echo(render(printable(table(launch.home.export(sweep))), "markdown"))

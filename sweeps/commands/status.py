@@ -8,9 +8,11 @@ import typer
 
 from osr_core.errors import ConfigError
 from sweeps.commands.filtered import filtered, meant_of
-from sweeps.commands.listing import show
+from sweeps.commands.going_on import advice, by_kind
+from sweeps.commands.listing import say, show
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, JobsOption, JsonOption, with_store
 from sweeps.commands.store import open_store, sweep_record
+from sweeps.commands.study import with_savings
 from sweeps.home import Home
 from sweeps.planning.filters import Filter, Meant
 from sweeps.store.files import StoreError
@@ -18,6 +20,7 @@ from sweeps.store.files import StoreError
 if TYPE_CHECKING:
     from sweeps.store.leases import Fence
     from sweeps.store.store import Store
+    from sweeps.store.witness import Life
 
 Rows = list[dict[str, Any]]
 
@@ -36,6 +39,8 @@ def status(
     if address is not None:
         show_jobs(address, sweep, given, as_json)
         return
+    from sweeps.store.witness import Life, Witness  # which looks for seconds at other machines
+
     user_home = with_store(home)
     store = open_store(user_home)
     facts: dict[str, Rows] = {name: [] for name in ("sweeps", "begun", "failures", "cancelled")}
@@ -47,23 +52,46 @@ def status(
         for key, rows in facts_of(store, meant).items():
             facts[key] += rows
         lines["searches"] += search_lines(record, store)
-    lines["drivers"] += driver_lines(store, user_home, names)
+    lives = Witness(store.leases).lives(names)
+    lines["drivers"] += driver_lines(store, user_home, lives)
+    if sweep:
+        lines["go_on"] = advice(sweep, meant.states, lives[sweep] == Life.LIVES)
+        facts["kinds"] = by_kind(meant)
     if as_json:
         typer.echo(json.dumps(facts | lines, indent=2))
         return
     if not facts["sweeps"]:
         typer.echo(f"no sweep has been run in {home}. Run one first: osr run digits")
         return
-    show(facts["sweeps"], False)
-    for line in (*lines["drivers"], *lines["searches"]):
-        typer.echo(line)
-    show_stages("begun fits", facts["begun"], "epochs_done", "num_epochs")
-    show_stages("cancelled stages", facts["cancelled"])
-    show_stages("failed stages", facts["failures"], "reason")
+    tell(facts, lines)
     if set(given.state) & {"done", "waiting"}:
         show_stages("stages", listed(meant), "state")
-    for row in facts["failures"] if sweep else ():
+    if sweep:
+        tell_more(facts["failures"], lines["go_on"])
+
+
+def tell(facts: Mapping[str, Rows], lines: Mapping[str, list[str]]) -> None:
+    """How far sweeps are, who runs them, and which stages are not as they should be."""
+    show(facts["sweeps"], False)
+    if "kinds" in facts:
+        show(facts["kinds"], False)
+    for line in (*lines["drivers"], *lines["searches"]):
+        say(line)
+    begun = [
+        {**row, "epochs": f"{row['epochs_done']}/{row['num_epochs']}"} for row in facts["begun"]
+    ]
+    show_stages("begun fits", begun, "epochs", "host")
+    show_stages("cancelled stages", facts["cancelled"])
+    show_stages("failed stages", facts["failures"], "reason")
+
+
+def tell_more(failures: Rows, go_on: Sequence[str]) -> None:
+    """Of one sweep: how its stages failed, and the commands that go on."""
+    for row in failures:
         typer.echo(f"\n{row['stage']}\n{row['traceback']}")
+    typer.echo()
+    for line in go_on:
+        say(line)
 
 
 def facts_of(store: "Store", meant: Meant) -> dict[str, Rows]:
@@ -78,7 +106,7 @@ def facts_of(store: "Store", meant: Meant) -> dict[str, Rows]:
     failures = store.attempts.failures(ids["failed"])
     return {
         "sweeps": [row],
-        "begun": labelled(meant, progress, "epochs_done", "num_epochs"),
+        "begun": labelled(meant, progress, "epochs_done", "num_epochs", "host"),
         "failures": labelled(meant, failures, "reason", "traceback", "failed_at"),
         "cancelled": labelled(meant, {each: {} for each in ids["cancelled"]}),
     }
@@ -90,20 +118,20 @@ def listed(meant: Meant) -> Rows:
 
 
 def search_lines(record: Mapping[str, Any], store: "Store") -> list[str]:
-    """A line for each search of a sweep, as it stands now."""
+    """A line for each search of a sweep, as it stands now, with what pruning saved."""
     if not record.get("searches"):
         return []
-    from analysis.exports.searches import searches_in
     from sweeps.search.standing import standing
 
-    return [search.line for search in searches_in(standing(record, store))]
+    now = with_savings(standing(record, store), store)
+    return [search.line(spared_s) for search, spared_s in now]
 
 
 def labelled(meant: Meant, notes: Mapping[str, Any], *keys: str) -> Rows:
     """A row for each stage that the store has a note of, with these facts of the note."""
     return [
         {"sweep": meant.record["sweep"], "stage_id": each, "stage": meant.stages[each]["label"]}
-        | {key: note[key] for key in keys}
+        | {key: note.get(key) for key in keys}
         for each, note in notes.items()
     ]
 
@@ -119,19 +147,19 @@ def show_stages(title: str, rows: Rows, *keys: str) -> None:
         show(shown, False, title=title)
 
 
-def driver_lines(store: "Store", home: Home, sweeps: Sequence[str]) -> list[str]:
-    """Who runs or ran these sweeps, for people; what a dead driver has left is told to MLflow.
-
-    Looks for a few seconds at drivers on other machines, at all of them at the same time.
-    """
+def driver_lines(store: "Store", home: Home, lives: Mapping[str, "Life"]) -> list[str]:
+    """Who runs or ran these sweeps, for people; what a dead driver has left is told to MLflow."""
+    from sweeps.launch.eta import Eta
     from sweeps.store.leases import Fence, held
-    from sweeps.store.witness import Life, Witness
+    from sweeps.store.witness import Life
 
     lines = []
-    for sweep, life in Witness(store.leases).lives(sweeps).items():
+    for sweep, life in lives.items():
         number, holder = store.leases.latest(sweep)
         if holder is not None and life == Life.LIVES:
             lines.append(held(sweep, holder))
+            if eta := (holder.get("work") or {}).get("eta_s"):
+                lines.append(f"sweep '{sweep}' has about {Eta(*eta)} to go")
         elif holder is not None and (holder.get("died") or not holder["released"]):
             lines += died_lines(store, home, Fence(sweep, number), holder)
         given = store.orders.read(Fence(sweep, number))

@@ -1,5 +1,6 @@
-"""The commands that look after the store: `osr sync` and `osr gc`; how others open it."""
+"""The commands that look after the store: `osr sync`, `osr merge`, `osr gc`; how others open it."""
 
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +55,32 @@ def sync(
     if damaged := store.to_make_again(plan.stages):
         labels = ", ".join(plan.describe(plan.stages[each]) for each in sorted(damaged))
         typer.echo(f"damaged, to be made again by `osr run`: {labels}", err=True)
+        raise typer.Exit(1)
+
+
+def merge(
+    other: Annotated[
+        str, typer.Argument(metavar="STORE", help="A folder of osr_core.batch, or another store.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Take results that were made elsewhere; what is there already stays as it is."""
+    from sweeps.launch import merge as merging
+    from sweeps.store.store import Store
+
+    source = Store.existing(other)
+    if source is None:
+        raise ConfigError(f"there is no store at {other}.")
+    merged = merging.merge(source, Store(with_store(home).store))
+    kinds = Counter(merged.taken.values())
+    named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    typer.echo(f"taken: {len(merged.taken)} results{f' ({named})' if named else ''}")
+    typer.echo(f"there already, and left as they were: {len(merged.there)}")
+    if merged.unfinished:
+        typer.echo(f"begun and not done, so not taken: {len(merged.unfinished)}")
+    for stage_id, why in merged.refused.items():
+        typer.echo(f"refused {stage_id}: {why}", err=True)
+    if merged.refused:
         raise typer.Exit(1)
 
 

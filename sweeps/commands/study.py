@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from osr_core.errors import ConfigError
-from osr_core.wording import duration, percent
+from osr_core.wording import percent
 from sweeps.commands.dashboard import show_dashboard
 from sweeps.commands.listing import show
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, JsonOption, with_store
@@ -16,6 +16,7 @@ from sweeps.commands.store import open_store, sweep_record
 
 if TYPE_CHECKING:
     from analysis.exports.searches import Candidate, Search
+    from sweeps.store.store import Store
 
 IN_LINE = 3  # values of a candidate
 
@@ -33,36 +34,41 @@ def study(
     ] = 8080,
 ) -> None:
     """Print what each search of a sweep has tried, best first; also while the sweep runs."""
-    from analysis.exports.searches import searches_in
-    from sweeps.search.standing import standing, step_s
+    from sweeps.search.standing import standing
 
     store = open_store(with_store(home))
     record = standing(sweep_record(store, sweep), store)
-    searches = searches_in(record)
+    searches = with_savings(record, store)
     if not searches:
         raise ConfigError(
             f"sweep '{sweep}' searches nothing: no method of its spec has a search block."
         )
     if dashboard:
         show_dashboard(record["searches"], port)
-        return
-    saved = [
-        (step_s(record, facts, store) or 0.0) * search.num_saved if search.num_saved else 0.0
-        for facts, search in zip(record["searches"], searches, strict=True)
+    elif as_json:
+        typer.echo(json.dumps([facts_of(*each) for each in searches], indent=2))
+    else:
+        for each in searches:
+            print_search(*each)
+
+
+def with_savings(record: Mapping[str, Any], store: "Store") -> list[tuple["Search", float]]:
+    """The searches of a record as they stand, each with the seconds that pruning saved."""
+    from analysis.exports.searches import searches_in
+    from sweeps.search.standing import step_s
+
+    return [
+        (search, (step_s(record, facts, store) or 0.0) * search.num_saved)
+        if search.num_saved
+        else (search, 0.0)
+        for facts, search in zip(record.get("searches", ()), searches_in(record), strict=True)
     ]
-    if as_json:
-        pairs = zip(searches, saved, strict=True)
-        typer.echo(json.dumps([facts_of(search, spared_s) for search, spared_s in pairs], indent=2))
-        return
-    for search, spared_s in zip(searches, saved, strict=True):
-        print_search(search, spared_s)
 
 
 def print_search(search: "Search", spared_s: float) -> None:
     """A search for people: what it is about, how it stands, and its candidates."""
     console = Console()
-    summary = search.summary + (f", about {duration(spared_s)}" if spared_s else "")
-    for line in (search.title, summary):
+    for line in (search.title, search.summary(spared_s)):
         console.print(line, markup=False, highlight=False)
     show(list(rows_of(search)), False)
     steps = " ".join(f"{step.split}/{step.seed}" for step in search.steps)

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any, TextIO, cast
 
+import typer
+
 
 class Lasting:
     """A stream whose reader may end, as `tee` does at Ctrl-C: what cannot be written is dropped."""
@@ -40,6 +42,25 @@ def drop(stream: TextIO) -> None:
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
         stream.flush()
+
+
+def complain(text: str) -> None:
+    """Say what is wrong, if anybody can hear it; the exit code says it anyhow."""
+    try:
+        typer.echo(f"error: {text}", err=True)
+    except OSError:
+        drop(sys.stderr)
+
+
+def hold_closed_streams() -> None:
+    """Let no file take the number of a stream that was closed (`osr run >&-`): whatever a library
+    or another process prints would be written into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
 
 
 def print_whatever_the_encoding() -> None:

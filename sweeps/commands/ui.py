@@ -54,9 +54,9 @@ def ui(
             f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
         )
     if server is None:
-        from sweeps.tracking.database import make_ready  # MLflow takes seconds to import
+        from sweeps.tracking.database import check_opens  # MLflow takes seconds to import
 
-        make_ready(user_home)
+        check_opens(user_home)
     check_free(host, port)
     typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host, "--port", str(port)]

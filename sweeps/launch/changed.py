@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from osr_core.errors import ConfigError
+from osr_core.kinds import IMPORTS
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan
 from sweeps.store.files import at_once
@@ -21,7 +22,7 @@ def changed_stages(stages: Mapping[str, Stage], store: Store, done: Collection[s
     """
     if not done:
         return []
-    from osr_core.source import source_of  # reads the source; a first launch has no use for it
+    from osr_core.source import is_of_other_source  # which takes a while to read
 
     def source(stage_id: str) -> str:
         try:
@@ -31,15 +32,29 @@ def changed_stages(stages: Mapping[str, Stage], store: Store, done: Collection[s
 
     asked = [stage for stage_id, stage in stages.items() if stage_id in done]
     found = zip(asked, at_once(source, [stage.id for stage in asked]), strict=True)
-    return [stage for stage, made_by in found if made_by and made_by != source_of(stage.identity)]
+    return [stage for stage, made_by in found if is_of_other_source(stage.identity, made_by)]
 
 
 def in_words(plan: Plan, changed: Sequence[Stage]) -> str:
-    """Which results these are, for people."""
-    named = ", ".join(plan.describe(stage) for stage in changed[:NAMED])
-    rest = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+    """Which results these are, for people; and which of them came from elsewhere."""
     were = "results were" if len(changed) > 1 else "result was"
-    return f"{len(changed)} {were} made by other code of the same version: {named}{rest}."
+    told = f"{len(changed)} {were} made by other code of the same version: {some(plan, changed)}."
+    imports = [stage for stage in changed if stage.kind in IMPORTS]
+    return f"{told} {not_made_here(plan, imports)}" if imports else told
+
+
+def not_made_here(plan: Plan, imports: Sequence[Stage]) -> str:
+    """How imports of other code are made anew: their files are not here."""
+    return (
+        f"Made anew by importing its file again (osr import), not by --remake: "
+        f"{some(plan, imports)}."
+    )
+
+
+def some(plan: Plan, stages: Sequence[Stage]) -> str:
+    """The first few stages by name, and how many more there are."""
+    named = ", ".join(plan.describe(stage) for stage in stages[:NAMED])
+    return named + (f" and {len(stages) - NAMED} more" if len(stages) > NAMED else "")
 
 
 def refuse(told: str) -> bool:
@@ -58,16 +73,14 @@ def settle(plan: Plan, store: Store, decide: Decide) -> bool:
     anew.
 
     Raises:
-        ConfigError: nobody did.
+        ConfigError: nobody did; an import is to be made anew, which needs its file.
     """
     changed = changed_stages(plan.stages, store, store.committed(plan.stages))
     if not changed or not decide(in_words(plan, changed)):
         return False
-    inputs = {i: [up.id for up in stage.inputs.values()] for i, stage in plan.stages.items()}
-    for name in store.sweeps():  # another sweep's stages may rest on them
-        record = store.sweep(name) or {"stages": []}
-        inputs |= {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
-    withdrawn = with_users([stage.id for stage in changed], inputs)
+    if imports := [stage for stage in changed if stage.kind in IMPORTS]:
+        raise ConfigError(f"{not_made_here(plan, imports)} Or go on with all of it by --keep.")
+    withdrawn = with_all_users(plan, store, [stage.id for stage in changed])
     told = searches_told(plan, set(withdrawn))
     for search_id in told:  # first: where this is broken off, the results are found changed again
         store.memories.forget(search_id)
@@ -87,6 +100,15 @@ def searches_told(plan: Plan, results: Collection[str]) -> list[str]:
             for trial_id in step
         )
     ]
+
+
+def with_all_users(plan: Plan, store: Store, ids: Iterable[str]) -> list[str]:
+    """As `with_users`, in the plan and in every sweep of the store."""
+    inputs = {i: [up.id for up in stage.inputs.values()] for i, stage in plan.stages.items()}
+    for name in store.sweeps():
+        record = store.sweep(name) or {"stages": []}
+        inputs |= {stage["stage_id"]: stage["inputs"] for stage in record["stages"]}
+    return with_users(ids, inputs)
 
 
 def with_users(ids: Iterable[str], inputs: Mapping[str, Collection[str]]) -> list[str]:

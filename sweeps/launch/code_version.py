@@ -67,9 +67,7 @@ def _git(folder: Path, *words: str) -> str:
     own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     own |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=own, timeout=ANSWER_S
-        )
+        done = subprocess.run(command, capture_output=True, check=True, env=own, timeout=ANSWER_S)
     except FileNotFoundError:
         raise GitError("git is not installed") from None
     except subprocess.TimeoutExpired:
@@ -77,6 +75,7 @@ def _git(folder: Path, *words: str) -> str:
     except OSError as error:
         raise GitError(f"git cannot be run: {error.strerror}") from error
     except subprocess.CalledProcessError as error:
-        told = (str(error.stderr).strip() or f"it ended with {error.returncode}").splitlines()[0]
+        said = error.stderr.decode(errors="backslashreplace").strip()  # with names of any bytes
+        told = (said or f"it ended with {error.returncode}").splitlines()[0]
         raise GitError(f"git: {told.removeprefix('fatal: ')}") from error
-    return done.stdout.strip()
+    return os.fsdecode(done.stdout).strip()

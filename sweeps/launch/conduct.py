@@ -1,28 +1,29 @@
 """What a launch does when its stages begin and end, when trials come along, and when to stop."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from osr_core.errors import OsrError
 from osr_core.stage import Stage
-from sweeps.launch.growing_record import GrowingRecord
+from sweeps.launch.growing import Growing, Growth
 from sweeps.launch.meter import Meter
 from sweeps.launch.progress import SweepProgress
+from sweeps.launch.sharing import Sharing
 from sweeps.launch.state import Launch
 from sweeps.launch.steering import Steering
-from sweeps.planning.plan import Plan, remaining
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.workplace import Workplace
 from sweeps.store.files import StoreError, UnreachableError
 from sweeps.tracking.background import BackgroundTracking
 
 if TYPE_CHECKING:
+    from sweeps.running.gauges import Gauges
     from sweeps.running.searcher import StageSearcher
 
-Growth = Callable[[Plan, Outcome | None], Plan]
-"""The plan as it goes on, at first and whenever a stage has ended."""
+PATIENCE_S = 300.0  # with a store that does not answer, once nothing else is left to do
 
 
 class LaunchError(OsrError):
@@ -41,20 +42,27 @@ class Conduct:
     growth: Growth | None = None
     searcher: "StageSearcher | None" = None  # once Ray is there
     steering: Steering | None = None  # likewise
+    sharing: Sharing | None = None  # likewise
+    cluster: str | None = None  # what tells one that is shared from others
+    gauges: "Gauges | None" = None  # on such a cluster
     take_signals: Callable[[], None] = lambda: None  # back from Tune, which takes SIGUSR1
     claimed: set[str] = field(default_factory=set)  # ids of stages that other sweeps train
     unnoted: list[Outcome] = field(default_factory=list)  # given up, and the store knows not why
+    given_up: dict[str, Outcome] = field(default_factory=dict)  # by stage id, in this launch
+    silent_since: float | None = None  # when the store did not answer first, since it did
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.launch.plan.spec.budget)
-        self.record = GrowingRecord(self.launch.store, self.launch.code)
+        self.progress.elsewhere = self.claimed
+        self.growing = Growing(self.launch, self.growth)
 
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
         self.searcher = searcher
         todo = [*searcher.stages.values()]
         self.steering = Steering(self.launch, self.progress, searcher, self.waiting, todo)
+        self.sharing = Sharing(self.launch, searcher, self.cluster, self.progress.eta)
         if self.launch.stopped:
             searcher.stop()
         self.look()
@@ -89,16 +97,19 @@ class Conduct:
 
     def execute(self, todo: Sequence[Stage]) -> None:
         """Run stages on the cluster that this process has joined."""
-        from sweeps.running import cluster  # Ray takes seconds to import
+        from sweeps.running import cluster, gauges  # Ray takes seconds to import
 
-        plan, resources = self.launch.plan, self.launch.plan.spec.resources
+        plan, resources = self.launch.plan, self.launch.resources
         if self.launch.address is None:
             cluster.check_fits(todo, resources)
-        elif resources.gpus is None and not cluster.machines().have_gpu:
-            self.waiting(
-                f"the cluster at {self.launch.address} has no GPU now: fits run on CPUs. To wait "
-                "for GPUs instead, set resources.gpus in the spec"
-            )
+        else:
+            self.cluster, self.gauges = cluster.shared_name(), gauges.Gauges(plan.spec.name)
+            says_nothing = resources.gpus is None and resources.gpu_type is None
+            if says_nothing and not cluster.machines().have_gpu:
+                self.waiting(
+                    f"the cluster at {self.launch.address} has no GPU now: fits run on CPUs. To "
+                    "wait for GPUs instead, set resources.gpus in the spec"
+                )
         cluster.execute(
             todo,
             {stage.id: stage.identity for stage in plan.stages.values()},
@@ -146,10 +157,14 @@ class Conduct:
             store.leases.check(self.launch.fence)
         self.meter.ended(outcome.stage_id)
         self._drop_claim(outcome.stage_id)
-        if outcome.cause in (Cause.CLAIMED, Cause.PAUSED, Cause.GPU_CAME):
+        if self.sharing is not None:
+            self.sharing.given_back(outcome.stage_id)
+        if outcome.cause in (Cause.CLAIMED, Cause.PAUSED, Cause.GPU_CAME, Cause.YIELDED):
             self.progress.postponed(outcome.stage_id)
             return
         self.launch.retried += 1
+        if self.gauges is not None and outcome.cause is not None:
+            self.gauges.retried(outcome.cause)
         store.attempts.save_retry(outcome.stage_id, str(outcome.cause), str(outcome.reason))
         self.progress.retried(outcome)
 
@@ -176,15 +191,37 @@ class Conduct:
             self.tracking.add(stage)
         else:
             self.unnoted.append(outcome)
-            with suppress(UnreachableError):  # it is tried again once a second, and at the end
-                self.note_failures()
+            self.given_up[stage.id] = outcome
         self.progress.finished(outcome, skipped)
         if self.steering is not None:
             self.steering.ended(stage, outcome, skipped)
-        ended = [outcome]
-        while ended:
-            ended += self.grow(ended.pop())
+        self.growing.add(outcome)
+        self.catch_up()
         self.stop_if_spent()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something of what has ended is yet to be told to the store, or asked of it."""
+        return bool(self.unnoted) or self.growing.is_behind
+
+    def catch_up(self) -> None:
+        """Note what was given up, and let the plan go on by what has ended.
+
+        A store that does not answer is asked again once a second, or when the next stage ends.
+
+        Raises:
+            UnreachableError: it has been silent for PATIENCE_S, and nothing else is left to do.
+        """
+        try:
+            self.note_failures()
+            self.grow()
+            self.silent_since = None
+        except UnreachableError:
+            now = time.monotonic()
+            self.silent_since = self.silent_since or now
+            has_more = self.searcher is not None and not self.searcher.frontier.exhausted
+            if not has_more and now - self.silent_since > PATIENCE_S:
+                raise
 
     def note_failures(self) -> None:
         """Keep in the store why stages were given up; MLflow learns it from there."""
@@ -202,32 +239,27 @@ class Conduct:
         with suppress(StoreError):  # a claim only saves work
             self.launch.store.claims.drop(stage_id, self.launch.fence)
 
-    def grow(self, outcome: Outcome) -> list[Outcome]:
-        """Let the plan go on: its record, what is handed out, seen and tracked; new stages that
-        have ended already, since what they need was given up.
-        """
-        launch, store = self.launch, self.launch.store
-        plan = launch.plan if self.growth is None else self.growth(launch.plan, outcome)
-        if plan is launch.plan:
-            return []
-        store.leases.check(launch.fence)
-        self.record.save(launch.plan, plan)
-        before, launch.plan = launch.plan.stages.keys(), plan
-        done = store.committed(launch.plan.stages.keys() - before)
-        todo = [stage for stage in remaining(launch.plan, done) if stage.id not in before]
-        self.progress.grow(launch.plan, todo)
-        self.tracking.grow(launch.plan)
-        skipped = [] if self.searcher is None else self.searcher.add(todo)
-        self.progress.skip(skipped)
-        if self.steering is not None:
-            self.steering.added(todo)
-        return [self._given_up(launch.plan.stages[stage_id]) for stage_id in skipped]
+    def grow(self) -> None:
+        """Let the plan go on by what has ended: what is handed out, seen and tracked.
 
-    def _given_up(self, stage: Stage) -> Outcome:
-        """The end of a stage whose input was given up before it was asked for."""
-        failures = self.launch.store.attempts.failures(each.id for each in stage.walk())
-        reason = next((str(each["reason"]) for each in failures.values()), str(Cause.ERROR))
-        return Outcome(stage_id=stage.id, wall_s=0.0, cause=Cause.ERROR, reason=reason)
+        A new stage whose input has failed has ended with it. One whose input was withdrawn may yet
+        come back: nothing is said of it.
+        """
+        while self.growing.is_behind:
+            todo = self.growing.go_on()
+            if todo is None:
+                continue
+            self.progress.grow(self.launch.plan, todo)
+            self.tracking.grow(self.launch.plan)
+            skipped = [] if self.searcher is None else self.searcher.add(todo)
+            self.progress.skip(skipped)
+            if self.steering is not None:
+                self.steering.added(todo)
+            for stage_id in skipped:
+                upstream = self.launch.plan.stages[stage_id].walk()
+                lost = [self.given_up[each.id] for each in upstream if each.id in self.given_up]
+                if lost:
+                    self.growing.add(replace(lost[0], stage_id=stage_id, wall_s=0.0))
 
     def waiting(self, text: str) -> None:
         """No machine has what a stage asks for, or one has come."""
@@ -236,13 +268,19 @@ class Conduct:
     def look(self) -> None:
         """Do what somebody has ordered; workers see by themselves what is about their stage."""
         self.take_signals()
-        with suppress(UnreachableError):
-            self.note_failures()
+        self.progress.look()
+        if self.sharing is not None:
+            self.sharing.look()
+            self.progress.pace.slots = self.sharing.slots
         self.stop_if_spent()
         if self.launch.stopped:
             return
+        self.catch_up()
         with suppress(StoreError):  # a store that does not answer now will the next time
+            began = time.monotonic()
             given = self.launch.store.orders.read(self.launch.fence)
+            if self.gauges is not None:
+                self.gauges.show(self.progress.states, time.monotonic() - began)
             if given.ends_sweep:
                 self.stop()
             elif self.steering is not None:

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from osr_core.errors import ConfigError
 from osr_core.identity import canonical_json
+from osr_core.results.commit import Commit
 from osr_core.stage import Stage
 from sweeps.launch.caution import method_of
 from sweeps.planning.plan import Plan
-from sweeps.store.commit import Commit
 from sweeps.store.files import StoreError, at_once
 from sweeps.store.store import Store
 
@@ -33,6 +33,7 @@ class Took(NamedTuple):
 
     hardware: str
     seconds: float  # times the GPUs that it had; on a CPU, as they passed
+    wall_s: float  # as they passed
 
 
 class Share(NamedTuple):
@@ -132,8 +133,19 @@ def took(commit: Commit, effort: float) -> Took:
     """What a stage took for each unit of its effort."""
     machine = commit.machine
     if machine.get("device") == "cuda":
-        return Took(machine["hardware"], machine["gpu_s"] / effort)
-    return Took(CPU, commit.wall_s / effort)
+        return Took(machine["hardware"], machine["gpu_s"] / effort, commit.wall_s / effort)
+    return Took(CPU, commit.wall_s / effort, commit.wall_s / effort)
+
+
+def paces(plan: Plan, todo: Sequence[Stage], store: Store) -> dict[Group, list[float]]:
+    """Seconds for each unit of effort that stages took which are like those in `todo`; none where
+    the store does not answer.
+    """
+    try:
+        seen = like_stages(plan, todo, store)
+    except StoreError:
+        return {}
+    return {group: [each.wall_s for each in took] for group, took in seen.items()}
 
 
 def place_of(plan: Plan, stage: Stage) -> tuple[str, str, str]:

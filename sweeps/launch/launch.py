@@ -10,13 +10,17 @@ from rich.console import Console
 
 from osr_core.stage import Stage
 from sweeps.home import Home
+from sweeps.launch.best import reader_of
 from sweeps.launch.changed import Decide, refuse, settle
 from sweeps.launch.code_version import code_version
-from sweeps.launch.conduct import Conduct, Growth
+from sweeps.launch.conduct import Conduct
+from sweeps.launch.estimate import paces
+from sweeps.launch.growing import Growth
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.reaper import Reaper
 from sweeps.launch.shutdown import Shutdown
 from sweeps.launch.state import WAIT_S, Launch
+from sweeps.launch.terms import Terms
 from sweeps.planning.data import check_data, plan_with_data
 from sweeps.planning.frontier import can_run
 from sweeps.planning.plan import Plan, remaining
@@ -24,13 +28,15 @@ from sweeps.planning.record import grown_trials, plan_record
 from sweeps.planning.spec import SweepSpec
 from sweeps.running.allotment import ALL_OF_IT, Allotment
 from sweeps.store.leases import Fence, Lease
+from sweeps.store.shared_data import SharedData
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import claim_name
 from sweeps.tracking.background import BackgroundTracking
 from sweeps.tracking.completeness import is_complete, is_held
 
 if TYPE_CHECKING:
-    from sweeps.tracking.tracker import Pictures, Tracker
+    from sweeps.tracking.painter import Pictures
+    from sweeps.tracking.tracker import Tracker
 
 Check = Callable[[Plan, Store, str], None]
 """Given a plan, the store and the code's version. ConfigError: it must not be run."""
@@ -48,6 +54,7 @@ def run_sweep(
     take_over: bool = False,
     allotment: Allotment = ALL_OF_IT,
     wait_s: float = WAIT_S,
+    terms: Terms | None = None,
     careful: bool = True,
     growth: Growth | None = None,
     pictures: "Pictures | None" = None,
@@ -56,25 +63,25 @@ def run_sweep(
 ) -> Launch:
     """Run every stage of a sweep that is not done yet.
 
-    `allotment` says what of this machine is used; a `careful` launch of a large sweep tries one
-    trial of each method first (see `caution`); `growth` may add trials while it runs; `pictures`
-    go to the runs in MLflow; `decide` is asked about results of other code; `check` may refuse
-    what is planned.
+    `allotment` says what of this machine is used; `terms`, what the sweep gets beside others of a
+    cluster; a `careful` launch of a large sweep tries one trial of each method first (see
+    `caution`); `growth` may add trials while it runs; `pictures` go to the runs in MLflow; `decide`
+    is asked about results of other code; `check` may refuse what is planned.
     """
     home = dataclasses.replace(home, root=home.root.resolve())  # Ray starts in another folder
-    plan = plan_with_data(spec, data_root)
+    plan = plan_with_data(spec, data_root, SharedData.at(home.store).facts)
     if address is not None:
         from sweeps.running.cluster import check_answers  # Ray takes seconds to import
 
         check_answers(address)
-    store, code = Store(home.store), code_version()
-    with Lease(store.leases, spec.name, take_over=take_over) as lease:
+    store, code, terms = Store(home.store), code_version(), terms or Terms()
+    with Lease(store.leases, spec.name, take_over=take_over, says=terms.facts()) as lease:
         fence = Fence(spec.name, lease.number)
         if check is not None:
             check(plan, store, code)
         plan, growth = settled(plan, store, growth, decide)
         here = (home, data_root, console, fence, address, allotment)
-        launch = Launch(plan, store, *here, wait_s, code, careful)
+        launch = Launch(plan, store, *here, wait_s, code, terms, lease.tell, careful)
         record = plan_record(plan, code)
         claim_name(store, record, replace)
         if is_complete(plan, store) and is_held(home, store, record, store.aside(plan.stages)):
@@ -155,7 +162,8 @@ def run_stages(
     plan = launch.plan
     done = len(plan.stages) - len(todo)
     launch.console.print(f"{done} of {len(plan.stages)} stages are done; starting Ray")
-    progress = SweepProgress(plan, todo, launch.console)
+    took, read = paces(plan, todo, launch.store), reader_of(launch.store)
+    progress = SweepProgress(plan, todo, launch.console, took, read, launch.address is None)
     conduct = Conduct(launch, progress, tracking, growth)
     with Reaper(), Shutdown(conduct.stop) as shutdown, progress:
         try:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from osr_core.data import BENCHMARKS
 from osr_core.data.checks import remarks
+from osr_core.data.sizes import num_train_images
 from osr_core.data.splits import protocols
 from osr_core.errors import MissingDataError
 from osr_core.stage import Stage
@@ -15,10 +17,19 @@ from sweeps.launch.caution import Canaries
 from sweeps.launch.changed import changed_stages
 from sweeps.launch.estimate import Estimate, estimate
 from sweeps.planning import cost
-from sweeps.planning.data import placeholders, plan_with_data, small_classes
+from sweeps.planning.data import (
+    counted_images,
+    placeholders,
+    plan_with_data,
+    small_classes,
+    unused_classes,
+)
+from sweeps.planning.known_data import KnownData
 from sweeps.planning.plan import Plan, make_plan, remaining
 from sweeps.planning.spec import SweepSpec
 from sweeps.search.sources import source_records
+from sweeps.search.subject import remarks as remarks_on_searches
+from sweeps.store.shared_data import SharedData
 from sweeps.store.store import Store
 from sweeps.store.sweep_names import name_taken
 
@@ -48,6 +59,7 @@ class Outlook:
     changed: Sequence[Stage] = ()  # done, by other code than this
     remarks: Sequence[str] = ()  # on the data and the splits
     estimate: Estimate = field(default_factory=lambda: Estimate((), {}))
+    count_images: cost.CountImages = num_train_images
 
     @property
     def searches(self) -> list[dict[str, Any]]:
@@ -62,7 +74,7 @@ class Outlook:
     @property
     def counts(self) -> dict[str, float | None]:
         """A number for each of MEANINGS; None where it is not known beforehand."""
-        of_fits = cost.cost(self.plan.stages.values())
+        of_fits = cost.cost(self.plan.stages.values(), self.count_images)
         here = {"done": len(self.done), "to_run": len(self.todo)}
         return {**self.plan.counts(), **of_fits, **here}
 
@@ -119,18 +131,23 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
         DataError: files that are broken, or do not fit the spec.
         ConfigError: a search goes on from a sweep that the store does not have.
     """
-    store = Store.existing(home.store)
+    store, told = Store.existing(home.store), SharedData.at(home.store).facts
+    data = KnownData(data_root, told)
     try:
-        plan = plan_with_data(spec, data_root)
+        plan = plan_with_data(spec, data_root, told)
     except MissingDataError as error:
         plan = make_plan(spec, placeholders(spec.datasets))
         todo = remaining(plan, set(), set())
-        told = estimate(plan, todo, store)
-        return Outlook(plan, set(), todo, missing_data=str(error), estimate=told)
-    said = [*remarks_on(spec, data_root), *small_classes(plan, data_root)]
+        took = estimate(plan, todo, store)
+        return Outlook(plan, set(), todo, missing_data=str(error), estimate=took)
+    counts = cache(data.counts)
+    said = [*remarks_on(spec, data), *unused_classes(plan, data_root, counts)]
+    said += [*small_classes(plan, data_root, counts), *remarks_on_searches(plan)]
+    count = counted_images(counts)
     if store is None:
         todo = remaining(plan, set(), set())
-        return Outlook(plan, set(), todo, remarks=said, estimate=estimate(plan, todo, None))
+        took = estimate(plan, todo, None)
+        return Outlook(plan, set(), todo, remarks=said, estimate=took, count_images=count)
     for search in spec.searches:
         source_records(search, store)
     done = store.committed(plan.stages)
@@ -145,12 +162,14 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
         changed=changed,
         remarks=said,
         estimate=estimate(plan, todo, store),
+        count_images=count,
     )
 
 
-def remarks_on(spec: SweepSpec, data_root: Path | None) -> list[str]:
-    """What a user should know of a sweep's data and class lists."""
-    said = [each for name in spec.datasets for each in remarks(data_root, BENCHMARKS[name])]
+def remarks_on(spec: SweepSpec, data: KnownData) -> list[str]:
+    """What a user should know of a sweep's data, as far as they are here, and class lists."""
+    here = filter(data.is_here, spec.datasets)
+    said = [each for name in here for each in remarks(data.root, BENCHMARKS[name])]
     for protocol in spec.protocols:
         listed = protocols().get(protocol)
         if listed and listed.notes:

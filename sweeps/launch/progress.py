@@ -1,93 +1,79 @@
 """What a user sees while a sweep runs: a live line on a terminal, plain lines elsewhere."""
 
+import math
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.console import Console, RenderableType
+from rich.live import Live
 
 from osr_core.stage import Stage
 from osr_core.wording import duration
+from sweeps.launch.best import Best, Read
+from sweeps.launch.estimate import Group
+from sweeps.launch.eta import Eta
+from sweeps.launch.gpus import GpuMemory
+from sweeps.launch.look import NO_ETA, Line, picture
+from sweeps.launch.pace import Pace
 from sweeps.planning.plan import Plan
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.search.leader import best_so_far
 
-
-@dataclass
-class Group:
-    """Stages of one kind, which take about as long for each unit of effort."""
-
-    spent_s: float = 0.0
-    made: float = 0.0  # effort
-    left: float = 0.0
-
-
-class Pace:
-    """Guesses how long a sweep will take yet: effort left over the rate so far, kind by kind."""
-
-    def __init__(self, todo: Iterable[Stage]) -> None:
-        self.groups: dict[str, Group] = defaultdict(Group)
-        for stage in todo:
-            self.add(stage)
-
-    def add(self, stage: Stage) -> None:
-        """One more stage is to run."""
-        self.groups[_group(stage)].left += stage.effort
-
-    def ended(self, stage: Stage, wall_s: float) -> None:
-        """A stage took so long."""
-        group = self.groups[_group(stage)]
-        group.spent_s += wall_s
-        group.made += stage.effort
-        group.left -= stage.effort
-
-    def skipped(self, stage: Stage) -> None:
-        """A stage will not run."""
-        self.groups[_group(stage)].left -= stage.effort
-
-    def eta(self, elapsed_s: float) -> str:
-        """Time left, for people; "?" before any stage ended."""
-        groups = self.groups.values()
-        spent, made = sum(g.spent_s for g in groups), sum(g.made for g in groups)
-        if not made:
-            return "?"
-        left = sum(g.left * (g.spent_s / g.made if g.made else spent / made) for g in groups)
-        at_once = max(1.0, spent / max(elapsed_s, 1e-9))
-        return duration(left / at_once)
+FAILURES = 3  # the last ones are shown again below the counts
 
 
 class SweepProgress:
     """Counts stages and guesses when the sweep ends. Used as a context manager."""
 
-    def __init__(self, plan: Plan, todo: Sequence[Stage], console: Console) -> None:
-        self.plan, self.console = plan, console
+    def __init__(
+        self,
+        plan: Plan,
+        todo: Sequence[Stage],
+        console: Console,
+        before: Mapping[Group, Sequence[float]] | None = None,
+        read: Read = lambda trial_id: None,
+        here: bool = False,
+    ) -> None:
+        """`before` says how long stages took that are done (see `Pace`), `read` gives a trial's
+        AUROC, `here` says that stages run on this machine, whose GPUs are then looked at.
+        """
+        self.plan, self.console, self.here = plan, console, here
+        self.since = time.monotonic()
         self.todo = {stage.id: stage for stage in todo}
         self.total = len(plan.stages)
         self.done = self.total - len(todo)  # committed, those from earlier launches included
+        self.totals = Counter(stage.kind.name for stage in plan.stages.values())
+        self.dones = self.totals - Counter(stage.kind.name for stage in todo)  # by kind
         self.failed: set[str] = set()  # ids of stages given up in this launch
+        self.failures: deque[str] = deque(maxlen=FAILURES)  # why, the last ones
         self.queued: set[str] = set()  # handed out, without a machine yet
         self.running: set[str] = set()
-        self.started_at = time.monotonic()
-        self.pace = Pace(todo)
+        self.elsewhere: set[str] = set()  # ids of stages that other sweeps train
+        self.pace = Pace(todo, before)
+        self._eta: tuple[float, Eta | None] = (-math.inf, None)  # the last one, and when
+        self._eta_every_s = 0.0
         self.best: dict[str, str] = {}  # by search, the best candidate so far
-        self.bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
+        self.is_live = console.is_terminal and not console.is_dumb_terminal and not console.quiet
+        self.results, self.gpus = Best(read), GpuMemory()
+        self._shown: RenderableType = ""  # all that the thread of rich looks at
+        self.live = Live(
+            get_renderable=lambda: self._shown,
             console=console,
-            disable=not console.is_terminal,
+            refresh_per_second=2,
             transient=True,
         )
 
     def __enter__(self) -> Self:
-        name = self.plan.spec.name
-        self.task = self.bar.add_task(name, total=self.total, completed=self.done, detail="")
-        self.bar.start()
+        if self.is_live:
+            if self.here:
+                self.gpus.start()
+            done = [stage for stage in self.plan.stages.values() if stage.id not in self.todo]
+            self.results.add(self.plan, done)
+            self.look()
+            self.live.start()
         self._tell_best()
         return self
 
@@ -97,19 +83,21 @@ class SweepProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.stop()
+        if self.is_live:
+            self.live.stop()
+        self.gpus.end()
 
     def grow(self, plan: Plan, todo: Iterable[Stage]) -> None:
         """The plan has more stages now, of which some are to run."""
         new = {stage.id: stage for stage in todo}
         self.done += len(plan.stages) - self.total - len(new)
-        self.plan, self.total = plan, len(plan.stages)
+        totals = Counter(stage.kind.name for stage in plan.stages.values())
+        self.dones += totals - self.totals - Counter(stage.kind.name for stage in new.values())
+        self.plan, self.total, self.totals = plan, len(plan.stages), totals
         self.todo |= new
         for stage in new.values():
             self.pace.add(stage)
-        self.bar.update(self.task, total=self.total)
         self._tell_best()
-        self._refresh()
 
     def _tell_best(self) -> None:
         """Print the best candidate of each search that has another one than before."""
@@ -122,22 +110,21 @@ class SweepProgress:
     def handed_out(self, stage: Stage) -> None:
         """A stage waits for its machine."""
         self.queued.add(stage.id)
-        self._refresh()
 
     def began(self, stage: Stage) -> None:
         """A stage has its machine."""
         self.queued.discard(stage.id)
         self.running.add(stage.id)
-        self._refresh()
+        self.pace.began(stage, time.monotonic())
 
     def _ended(self, stage_id: str) -> None:
         self.queued.discard(stage_id)
         self.running.discard(stage_id)
+        self.pace.stopped(stage_id, time.monotonic())
 
     def postponed(self, stage_id: str) -> None:
         """A stage was given back before it began."""
         self._ended(stage_id)
-        self._refresh()
 
     def skip(self, stage_ids: Iterable[str]) -> None:
         """Stages will not run, since an input was given up."""
@@ -149,23 +136,29 @@ class SweepProgress:
         for stage_id in stage_ids:
             self.failed.discard(stage_id)
             self.pace.add(self.todo[stage_id])
-        self._refresh()
 
     def retried(self, outcome: Outcome) -> None:
         """An attempt came to nothing and will be repeated."""
         self._ended(outcome.stage_id)
         label = self.plan.describe(self.todo[outcome.stage_id])
         self.console.print(f"again {label}: {outcome.reason}", markup=False, soft_wrap=True)
-        self._refresh()
 
     def finished(self, outcome: Outcome, skipped: Iterable[str]) -> None:
         """A stage ended, well or not."""
         stage = self.todo[outcome.stage_id]
         self._ended(stage.id)
-        self.done += outcome.cause is None
-        if outcome.cause not in (None, *OF_LAUNCH):
+        if outcome.cause is None:
+            self.done += 1
+            self.dones[stage.kind.name] += 1
+            if self.is_live:
+                self.results.add(self.plan, [stage])
+        elif outcome.cause not in OF_LAUNCH:
             self.failed.add(stage.id)
-        self.pace.ended(stage, outcome.wall_s)
+            self.failures.append(f"{self.plan.describe(stage)}: {outcome.reason}")
+        if outcome.cause is None and stage.id not in self.elsewhere:
+            self.pace.ended(stage, outcome.wall_s, time.monotonic())
+        else:
+            self.pace.skipped(stage)
         self.skip(skipped)
         label = self.plan.describe(stage)
         if outcome.cause == Cause.INTERRUPTED:
@@ -173,25 +166,68 @@ class SweepProgress:
         elif outcome.cause is not None:
             self.console.print(f"[red]failed[/] {label}: ", end="")
             self.console.print(outcome.reason, markup=False, soft_wrap=True)
-        elif not self.console.is_terminal:
+        elif not self.is_live:
             self.console.print(
-                f"[{self.done}/{self.total}] {label} {outcome.wall_s:.1f} s, eta {self.eta()}",
+                f"[{self.done}/{self.total}] {label} {outcome.wall_s:.1f} s, "
+                f"eta {self.eta() or NO_ETA}",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,
             )
-        self._refresh()
 
-    def eta(self) -> str:
-        """Time left, for people."""
-        return self.pace.eta(time.monotonic() - self.started_at)
+    def eta(self) -> Eta | None:
+        """Time left; None: not known. To lay out a large sweep takes a fiftieth of the time."""
+        now = time.monotonic()
+        at, eta = self._eta
+        if now - at < self._eta_every_s:
+            return eta and eta.after(now - at)
+        eta = self.pace.eta(now)
+        self._eta = now, eta
+        self._eta_every_s = 50 * (time.monotonic() - now)
+        return eta
 
-    def _refresh(self) -> None:
+    @property
+    def states(self) -> dict[str, int]:
+        """How many stages are in each state."""
+        counts = {
+            "done": self.done,
+            "running": len(self.running),
+            "queued": len(self.queued),
+            "failed": len(self.failed),
+        }
+        return {**counts, "waiting": self.total - sum(counts.values())}
+
+    @property
+    def detail(self) -> str:
+        """What runs, waits and has failed, in a few words."""
         queued = f"{len(self.queued)} queued, " if self.queued else ""
-        detail = f"{len(self.running)} running, {queued}{len(self.failed)} failed, eta {self.eta()}"
-        self.bar.update(self.task, completed=self.done, detail=detail)
+        return f"{len(self.running)} running, {queued}{len(self.failed)} failed"
 
+    def look(self) -> None:
+        """Let a terminal show how things stand now; called about once a second."""
+        if self.is_live:
+            self._shown = self.picture()
 
-def _group(stage: Stage) -> str:
-    name = stage.config["method"]["name"]
-    return f"{stage.kind} {name}" if stage.kind.trains else stage.kind.name
+    def picture(self) -> RenderableType:
+        """What a terminal shows while the sweep runs."""
+        so_far = duration(time.monotonic() - self.since)
+        lines = [Line("now", f"{self.detail}, {so_far} so far")]
+        lines += [Line("eta", str(self.eta() or NO_ETA)), *self._kinds()]
+        lines += [Line("best AUROC", line) for line in self.results.lines()]
+        lines += [Line("GPU memory", self.gpus.line)] if self.gpus.line else []
+        lines += [Line("failed", line) for line in self.failures]
+        return picture(self.plan.spec.name, self.done, self.total, lines)
+
+    def _kinds(self) -> list[Line]:
+        """Of each kind of stages, how many are done and which run."""
+        running: dict[str, list[str]] = {}
+        for stage_id in [*self.running]:
+            stage = self.todo[stage_id]
+            label = self.plan.describe(stage).removeprefix(f"{stage.kind} ")
+            running.setdefault(stage.kind.name, []).append(label)
+        return [
+            Line(
+                kind, f"{self.dones[kind]}/{total} {', '.join(sorted(running.get(kind, ())))}", True
+            )
+            for kind, total in self.totals.items()
+        ]

@@ -2,7 +2,9 @@
 
 Some of Ray's and MLflow's processes stay when the one that started them is killed. A reaper is a
 process of its own that notes the driver's descendants and holds the reading end of a pipe: when the
-driver is gone, however it went, the pipe closes, and the reaper kills those that are left.
+driver is gone, however it went, the pipe closes, and the reaper kills those that are left. What
+began since it looked last, and lost its parent at once, it knows by a mark in the environment; that
+alone is not enough, since Ray's workers overwrite theirs once they are up.
 """
 
 import os
@@ -10,6 +12,7 @@ import select
 import subprocess
 import sys
 import time
+import uuid
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +20,7 @@ import psutil
 
 from sweeps.signals import ignore_notices
 
+MARK = "OSR_REAPER"  # in the environment of all that is started while a reaper watches
 LOOK_EVERY_S = 0.5
 ROUNDS, PAUSE_S = 20, 0.25  # a dying process may start one more before it is gone
 
@@ -25,8 +29,10 @@ class Reaper:
     """While entered, a reaper watches this process; afterwards nothing started here is left."""
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-P", "-m", "sweeps.launch.reaper", str(os.getpid())]
+        mark = uuid.uuid4().hex
+        command = [sys.executable, "-P", "-m", "sweeps.launch.reaper", str(os.getpid()), mark]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        os.environ[MARK] = mark
         return self
 
     def __exit__(
@@ -35,6 +41,7 @@ class Reaper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        os.environ.pop(MARK, None)
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -46,6 +53,12 @@ def descendants(process: psutil.Process) -> set[psutil.Process]:
         return {p for p in process.children(recursive=True) if p.pid != os.getpid()}
     except psutil.Error:
         return set()
+
+
+def marked(mark: str) -> set[psutil.Process]:
+    """All processes of this user that a marked one has started."""
+    found = psutil.process_iter(["environ"], ad_value={})
+    return {process for process in found if process.info["environ"].get(MARK) == mark}
 
 
 def runs(process: psutil.Process) -> bool:
@@ -81,4 +94,6 @@ def reap(left: set[psutil.Process]) -> None:
 
 if __name__ == "__main__":
     ignore_notices()
-    reap(watch(psutil.Process(int(sys.argv[1]))))
+    pid, mark = sys.argv[1:]
+    known = watch(psutil.Process(int(pid)))
+    reap(known | marked(mark))

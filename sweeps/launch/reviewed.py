@@ -6,28 +6,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from osr_core.batch.plan import FORMAT, source_digest
 from osr_core.errors import ConfigError
-from osr_core.identity import digest
 from sweeps.home import expanded
 from sweeps.launch.outlook import Outlook
 from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import plan_record, splits_in
 from sweeps.planning.spec import SweepSpec, parse_spec
+from sweeps.running.placement import Machines, ask_of
 from sweeps.store.store import Store
 
-FORMAT = "osr-sweeps plan 1"
 SUFFIX = ".json"
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What a file holds."""
+    """What a file holds; `osr_core.batch` reads of it what concerns stages."""
 
     path: str
     store: str
     code: str  # its version
     source: str  # a digest of the source of all stages, since a version may hide changed files
     to_run: list[str]  # ids of stages
+    stages: Mapping[str, Mapping[str, Any]]  # identity and cpus by stage id, for osr_core.batch
     record: Mapping[str, Any]
 
     @classmethod
@@ -40,8 +41,16 @@ class Reviewed:
         if ahead.missing_data:
             raise ConfigError(f"a plan without its data cannot be run later. {ahead.missing_data}")
         to_run = [stage.id for stage in ahead.todo]
-        record = plan_record(ahead.plan, code)
-        return cls(str(path), store, code, source_digest(ahead.plan), to_run, record)
+        plan, resources = ahead.plan, ahead.plan.spec.resources
+        stages = {
+            stage.id: {
+                "identity": stage.identity,
+                "cpus": ask_of(stage, resources, Machines(())).cpus,
+            }
+            for stage in plan.stages.values()
+        }
+        source, record = source_of(plan), plan_record(plan, code)
+        return cls(str(path), store, code, source, to_run, stages, record)
 
     def write(self) -> None:
         """Into its file."""
@@ -93,7 +102,7 @@ class Reviewed:
             return f"it is of store {self.store}, not of {store.uri}; or the store was moved"
         if code != self.code:
             return f"the code has moved on, from {self.code} to {code},"
-        if source_digest(plan) != self.source:
+        if source_of(plan) != self.source:
             return f"files of the code {code} have changed"
         if [trial["trial_id"] for trial in self.record["trials"]] != [*plan.trial_ids]:
             return "the data have changed"
@@ -107,8 +116,6 @@ class Reviewed:
         return None
 
 
-def source_digest(plan: Plan) -> str:
+def source_of(plan: Plan) -> str:
     """Stands for the source of all stages of a plan."""
-    from osr_core.source import source_of  # reads the source
-
-    return digest(sorted({source_of(stage.identity) for stage in plan.stages.values()}))
+    return source_digest(stage.identity for stage in plan.stages.values())

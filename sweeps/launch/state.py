@@ -1,12 +1,16 @@
 """One `osr run`: what it works on, and how it went."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from sweeps.home import Home
+from sweeps.launch.terms import Terms
 from sweeps.planning.plan import EVALUATE, Plan, PlannedTrial
+from sweeps.planning.resources import Resources
 from sweeps.running.allotment import ALL_OF_IT, Allotment
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
@@ -29,6 +33,8 @@ class Launch:
     allotment: Allotment = ALL_OF_IT  # of this machine, for a cluster that is started here
     wait_s: float = WAIT_S
     code: str = ""  # the version of the code
+    terms: Terms = field(default_factory=Terms)  # beside other sweeps
+    tell: Callable[[Mapping[str, Any]], None] = lambda work: None  # into the lease
     careful: bool = True  # of a large sweep, one trial of each method goes first
     why_held: dict[str, str] = field(default_factory=dict)  # by method, why no more of it begins
     not_begun: dict[str, str] = field(default_factory=dict)  # by id of such a stage, the method
@@ -38,6 +44,11 @@ class Launch:
     budget_spent: str | None = None  # what of the budget, if that has ended the launch
     tracking_problem: str | None = None  # why MLflow is not up to date, if so
     up_to_date: bool = False  # nothing was to be done, not even in MLflow
+
+    @property
+    def resources(self) -> Resources:
+        """What stages take of their machines."""
+        return self.plan.spec.resources.on(self.terms.gpu_type)
 
     @property
     def num_done(self) -> int:

@@ -43,6 +43,8 @@ class Steering:
         self.searcher.cancel_queued(given.cancelled)
         if given == self.given:
             return
+        # First: an order that cannot be taken away now would be heeded once more after a failure.
+        self.launch.store.orders.heeded(self.launch.fence, sorted(given.retried))
         before, self.given = self.given, given
         self.searcher.paused = given.paused
         if given.paused != before.paused:
@@ -58,7 +60,6 @@ class Steering:
         if back:
             self.say(f"{counted(back)} to be tried again")
             self.progress.revive(back)
-        self.launch.store.orders.heeded(self.launch.fence, sorted(given.retried))
 
     def ended(self, stage: Stage, outcome: Outcome, skipped: Collection[str]) -> None:
         """A stage has ended, and with it those that need it, if not well."""

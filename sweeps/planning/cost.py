@@ -1,7 +1,8 @@
 """What a plan's fits cost, by arithmetic: image passes and floating point operations.
 
     image passes   epochs x training images x how often the method sends them through the network;
-                   training images are those of the published data set, less what is held out
+                   training images are those of the files at hand, and without files those of the
+                   published data set, less what is held out
     FLOPs          image passes x 3 x those of the network's forward pass, since going back costs
                    twice as much, and what a method says that its fits do besides
                    (`Learner.further_flops`); a multiplication with its addition is two
@@ -10,7 +11,7 @@ Of the rest nothing is counted: held-out and test images, the heads, augmentatio
 scoring.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from osr_core.backbones.flops import forward_flops
 from osr_core.data.sizes import num_train_images
@@ -23,14 +24,19 @@ MEANINGS = {
     "flops": "of all image passes, and of what methods do besides",
 }
 
+CountImages = Callable[[str, Sequence[int]], int | None]
+"""How many training images a data set has of known classes; None where nobody knows."""
 
-def cost(stages: Iterable[Stage]) -> dict[str, float | None]:
+
+def cost(
+    stages: Iterable[Stage], count_images: CountImages = num_train_images
+) -> dict[str, float | None]:
     """A number for each of MEANINGS; None where a data set's size is not known beforehand."""
     total = {"image_passes": 0.0, "flops": 0.0}
     for stage in stages:
         if not stage.kind.trains:
             continue
-        images = images_trained_on(stage)
+        images = images_trained_on(stage, count_images)
         if images is None:
             return dict.fromkeys(total)
         method = learner_named(stage.config["method"]["name"])
@@ -41,10 +47,10 @@ def cost(stages: Iterable[Stage]) -> dict[str, float | None]:
     return {**total}
 
 
-def images_trained_on(fit: Stage) -> float | None:
+def images_trained_on(fit: Stage, count_images: CountImages = num_train_images) -> float | None:
     """How many images a fit learns from in each epoch."""
     task = fit.config["task"]
-    images = num_train_images(task["dataset"], task["known"])
+    images = count_images(task["dataset"], task["known"])
     if images is None:
         return None
     trained_on: float = images * (1 - fit.config["training"]["validation"])

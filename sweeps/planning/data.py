@@ -1,39 +1,41 @@
 """A plan for the data that is there, and for data that is not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from osr_core.data import BENCHMARKS
-from osr_core.data.checks import class_counts, listed, task_problems
-from osr_core.data.split_files import names_under
-from osr_core.data.tasks import fingerprints
+from osr_core.data.checks import Counts, listed, task_problems
 from osr_core.errors import DataError
 from osr_core.methods import METHODS
+from sweeps.planning.cost import CountImages
+from sweeps.planning.known_data import KnownData, Told, nothing_told
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.search_checks import check_searches
 from sweeps.planning.spec import SweepSpec
 
 
-def plan_with_data(spec: SweepSpec, data_root: Path | None) -> Plan:
-    """The plan of a spec for the data under a root.
+def plan_with_data(spec: SweepSpec, data_root: Path | None, told: Told = nothing_told) -> Plan:
+    """The plan of a spec for the data under a root and, of what is not there, for what is `told`.
 
     Raises:
         DataError: files that are missing; data that does not fit the spec, all problems at once.
         ConfigError: a split file names a class that the data lack.
     """
+    data = KnownData(data_root, told)
     found: dict[str, str] = {}
     for name in spec.datasets:
-        found |= fingerprints(data_root, BENCHMARKS[name])
-    named = spec.with_names(names_under(data_root))
+        found |= data.fingerprints(BENCHMARKS[name])
+    named = spec.with_names(data.names)
     plan = make_plan(named, found)
-    check_tasks(plan, data_root)
-    check_searches(named, data_root)
+    counts = cache(data.counts)
+    check_tasks(plan, data_root, counts)
+    check_searches(named, data_root, counts)
     return plan
 
 
-def check_tasks(plan: Plan, data_root: Path | None) -> None:
+def check_tasks(plan: Plan, data_root: Path | None, counts: Counts) -> None:
     """Refuse a plan whose splits, channels or held-out images the data cannot give.
 
     Raises:
@@ -43,7 +45,6 @@ def check_tasks(plan: Plan, data_root: Path | None) -> None:
         (trial.split, trial.backbone["channels"], trial.training["validation"])
         for trial in plan.trials
     )
-    counts = cache(partial(class_counts, data_root))
     problems = [
         problem
         for split, channels, validation in asked
@@ -55,12 +56,11 @@ def check_tasks(plan: Plan, data_root: Path | None) -> None:
         raise DataError("\n".join(dict.fromkeys(problems)))
 
 
-def small_classes(plan: Plan, data_root: Path | None) -> Iterator[str]:
+def small_classes(plan: Plan, data_root: Path | None, counts: Counts) -> Iterator[str]:
     """A sentence for each setting that asks for more training images of a class than there are.
 
     It names the smallest class of any split, its held-out images included.
     """
-    counts = cache(partial(class_counts, data_root))
     asked: dict[tuple[str, str, int, str, str], int] = {}  # of what is asked, the smallest class
     for trial in plan.trials:
         name = trial.split.known_from
@@ -78,9 +78,37 @@ def small_classes(plan: Plan, data_root: Path | None) -> Iterator[str]:
         )
 
 
+def unused_classes(plan: Plan, data_root: Path | None, counts: Counts) -> Iterator[str]:
+    """A sentence for each dataset of which a user's own splits leave out classes altogether."""
+    used: dict[tuple[str, str], set[int]] = {}  # by dataset and split file
+    for trial in plan.trials:
+        split = trial.split
+        if split.protocol.endswith(".json") and split.known_from == split.unknown_from:
+            classes = used.setdefault((split.known_from, split.protocol), set())
+            classes |= {*split.known, *split.unknown}
+    for (name, protocol), classes in used.items():
+        there = counts(name, "train") + counts(name, "test")
+        if left_out := sorted(set(there) - classes):
+            yield (
+                f"{name} has {len(there)} classes, and the splits of {protocol} name "
+                f"{len(there) - len(left_out)} of them; not {listed(data_root, name, left_out)}."
+            )
+
+
+def counted_images(counts: Counts) -> CountImages:
+    """Counts the training images of known classes in the files at hand."""
+
+    def count(name: str, known: Sequence[int]) -> int:
+        return sum(counts(name, "train")[k] for k in known)
+
+    return count
+
+
 def check_data(spec: SweepSpec, data_root: Path | None) -> None:
-    """Decode every data set of a spec once, so that a broken file is found before any work."""
-    for name in spec.datasets:
+    """Decode every data set of a spec that is here once, so that a broken file is found before any
+    work; the others are checked where they are taken from the store.
+    """
+    for name in filter(KnownData(data_root).is_here, spec.datasets):
         pair = BENCHMARKS[name]
         pair.known.at(data_root, "train", pair.known.image_size)
         for each in {pair.known, pair.unknown}:

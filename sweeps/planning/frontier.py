@@ -40,10 +40,11 @@ class Frontier:
         new = {stage.id: stage for stage in stages if stage.id not in self._stages}
         self._stages |= new
         self._unfinished |= new.keys()
+        not_there = self._unfinished | self._given_up
         for stage_id, stage in new.items():
             self._users[stage_id] = []
             inputs = {up.id for up in stage.inputs.values() if up.id in self._stages}
-            self._waiting_for[stage_id] = inputs & (self._unfinished | self._given_up)
+            self._waiting_for[stage_id] = inputs & not_there
             for upstream in inputs:
                 self._users[upstream].append(stage_id)
         self._order(new)
@@ -51,6 +52,7 @@ class Frontier:
         for stage_id in new:
             if self._waiting_for[stage_id] & self._given_up and stage_id in self._unfinished:
                 skipped += [stage_id, *self.fail(stage_id)]
+                self._skipped.add(stage_id)
             elif not self._waiting_for[stage_id]:
                 self._push(stage_id)
         return skipped
@@ -72,6 +74,10 @@ class Frontier:
         while self._delayed and self._delayed[0][0] <= now:
             self._push(heapq.heappop(self._delayed)[1])
         return {group: self._stages[heap[0][2]] for group, heap in self._ready.items() if heap}
+
+    def num_ready(self) -> dict[Hashable, int]:
+        """By group, how many stages of it could be handed out."""
+        return {group: len(heap) for group, heap in self._ready.items() if heap}
 
     def next(self, now: float = 0.0, full: Collection[Hashable] = ()) -> Stage | None:
         """The next stage to run that is of no group in `full`.
@@ -143,6 +149,11 @@ class Frontier:
                 if not self._waiting_for[stage_id]:
                     self._push(stage_id)
         return revived
+
+    @property
+    def num_left(self) -> int:
+        """Stages that run or wait."""
+        return len(self._unfinished)
 
     @property
     def exhausted(self) -> bool:

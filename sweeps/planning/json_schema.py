@@ -8,6 +8,7 @@ import typing
 from typing import Any
 
 from osr_core.backbones import BACKBONES
+from osr_core.backbones.from_timm import PREFIX
 from osr_core.config import BOUNDS, LARGEST
 from osr_core.data import BENCHMARKS
 from osr_core.data.own import NAMED
@@ -62,7 +63,7 @@ def json_schema() -> dict[str, Any]:
 
 def _backbone_schema(grids: bool = False) -> dict[str, Any]:
     """The name of a network, and the settings of any."""
-    names = {"enum": sorted(BACKBONES)}
+    names = {"anyOf": [{"enum": sorted(BACKBONES)}, {"type": "string", "pattern": f"^{PREFIX}."}]}
     either = {"anyOf": [names, {"type": "array", "items": names, "minItems": 1}]}
     properties: dict[str, Any] = {"name": either if grids else names}
     for backbone in BACKBONES.values():

@@ -11,13 +11,15 @@ from typing import Any
 
 from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.splits import ClassSplit
+from osr_core.imported import MARK, Imported
 from osr_core.kinds import Kind
 from osr_core.stage import Stage
 from osr_core.trial import Trial
 from osr_core.wording import Shortened
-from sweeps.planning.keep import check_keep
+from sweeps.planning.resources import Resources
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
+from sweeps.planning.stage_checks import check_stage
 
 EVALUATE, SEARCH = "evaluate", "search"  # what a trial is for
 UNSELECTED = "none"  # no rule has chosen the hyperparameters
@@ -40,6 +42,7 @@ class PlannedTrial:
     selection: str = UNSELECTED  # how its hyperparameters were chosen
     inner: InnerSplit | None = None  # of a trial by which a search chooses
     ends: tuple[int | None, ...] = ()  # of the legs in which its last fit is made
+    imported: Imported | None = None  # what of it was made elsewhere
 
     @property
     def id(self) -> str:
@@ -49,7 +52,8 @@ class PlannedTrial:
     @property
     def label(self) -> str:
         """For people: "cac cifar10/3 seed 0", and of one that ends at a rung its epoch."""
-        return f"{self.method} {self.split.id} seed {self.seed}{self.rung}"
+        mark = f" {MARK}" if self.imported else ""
+        return f"{self.method}{mark} {self.split.id} seed {self.seed}{self.rung}"
 
     @property
     def rung(self) -> str:
@@ -101,7 +105,7 @@ class Plan:
     def varied(self) -> dict[str, dict[str, Shortened]]:
         """By method, the hyperparameters in which its trials differ, and how values are shown."""
         settings: dict[str, list[Mapping[str, Any]]] = {}
-        for trial in self.trials:
+        for trial in (each for each in self.trials if not each.imported):
             settings.setdefault(trial.method, []).append(trial.hyperparameters)
         return {
             method: {
@@ -146,7 +150,7 @@ class Plan:
         if stage.id in self.trial_of:
             return f"{stage.kind} {self.trial_of[stage.id].label}{self.differing(stage)}"
         words = [stage.kind.name, config["method"]["name"]]
-        words.append(f"{config['task']['dataset']}/{config['task']['split']}")
+        words.append(place_of(config["task"]))
         words += [f"seed {config['seed']}"] if "seed" in config else []
         words += [f"member {config['member']}"] if config.get("member") else []
         if "leg" in config:
@@ -175,6 +179,11 @@ class Plan:
         return {kind: counts[kind] for kind in sorted(counts, key=str)}
 
 
+def place_of(task: Mapping[str, Any]) -> str:
+    """Where a stage belongs: "digits/3"; imported weights, to a dataset: "digits"."""
+    return f"{task['dataset']}/{task['split']}" if "split" in task else str(task["dataset"])
+
+
 def make_plan(spec: SweepSpec, fingerprints: Mapping[str, str]) -> Plan:
     """Collect every trial's stages; equal ones, by id, are kept once.
 
@@ -195,7 +204,7 @@ def plan_with(
         trials[trial.id] = both(trials.get(trial.id, trial), trial)
     stages: dict[str, Stage] = {}
     for trial in trials.values():
-        add_stages(trial.score, stages)
+        add_stages(trial.score, stages, spec.resources)
     return Plan(spec=spec, fingerprints=fingerprints, trials=tuple(trials.values()), stages=stages)
 
 
@@ -207,13 +216,13 @@ def both(first: PlannedTrial, second: PlannedTrial) -> PlannedTrial:
     return evaluates
 
 
-def add_stages(stage: Stage, stages: dict[str, Stage]) -> None:
+def add_stages(stage: Stage, stages: dict[str, Stage], resources: Resources) -> None:
     """Put a stage and all upstream of it into `stages`, inputs first."""
     if stage.id in stages:
         return
     for upstream in stage.inputs.values():
-        add_stages(upstream, stages)
-    check_keep(stage)
+        add_stages(upstream, stages, resources)
+    check_stage(stage, resources)
     stages[stage.id] = stage
 
 

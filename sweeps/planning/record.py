@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
-from osr_core.config import build
+from osr_core.config import as_dict, build
 from osr_core.data import benchmark
 from osr_core.data.inner_splits import InnerSplit
 from osr_core.data.split_files import Names, beforehand
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError
 from osr_core.identity import dotted
+from osr_core.imported import SCORES, Imported
 from osr_core.methods import method_named
 from osr_core.recipes import Training
 from osr_core.stage import Stage
+from sweeps.planning.imports import with_scores, with_weights
 from sweeps.planning.plan import EVALUATE, UNSELECTED, Plan, PlannedTrial, plan_trial, plan_with
 from sweeps.planning.settings import Resolved
 from sweeps.planning.spec import SweepSpec, load_spec, packaged_specs, parse_spec
@@ -34,6 +36,7 @@ def plan_record(plan: Plan, code: str) -> dict[str, Any]:
         "code": code,
         "spec": spec.plain(),
         "altered": altered(spec),
+        "defaults": {name: defaults_of(name) for name in spec.methods},
         "fingerprints": dict(plan.fingerprints),
         "splits": [split_facts(each) for each in dict.fromkeys(t.split for t in plan.trials)],
         "trials": [trial_facts(spec, trial) for trial in plan.trials],
@@ -99,6 +102,16 @@ def altered(spec: SweepSpec) -> dict[str, Any]:
     return found
 
 
+def defaults_of(name: str) -> dict[str, Any]:
+    """A method's settings where a spec names none; nothing of one that needs some named, or that is
+    only the name of imported scores.
+    """
+    try:
+        return as_dict(build(method_named(name).Config, {}))
+    except ConfigError:
+        return {}
+
+
 def for_all(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What of a spec holds for all its methods and decides numbers, or what they are means of."""
     shared = ("recipe", "protocol", "training", "backbone", "splits", "seeds")
@@ -128,7 +141,8 @@ def trial_facts(spec: SweepSpec, trial: PlannedTrial) -> dict[str, Any]:
         "selection": trial.selection,
         "inner": trial.inner and dataclasses.asdict(trial.inner),
     }
-    return facts | ({"ends": list(trial.ends)} if trial.ends else {})
+    facts |= {"ends": list(trial.ends)} if trial.ends else {}
+    return facts | ({"imported": trial.imported.plain()} if trial.imported else {})
 
 
 def split_facts(split: ClassSplit) -> dict[str, Any]:
@@ -204,6 +218,10 @@ def trial_of(
     facts: Mapping[str, Any], fingerprints: Mapping[str, str], splits: Splits
 ) -> PlannedTrial:
     """The trial of which a record says `facts`."""
+    split = splits(facts["dataset"], facts["protocol"], facts["split"], beforehand)
+    imported = Imported(**facts["imported"]) if "imported" in facts else None
+    if imported and imported.what == SCORES:
+        return with_scores(facts["method"], split, fingerprints, imported)
     method = method_named(facts["method"])
     own = {field.name for field in dataclasses.fields(method.Config)}
     entry = Resolved(
@@ -216,7 +234,8 @@ def trial_of(
         protocol=facts["protocol"],
         hyperparameters=facts["hyperparameters"],
     )
-    split = splits(facts["dataset"], facts["protocol"], facts["split"], beforehand)
+    if imported:
+        return with_weights(entry, split, facts["seed"], fingerprints, imported)
     kept = facts.get("inner")
     inner = kept and InnerSplit(tuple(kept["hidden"]), kept["fraction"])
     ends = tuple(facts.get("ends", ()))
@@ -227,14 +246,17 @@ def trial_of(
 
 def grown_trials(record: Mapping[str, Any] | None, plan: Plan) -> list[PlannedTrial]:
     """Trials that were added while an earlier launch of the same spec ran, but for those of
-    searches: what they ask for and choose follows from what they were told.
+    searches: what they ask for and choose follows from what they were told. And imported ones, for
+    which a spec only is the place where they stand.
     """
-    if record is None or same_science(record["spec"]) != same_science(plan.spec.plain()):
+    if record is None:
         return []
+    is_same = same_science(record["spec"]) == same_science(plan.spec.plain())
     grown = [
         trial
         for trial in record["trials"]
         if trial["grown"] and (trial["purpose"], trial["selection"]) == (EVALUATE, UNSELECTED)
+        if is_same or ("imported" in trial and trial["dataset"] in plan.spec.datasets)
     ]
     return [trial_of(facts, plan.fingerprints, splits_in(record)) for facts in grown]
 

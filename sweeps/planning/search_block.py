@@ -155,14 +155,7 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
         problems += [unknown_name("rule", r, RULES) for r in options.objective if r not in RULES]
     except ConfigError as error:
         problems += error.problems
-    if any(late <= early for early, late in pairwise(options.rungs)):
-        problems.append(f"rungs must ascend, not {list(options.rungs)}.")
-    if options.rungs and options.prune == "none":
-        problems.append("rungs are for pruning, which is none; leave them out, or prune: paired.")
-    if options.prune != "none" and len(options.objective) > 1:
-        problems.append("prune needs one objective; set prune: none for several.")
-    if options.top > options.candidates:
-        problems.append(f"top is {options.top}; it must be <= candidates, {options.candidates}.")
+    problems += _disagreements(options, len(points or ()))
     if not _are_names(given.get("from", [])):
         problems.append(f"from must be a sweep's name, or a list of them, not {given['from']!r}.")
     if problems:
@@ -176,6 +169,20 @@ def read_search(method: str, given: Any, fixed: Mapping[str, Any]) -> Search:
         sources=(named,) if isinstance(named, str) else tuple(named),
         options=options,
     )
+
+
+def _disagreements(options: Options, num_first: int) -> Iterator[str]:
+    """A sentence for all options that do not go together; `num_first` settings are enqueued."""
+    if any(late <= early for early, late in pairwise(options.rungs)):
+        yield f"rungs must ascend, not {list(options.rungs)}."
+    if options.rungs and options.prune == "none":
+        yield "rungs are for pruning, which is none; leave them out, or prune: paired."
+    if options.prune != "none" and len(options.objective) > 1:
+        yield "prune needs one objective; set prune: none for several."
+    if options.top > options.candidates:
+        yield f"top is {options.top}; it must be <= candidates, {options.candidates}."
+    if num_first > options.candidates:
+        yield f"enqueue has {num_first} settings; it must have <= candidates, {options.candidates}."
 
 
 def _are_names(given: Any) -> bool:
@@ -202,6 +209,11 @@ def _points(
             f"enqueue.{position}: '{dimension.name}' is missing."
             for dimension in space
             if dimension.name not in point and dimension.is_active({**fixed, **point})
+        ]
+        problems += [
+            f"enqueue.{position}: {dimension.name} does not count beside the others; leave it out."
+            for dimension in space
+            if dimension.name in point and not dimension.is_active({**fixed, **point})
         ]
         problems += [
             f"enqueue.{position}: {dimension.name} {point[dimension.name]!r} is not in the space."

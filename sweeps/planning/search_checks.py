@@ -3,26 +3,27 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice, product
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from osr_core.data.checks import inner_problems
+from osr_core.data.checks import Counts, inner_problems
 from osr_core.data.inner_splits import FEWEST_LEFT, num_hidden
 from osr_core.data.splits import ClassSplit
 from osr_core.errors import ConfigError
 from osr_core.legs import last_fits
-from sweeps.planning.keep import check_kept
 from sweeps.planning.plan import plan_trial
 from sweeps.planning.rules import RULES
 from sweeps.planning.search_block import Search
 from sweeps.planning.settings import resolve
 from sweeps.planning.spec import SweepSpec
+from sweeps.planning.stage_checks import check_kept
 
-MOST_TRIED = 256  # combinations of choices and ends of ranges
+MOST_TRIED = 2048  # combinations of choices and ends of ranges; of more none is ruled out
 
 
-def check_searches(spec: SweepSpec, data_root: Path | None) -> None:
+def check_searches(spec: SweepSpec, data_root: Path | None, counts: Counts) -> None:
     """Refuse searches whose rules the splits or the data cannot serve.
 
     Raises:
@@ -32,14 +33,14 @@ def check_searches(spec: SweepSpec, data_root: Path | None) -> None:
         f"search of {search.method}: {problem}"
         for search in spec.searches
         for dataset in spec.datasets
-        for problem in search_problems(spec, search, dataset, data_root)
+        for problem in search_problems(spec, search, dataset, data_root, counts)
     ]
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
 
 
 def search_problems(
-    spec: SweepSpec, search: Search, dataset: str, data_root: Path | None
+    spec: SweepSpec, search: Search, dataset: str, data_root: Path | None, counts: Counts
 ) -> Iterator[str]:
     """A sentence for all that keeps a search on a dataset from being measured."""
     yield from hopeless_values(spec, search, dataset)
@@ -54,7 +55,7 @@ def search_problems(
             yield from too_few(split, search)
         yield from rung_problems(spec, search, split)
         if not all(rule.is_oracle for rule in rules):
-            yield from inner_problems(data_root, split, fraction=search.options.held_out)
+            yield from inner_problems(data_root, split, counts, fraction=search.options.held_out)
 
 
 def too_few(split: ClassSplit, search: Search) -> Iterator[str]:
@@ -74,9 +75,11 @@ def hopeless_values(spec: SweepSpec, search: Search, dataset: str) -> Iterator[s
     that keeps by what is not measured.
     """
     ends = [dimension.extremes for dimension in search.space]
+    if prod(map(len, ends)) > MOST_TRIED:
+        return
     works: set[tuple[int, int]] = set()
     reasons: dict[tuple[int, int], str] = {}  # by positions of a dimension and of its value
-    for at in islice(product(*map(range, map(len, ends))), MOST_TRIED):
+    for at in product(*map(range, map(len, ends))):
         values = [ends[d][number] for d, number in enumerate(at)]
         params: dict[str, Any] = {}
         for dimension, value in zip(search.space, values, strict=True):

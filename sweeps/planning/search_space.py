@@ -17,6 +17,7 @@ from typing import Any
 
 from osr_core.backbones import BACKBONES
 from osr_core.errors import ConfigError, unknown_name
+from osr_core.identity import dotted
 from osr_core.methods import METHODS
 from osr_core.recipes import Training
 from sweeps.planning.entry import OVERRIDES, method_settings
@@ -92,20 +93,24 @@ def read_space(method: str, values: Any, fixed: Mapping[str, Any]) -> tuple[Dime
             "space must be a mapping of settings to ranges or lists, such as "
             f"{{lr: {{low: 0.01, high: 0.1}}}}, not {values!r}."
         )
-    problems: list[str] = []
+    problems: dict[str, list[str]] = {}
     space: dict[str, Dimension] = {}
+    settings = {**fixed, **dict(dotted(fixed))}
     for name, given in values.items():
         try:
             dimension = _dimension(method, str(name), given)
-            if name in fixed:
-                raise ConfigError(f"is fixed at {fixed[name]!r} beside the search, too.")
+            if name in settings:
+                raise ConfigError(f"is fixed at {settings[name]!r} beside the search, too.")
             _check_when(dimension, space, fixed)
-            _check_values(method, dimension, fixed)
             space[dimension.name] = dimension
         except ConfigError as error:
-            problems += [f"space.{name}: {problem}" for problem in error.problems]
+            problems[str(name)] = error.problems
+    for dimension in space.values():
+        if found := _value_problems(method, dimension, tuple(space.values()), fixed):
+            problems[dimension.name] = found
     if problems:
-        raise ConfigError(problems)
+        ordered = (name for name in map(str, values) if name in problems)
+        raise ConfigError([f"space.{name}: {each}" for name in ordered for each in problems[name]])
     return tuple(space.values())
 
 
@@ -215,15 +220,20 @@ def _check_when(
             )
 
 
-def _check_values(method: str, dimension: Dimension, fixed: Mapping[str, Any]) -> None:
-    """Every end of a range and every choice is a value that the setting may have."""
-    problems = [
-        problem
-        for value in dimension.extremes
-        for problem in _problems(method, laid_over(fixed, {dimension.name: value}))
-    ]
-    if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+def _value_problems(
+    method: str, dimension: Dimension, space: tuple[Dimension, ...], fixed: Mapping[str, Any]
+) -> list[str]:
+    """What keeps an end of a range or a choice from being tried: beside the defaults, and beside
+    each value of each other setting of the space.
+    """
+    others = [{d.name: value} for d in space if d is not dimension for value in d.extremes]
+    found: list[str] = []
+    for own in ({dimension.name: value} for value in dimension.extremes):
+        alone = list(_problems(method, laid_over(fixed, own)))
+        beside = (laid_over(fixed, {**own, **other}) for other in others)
+        if alone and not any(not [*_problems(method, entry)] for entry in beside):
+            found += alone
+    return list(dict.fromkeys(found))
 
 
 def _problems(method: str, entry: Mapping[str, Any]) -> Iterator[str]:

@@ -38,7 +38,11 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "list_type": "a list",
     "string_type": "a name",
     "int_type": "a whole number",
+    "too_short": "one entry or more",
 }
+NAMED_BY = (
+    "lower-case letters, digits, '-', '_' and '.', 64 at most, beginning with a letter or digit"
+)
 LARGEST_SEED = 2**63 - 1  # exports keep seeds in 64 bits
 SHARED = "x-"  # how keys begin under which a file keeps blocks that several places share
 EXAMPLES = {"datasets": "[digits]", "splits": "[0, 1]", "seeds": "[0, 1]"}
@@ -179,7 +183,8 @@ def find_spec(given: str) -> Path:
         return specs[given]
     if not path.is_file():
         names = ", ".join(packaged_specs())
-        raise ConfigError(f"spec file {given} does not exist. Packaged specs: {names}.")
+        why = "is no file" if path.exists() else "does not exist"
+        raise ConfigError(f"spec file {given} {why}. Packaged specs: {names}.")
     return path
 
 
@@ -238,7 +243,11 @@ def _sentences(detail: Any) -> list[str]:
     if isinstance(raised, ConfigError):
         return [f"{where}: {problem}" for problem in raised.problems]
     message = str(raised) if raised else f"{detail['msg']}, not {detail['input']!r}."
+    example = f", such as {EXAMPLES[where]}" if where in EXAMPLES else ""
     if detail["type"] in FORMS:
-        example = f", such as {EXAMPLES[where]}" if where in EXAMPLES else ""
         message = f"must be {FORMS[detail['type']]}{example}, not {detail['input']!r}."
+    if where == "name" and detail["type"] in ("string_type", "string_pattern_mismatch"):
+        is_number = isinstance(detail["input"], int | float)
+        quotes = "; in quotes a number is a name" if is_number else ""
+        message = f"must be {NAMED_BY}, not {detail['input']!r}{quotes}."
     return [f"{where}: {message}"]

@@ -46,7 +46,7 @@ class LocalMachine:
         cores = [float(len(os.sched_getaffinity(0)))] if hasattr(os, "sched_getaffinity") else []
         cores += [float(os.cpu_count() or 1), *self._quotas()]
         for name, job in SCHEDULERS.items():
-            if job in self.environment and self.environment.get(name, "").isdigit():
+            if job in self.environment and self.environment.get(name, "").isdecimal():
                 cores.append(float(self.environment[name]))
         return max(1, int(min(cores)))
 
@@ -84,10 +84,13 @@ class LocalMachine:
         """
         mounted = self.root / "sys/fs/cgroup"
         for line in _read(self.root / "proc/self/cgroup").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers and controller not in controllers.split(","):
+            _, _, rest = line.partition(":")
+            controllers, _, path = rest.partition(":")
+            if not path or (controllers and controller not in controllers.split(",")):
                 continue
-            base = mounted / controllers if controllers else mounted
+            # Where a kernel names several in another order than its folder, a link has the one.
+            both, one = mounted / controllers, mounted / controller
+            base = one if controllers and not both.is_dir() else both
             inner = base / path.lstrip("/")
             for folder in (inner, *inner.parents):
                 if folder.is_relative_to(base):
@@ -97,7 +100,7 @@ class LocalMachine:
 def _read(path: Path) -> str:
     """A file of the kernel's; empty where there is none."""
     try:
-        return path.read_text().strip()
+        return os.fsdecode(path.read_bytes()).strip()  # names of groups are any bytes
     except OSError:
         return ""
 

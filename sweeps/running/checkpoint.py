@@ -3,11 +3,12 @@
 import logging
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
+from osr_core.results.saved_state import SavedState
 from sweeps.running.outcome import Cause, Stopped
 from sweeps.running.workplace import Workplace
-from sweeps.store.attempts import SavedState
 from sweeps.store.files import StoreError, UnreachableError
 from sweeps.store.orders import Given
 from sweeps.store.store import Store
@@ -38,13 +39,15 @@ class Terminations:
 class StoreCheckpoint:
     """A fit's checkpoint in the store: every so many seconds, and when asked to stop.
 
-    A stage that has no state to save is asked between its batches.
+    A stage that has no state to save is asked between its batches. A store that did not answer is
+    left alone for as long as the stage has waited for it, so that half of the time is work.
     """
 
     def __init__(self, store: Store, stage_id: str, workplace: Workplace, source: str) -> None:
         self.store, self.stage_id, self.workplace = store, stage_id, workplace
         self.source = source  # of the code that began what is saved, not of that which goes on
         self.saved_at = self.looked_at = time.monotonic()
+        self.silent_until = 0.0  # what the store says cannot be known before then
 
     def load(self) -> bytes | None:
         """The last state saved, if any."""
@@ -56,6 +59,8 @@ class StoreCheckpoint:
 
     def due(self) -> bool:
         """Whether it is time to save."""
+        if self._is_silent():
+            return Terminations.received
         waited = time.monotonic() - self.saved_at
         return waited >= self.workplace.checkpoint_every_s or self._stop() is not None
 
@@ -65,8 +70,9 @@ class StoreCheckpoint:
         A fit outlives a store that does not answer, and saves when it is time the next time.
         """
         try:
-            self.store.leases.check(self.workplace.fence)
-            self.store.attempts.save_checkpoint(self.stage_id, SavedState(content, self.source))
+            with self._asking():
+                self.store.leases.check(self.workplace.fence)
+                self.store.attempts.save_checkpoint(self.stage_id, SavedState(content, self.source))
         except UnreachableError as error:
             log.warning("the state is not saved now: %s", error)
         self.saved_at = time.monotonic()
@@ -91,10 +97,10 @@ class StoreCheckpoint:
     def _stop(self, begins: str | None = None) -> Cause | None:
         if Terminations.received:
             return Cause.PREEMPTED
-        if self.workplace.fence is None:
+        if self.workplace.fence is None or self._is_silent():
             return None
         given = Given()
-        with suppress(StoreError):  # what cannot be read now is read at the end of the next epoch
+        with suppress(StoreError), self._asking():  # what cannot be read now is read later
             given = self.store.orders.read(self.workplace.fence)
         if given.ends_sweep:
             return Cause.INTERRUPTED
@@ -102,4 +108,19 @@ class StoreCheckpoint:
             return Cause.CANCELLED
         if begins in given.held:
             return Cause.HELD
+        if begins is not None and self.stage_id in given.yielded:
+            return Cause.YIELDED
         return Cause.PAUSED if given.paused else None
+
+    def _is_silent(self) -> bool:
+        return time.monotonic() < self.silent_until
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Notes for how long a store that does not answer was waited for."""
+        began = time.monotonic()
+        try:
+            yield
+        except UnreachableError:
+            self.silent_until = 2 * time.monotonic() - began
+            raise

@@ -4,21 +4,24 @@ import atexit
 import gc
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray._private import services
 
 from osr_core.errors import ConfigError, OsrError
 from osr_core.stage import Stage
 from sweeps.addresses import why_silent
 from sweeps.planning.resources import Resources
 from sweeps.running.allotment import ALL_OF_IT, Allotment, LocalMachine, allow_many_files
-from sweeps.running.events import Events, NothingLeft
+from sweeps.running.events import Events, LetsGo, NothingLeft
 from sweeps.running.placement import Machines, ask_of
 from sweeps.running.searcher import StageSearcher
 from sweeps.running.session_folder import session_folder
@@ -69,7 +72,7 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
     if address is not None:
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
-    with explained(what, then), in_own_folder(), unheard_below():
+    with explained(what, then), in_own_folder(), unheard_below(), apart():
         try:
             ray.init(
                 address=address or "local",  # None would join whatever this machine ran last
@@ -112,6 +115,19 @@ def in_own_folder() -> Iterator[None]:
     """
     with chdir(Path(__file__).parents[2]):
         yield
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Ray's daemons that are started while a block runs hear no signal to the driver's group, such
+    as that of `timeout` or a service manager: all would be lost before it is saved.
+    """
+    started = services.ConsolePopen
+    services.ConsolePopen = partial(started, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = started
 
 
 def check_answers(address: str) -> None:
@@ -158,6 +174,13 @@ def disconnect() -> None:
         gc.enable()
 
 
+def shared_name() -> str:
+    """What tells the cluster that this process has joined from all others: its head's address."""
+    address = str(ray.get_runtime_context().gcs_address)
+    is_local = address.startswith(("127.", "localhost", "[::1]"))
+    return f"{socket.gethostname()} {address}" if is_local else address
+
+
 def why_head_silent() -> str | None:
     """Why nobody answers at the cluster's head; None: somebody does."""
     address = str(ray.get_runtime_context().gcs_address)
@@ -190,8 +213,10 @@ def machines() -> Machines:
     """
     check_head()
     nodes = ray.nodes()
-    there = tuple(node["Resources"] for node in nodes if node["Alive"])
-    return Machines(there, lost=len(nodes) - len(there))
+    alive = [node for node in nodes if node["Alive"]]
+    there = tuple(node["Resources"] for node in alive)
+    labels = tuple(node.get("Labels") or {} for node in alive)
+    return Machines(there, lost=len(nodes) - len(there), labels=labels)
 
 
 def check_fits(stages: Iterable[Stage], resources: Resources) -> None:
@@ -236,6 +261,7 @@ def execute(
             trainable(identities, workplace),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
+                scheduler=LetsGo(searcher),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -258,7 +284,8 @@ def trainable(identities: Identities, workplace: Workplace) -> Any:
     """What Tune starts for each bundle, and what of a machine it takes for it."""
 
     def asked(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
+        labels = {"bundle_label_selector": [config["labels"]]} if config["labels"] else {}
+        return tune.PlacementGroupFactory([config["takes"]], **labels)
 
     told = tune.with_parameters(BundleTrainable, identities=identities, workplace=workplace)
     return tune.with_resources(told, asked)

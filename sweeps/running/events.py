@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 
 from sweeps.running.searcher import StageSearcher
 
@@ -29,6 +30,28 @@ class Events(tune.Callback):  # type: ignore[misc]
         """Called before Tune reads the errors back, one of which it may have written twice."""
         for trial in trials:
             remove_pickled_error(trial)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As the searcher's."""
+        return {}
+
+
+class LetsGo(FIFOScheduler):  # type: ignore[misc]
+    """Gives machines back for which there is nothing now.
+
+    Tune keeps the last worker for the next trial, whatever it is and however late it comes (seen in
+    Ray 2.60): a paused sweep, or one that has its share, would sit on a machine that others want.
+    """
+
+    def __init__(self, searcher: StageSearcher) -> None:
+        super().__init__()
+        self.searcher = searcher
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Called in each of Tune's turns."""
+        if self.searcher.keeps_no_idle_worker:
+            tune_controller._cleanup_cached_actors(force_all=True)
+        return super().choose_trial_to_run(tune_controller)
 
     def __getstate__(self) -> dict[str, Any]:
         """As the searcher's."""

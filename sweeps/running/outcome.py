@@ -9,11 +9,14 @@ class Cause(StrEnum):
 
     REFUSED = "refused"  # the stage said no (bad data, a loss that is lost): it would say so again
     ERROR = "error"  # anything else that the stage raised
+    UNREACHABLE = "store does not answer"  # which says nothing of the stage
     OUT_OF_MEMORY = "CUDA out of memory"
     WORKER_DIED = "worker process died"
     NODE_LOST = "node lost"
     PREEMPTED = "preempted"  # SIGTERM: the state was saved
     CLAIMED = "begun by another sweep"  # which trains it now; this one waits for the result
+    YIELDED = "left to another sweep"  # which has less of the cluster, before the stage began
+    LACKS_DATA = "a machine without the data"  # it goes to another one that can get them
     GPU_CAME = "a GPU came"  # before the stage began, which was handed out for lack of one
     CANCELLED = "cancelled"  # a user has stopped this stage; the sweep goes on
     HELD = "held back"  # no more of its method begins; the stage is as it was

@@ -1,28 +1,53 @@
 """What stages ask of a machine, and for how many of them the machines have room. Pure."""
 
 import math
-import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import NamedTuple
 
 from osr_core.stage import Stage
-from sweeps.planning.resources import Resources
+from sweeps.planning.resources import RAYS_OWN, Resources
 
 LIGHT_GPUS = 0.25  # of a stage that trains nothing, such as scoring or mining
+TYPE, A_LITTLE = "accelerator_type:", 0.001  # of this, Ray gives each machine with such a GPU 1
+HIDDEN = ("ray.io/node-id", "ray.io/accelerator-type")  # labels that say nothing new
+ROUNDING = 1e-9  # of parts of a cluster
 FEWEST = 4  # stages handed out where there is room for less: a growing cluster sees the demand
 
 
 class Ask(NamedTuple):
-    """What one stage takes of one machine."""
+    """What one stage takes of one machine, and what that must be."""
 
     cpus: int
     gpus: float
+    custom: tuple[tuple[str, float], ...] = ()  # further resources, the type of GPU among them
+    labels: tuple[tuple[str, str], ...] = ()  # and what their values must be
+
+    @property
+    def takes(self) -> dict[str, float]:
+        """As Ray takes it."""
+        return {"CPU": self.cpus, "GPU": self.gpus, **dict(self.custom)}
 
     def __str__(self) -> str:
         gpus = f" and {self.gpus:g} GPU{'s' * (self.gpus != 1)}" if self.gpus else ""
-        return f"{self.cpus} CPU{'s' * (self.cpus != 1)}{gpus}"
+        types = [name.removeprefix(TYPE) for name, _ in self.custom if name.startswith(TYPE)]
+        words = [f"type {each}" for each in types]
+        words += [f"{name} {each:g}" for name, each in self.custom if not name.startswith(TYPE)]
+        words += [f"label {name}: {value}" for name, value in self.labels]
+        besides = f" ({', '.join(words)})" if words else ""
+        return f"{self.cpus} CPU{'s' * (self.cpus != 1)}{gpus}{besides}"
+
+
+def meets(value: str | None, selector: str) -> bool:
+    """Whether a machine's label is as it must be: VALUE, !VALUE, in(A,B) or !in(A,B).
+
+    One that a machine does not have is no value.
+    """
+    wanted = selector.removeprefix("!")
+    values = wanted[3:-1].split(",") if wanted.startswith("in(") else [wanted]
+    return (value in [each.strip() for each in values]) != selector.startswith("!")
 
 
 @dataclass(frozen=True)
@@ -32,46 +57,82 @@ class Machines:
     there: tuple[Mapping[str, float], ...]  # {"CPU": 8, "GPU": 1}, in use or not
     lost: int = 0
     had_gpu: bool = False  # whether there was a GPU before
+    labels: tuple[Mapping[str, str], ...] = ()  # of each, if they have any
+    _rooms: dict[Ask, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def have_gpu(self) -> bool:
         """Whether any of them has a GPU, or one that died had: the fits still ask for it."""
         return self.had_gpu or any(machine.get("GPU", 0) for machine in self.there)
 
+    @property
+    def total(self) -> dict[str, float]:
+        """What all of them have together."""
+        return {
+            name: sum(machine.get(name, 0.0) for machine in self.there) for name in ("CPU", "GPU")
+        }
+
     def room_for(self, ask: Ask) -> int:
         """How many stages that ask this they can run at the same time."""
-        return sum(
-            min(
-                int(machine.get("CPU", 0) // ask.cpus),
-                math.floor(machine.get("GPU", 0) / ask.gpus) if ask.gpus else sys.maxsize,
+        if ask not in self._rooms:  # asked for each stage that ends
+            takes = {name: each for name, each in ask.takes.items() if each}
+            self._rooms[ask] = sum(
+                min(math.floor(machine.get(name, 0) / each) for name, each in takes.items())
+                for machine, labels in self._each()
+                if all(meets(labels.get(name), selector) for name, selector in ask.labels)
             )
-            for machine in self.there
-        )
+        return self._rooms[ask]
+
+    def _each(self) -> Iterator[tuple[Mapping[str, float], Mapping[str, str]]]:
+        yield from zip_longest(self.there, self.labels[: len(self.there)], fillvalue={})
 
     def __str__(self) -> str:
-        counted = Counter(
-            f"{machine.get('CPU', 0):g} CPUs, {machine.get('GPU', 0):g} GPUs"
-            for machine in self.there
-        )
+        counted = Counter(said_of(machine, labels) for machine, labels in self._each())
         texts = [f"{count} x {text}" if count > 1 else text for text, count in counted.items()]
         return "; ".join(texts) or "no machine yet"
+
+
+def said_of(machine: Mapping[str, float], labels: Mapping[str, str]) -> str:
+    """What a machine has, for people: Ray's own names for it are left out."""
+    types = [name.removeprefix(TYPE) for name in machine if name.startswith(TYPE)]
+    gpus = f"{machine.get('GPU', 0):g} GPUs{''.join(f' of type {each}' for each in types)}"
+    own = [name for name in machine if ":" not in name and name.lower() not in RAYS_OWN]
+    words = [f"{machine.get('CPU', 0):g} CPUs", gpus]
+    words += [f"{name} {machine[name]:g}" for name in own]
+    words += [f"label {name}: {value}" for name, value in labels.items() if name not in HIDDEN]
+    return ", ".join(words)
+
+
+def part_of(ask: Ask, there: Mapping[str, float]) -> float:
+    """The larger of its parts of all cores and of all GPUs; more than 1 where there is no room.
+
+    Args:
+        ask: what one stage takes.
+        there: what all machines have together.
+    """
+    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    of_cpus = ask.cpus / cpus if cpus else math.inf
+    of_gpus = ask.gpus / gpus if gpus else math.inf if ask.gpus else 0.0
+    return max(of_cpus, of_gpus)
 
 
 def ask_of(stage: Stage, resources: Resources, machines: Machines) -> Ask:
     """What the spec says of a stage's kind, or of the method that a fit trains, else of all.
 
-    Where it says nothing of GPUs, a fit takes one as soon as any machine has one.
+    Where it says nothing of GPUs, a fit takes one as soon as any machine has one, or where it says
+    of which type.
     """
-    own = resources.kinds.get(stage.kind.name)
-    if stage.kind.trains:
-        own = resources.methods.get(stage.config["method"]["name"], own)
-    gpus = resources.gpus if resources.gpus is not None else float(machines.have_gpu)
-    gpus = gpus if stage.kind.trains else min(gpus, LIGHT_GPUS)
-    cpus = resources.cpus
-    if own is not None:
-        gpus = own.gpus if own.gpus is not None else gpus
-        cpus = own.cpus if own.cpus is not None else cpus
-    return Ask(cpus, gpus)
+    own = resources.share_of(stage)
+    said = {**vars(resources), **(own.model_dump(exclude_none=True) if own else {})}
+    gpus = resources.gpus_of(stage)
+    if gpus is None:
+        gpus = 1.0 if said["gpu_type"] else float(machines.have_gpu)
+    if not stage.kind.trains and (own is None or own.gpus is None):
+        gpus = min(gpus, LIGHT_GPUS)
+    custom = dict(said["custom"])
+    if gpus and said["gpu_type"]:
+        custom[TYPE + said["gpu_type"]] = A_LITTLE
+    return Ask(said["cpus"], gpus, tuple(custom.items()), tuple(said["labels"].items()))
 
 
 def lacks_gpu(stage: Stage, resources: Resources, machines: Machines) -> bool:
@@ -82,14 +143,15 @@ def lacks_gpu(stage: Stage, resources: Resources, machines: Machines) -> bool:
 
 def alone(ask: Ask) -> Ask:
     """A whole GPU where others share one."""
-    return Ask(ask.cpus, max(1.0, ask.gpus)) if ask.gpus else ask
+    return ask._replace(gpus=max(1.0, ask.gpus)) if ask.gpus else ask
 
 
 @dataclass
 class Room:
     """Whom the cluster has room for, from minute to minute.
 
-    Twice as many stages as run at once are handed out, so that no worker waits for its next one.
+    Twice as many stages as run at once are handed out, so that no worker waits for its next one;
+    where sweeps share a cluster, no more than this one's share, so that none takes what is free.
     """
 
     machines: Machines
@@ -97,10 +159,22 @@ class Room:
     say: Callable[[str], None]
     handed_out: Counter[Ask] = field(default_factory=Counter)
     unplaced: dict[Ask, float] = field(default_factory=dict)  # since when no machine fits
+    most: int | None = None  # stages at once, by the user's wish
+    share: float | None = None  # part of the cluster; None: nobody else wants any of it
 
     def has(self, ask: Ask) -> bool:
         """Whether one more may be handed out."""
+        if self.most is not None and self.handed_out.total() >= self.most:
+            return False
+        if self.share is not None and self.machines.room_for(ask):
+            return self.held + part_of(ask, self.machines.total) <= self.share + ROUNDING
         return self.handed_out[ask] < max(2 * self.machines.room_for(ask), FEWEST)
+
+    @property
+    def held(self) -> float:
+        """The part of the cluster that what is handed out takes, or will."""
+        total = self.machines.total
+        return sum(part_of(ask, total) * count for ask, count in self.handed_out.items() if count)
 
     def gpu_came(self) -> None:
         """A worker has seen one, perhaps before this process."""

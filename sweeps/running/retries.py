@@ -11,14 +11,21 @@ RETRIES = {
     Cause.CANCELLED: 0,
     Cause.HELD: 0,
     Cause.ERROR: 2,
+    Cause.UNREACHABLE: 5,  # each has asked the store for a minute
     Cause.OUT_OF_MEMORY: 1,
     Cause.WORKER_DIED: 3,
     Cause.CLAIMED: 1_000_000,  # as often as it takes
     Cause.PAUSED: 1_000_000,
     Cause.GPU_CAME: 1_000_000,
+    Cause.YIELDED: 1_000_000,
+    Cause.LACKS_DATA: 1_000_000,  # the launch ends once no machine is left
     Cause.NODE_LOST: 100,  # not the stage's fault, but not without end either
     Cause.PREEMPTED: 100,
 }
+AT_ONCE = (
+    *(Cause.NODE_LOST, Cause.PREEMPTED, Cause.PAUSED, Cause.GPU_CAME),
+    *(Cause.YIELDED, Cause.LACKS_DATA),
+)
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
 CLAIMED_DELAY_S = 3.0  # until what another sweep trains is looked at again
 
@@ -35,7 +42,7 @@ class Retries:
         count = self.failed[stage_id, cause]
         if count > RETRIES[cause]:
             return None
-        if cause in (Cause.NODE_LOST, Cause.PREEMPTED, Cause.PAUSED, Cause.GPU_CAME):
+        if cause in AT_ONCE:
             return 0.0
         if cause == Cause.CLAIMED:
             return CLAIMED_DELAY_S

@@ -6,6 +6,7 @@ is one trial of Tune's. Tune's own retries are not used: it does not know whose 
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence, Set
 from typing import Any
 
@@ -15,9 +16,11 @@ from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.planning.frontier import Frontier
 from sweeps.planning.resources import Resources
+from sweeps.running.data_here import Needs, needs_of
 from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
+from sweeps.running.lacking import Lacking
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
-from sweeps.running.placement import Ask, Machines, Room, alone, ask_of, lacks_gpu
+from sweeps.running.placement import Ask, Machines, Room, alone, ask_of, lacks_gpu, part_of
 from sweeps.running.retries import CLAIMED_DELAY_S, Retries
 from sweeps.running.watcher import Watcher
 
@@ -50,8 +53,10 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         self.running: dict[str, tuple[str, ...]] = {}  # Tune's trial id -> ids of its stages
         self.asked: dict[str, Ask] = {}  # by Tune's trial id
         self.begun: set[str] = set()  # Tune's ids of trials that have a machine
+        self.void: dict[str, str] = {}  # by id of a stage cancelled while it queues, Tune's of it
         self.added: dict[str, str] = {}  # by stage id, what workers must be told of a later stage
         self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
+        self.lacking = Lacking()
         self.retries = Retries()
         self.stopping = False
         self.paused = False  # while it is, nothing is handed out
@@ -76,6 +81,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             for stage_id in ids & set(self.running[trial_id]):
                 cause = Cause.CANCELLED
                 outcome = Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=str(cause))
+                self.void[stage_id] = trial_id
                 self._settle(trial_id, outcome)
 
     def withdraw(self, ids: Collection[str]) -> list[str]:
@@ -90,9 +96,44 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         return revived
 
     @property
+    def num_running(self) -> int:
+        """Bundles that have a machine."""
+        return len(self.begun)
+
+    @property
+    def part_running(self) -> float:
+        """The part of the cluster that this sweep uses."""
+        total = self.room.machines.total
+        asked = (self.asked[each] for each in self.begun & self.running.keys())
+        return sum(part for ask in asked if (part := part_of(ask, total)) <= 1)
+
+    @property
+    def keeps_no_idle_worker(self) -> bool:
+        """Whether others want the machine that Tune would keep for a stage that may come."""
+        return (self.paused or self.room.share is not None) and not self.queued()
+
+    def asks(self) -> Counter[Ask]:
+        """What it could have of the cluster at once, by how many stages ask for it."""
+        asks = Counter(self.asked.values())
+        if not (self.paused or self.stopping):
+            heads, ready = self.frontier.heads(time.monotonic()), self.frontier.num_ready()
+            for group, stage in heads.items():
+                asks[self.ask(stage)] += ready[group]
+        return asks
+
+    def queued(self) -> list[tuple[str, Ask]]:
+        """Ids of stages that wait for a machine, in the order in which they were handed out."""
+        waiting = [each for each in self.running if each not in self.begun]
+        return [(stage_id, self.asked[each]) for each in waiting for stage_id in self.running[each]]
+
+    @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing will: what is queued need not be waited for."""
-        return (self.stopping or self.frontier.exhausted) and not self.begun
+        return (self.stopping or self._is_over) and not self.begun
+
+    @property
+    def _is_over(self) -> bool:
+        return self.frontier.exhausted and not self.watcher.is_behind
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next bundle; None: ask again later; FINISHED: there will be no more."""
@@ -100,7 +141,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         if now >= self._looked_at + LOOK_EVERY_S:
             self._looked_at = now
             self._guarded(self._look_around, now)
-        if self.stopping or self.frontier.exhausted:
+        if self.stopping or self._is_over:
             return Searcher.FINISHED  # type: ignore[no-any-return]
         for outcome in self.doubts.settled(now):
             self._follow(outcome)
@@ -108,37 +149,53 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             return None
         heads = self.frontier.heads(now)
         full = [group for group, stage in heads.items() if not self.room.has(self.ask(stage))]
-        while (stage := self.frontier.next(now, full)) and not self.watcher.may_run(stage):
-            self.frontier.again(stage.id, now + CLAIMED_DELAY_S)
+        while (stage := self.frontier.next(now, full)) is not None:
+            if not self.watcher.may_run(stage):
+                self.frontier.again(stage.id, now + CLAIMED_DELAY_S)
+            elif (queued := self.void.pop(stage.id, None)) is not None:
+                self._hand_out(queued, stage)  # a second trial would train it twice
+            else:
+                break
         if stage is None:
             return None
-        ask = self.ask(stage)
-        self.running[trial_id], self.asked[trial_id] = (stage.id,), ask
-        self.room.handed_out[ask] += 1
-        self.watcher.handed_out(stage)
+        ask = self._hand_out(trial_id, stage)
         return {
             "stage_ids": [stage.id],
-            "cpus": ask.cpus,
-            "gpus": ask.gpus,
+            "takes": ask.takes,
+            "labels": dict(ask.labels),
             "lacks_gpu": lacks_gpu(stage, self.resources, self.room.machines),
             "added": self.added.get(stage.id, ""),
         }
 
+    def _hand_out(self, trial_id: str, stage: Stage) -> Ask:
+        """Let a stage be what a trial of Tune's runs; what it asks for."""
+        ask = self.ask(stage)
+        self.running[trial_id], self.asked[trial_id] = (stage.id,), ask
+        self.room.handed_out[ask] += 1
+        self.watcher.handed_out(stage)
+        return ask
+
     def on_trial_start(self, trial_id: str) -> None:
         """A bundle has its machine."""
         self.begun.add(trial_id)
+        self._left_queue(trial_id)
         for stage_id in self.running.get(trial_id, ()):
             self.watcher.began(self.stages[stage_id])
+
+    def _left_queue(self, trial_id: str) -> None:
+        self.void = {each: queued for each, queued in self.void.items() if queued != trial_id}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Release the users of finished stages. A death is told to `on_death` instead."""
         self.begun.discard(trial_id)
+        self._left_queue(trial_id)
         if error or not result or "outcomes" not in result:  # a death, or it never ran
             return
-        for fields in result["outcomes"]:
-            self._settle(trial_id, Outcome(**fields))
+        for outcome in [Outcome(**fields) for fields in result["outcomes"]]:
+            self.lacking.note(outcome, self.stages[outcome.stage_id], result.get("node", ""))
+            self._settle(trial_id, outcome)
 
     def on_death(self, trial_id: str, message: str) -> None:
         """The process of a bundle is gone; Ray's words say whether its node is, too."""
@@ -153,6 +210,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
     def ask(self, stage: Stage) -> Ask:
         """What a stage asks of its machine."""
         ask = ask_of(stage, self.resources, self.room.machines)
+        ask = self.lacking.elsewhere(ask, stage)
         return alone(ask) if stage.id in self.alone else ask
 
     def _look_around(self, now: float) -> None:
@@ -213,6 +271,9 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             if delay is not None:
                 if outcome.cause == Cause.OUT_OF_MEMORY:
                     self.alone.add(stage_id)
+                if outcome.cause == Cause.LACKS_DATA:
+                    ask = self.ask(self.stages[stage_id])
+                    self.lacking.check(ask, outcome, self.room.machines)
                 if outcome.cause == Cause.GPU_CAME:
                     self.room.gpu_came()
                 self.frontier.again(stage_id, time.monotonic() + delay)
@@ -232,6 +293,6 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         return {}
 
 
-def group_of(stage: Stage) -> tuple[str, str]:
-    """Stages of one kind and method ask the same of a machine."""
-    return stage.kind.name, stage.config["method"]["name"]
+def group_of(stage: Stage) -> tuple[str, str, Needs]:
+    """Stages of one kind and method ask the same of a machine, if they read the same data."""
+    return stage.kind.name, stage.config["method"]["name"], needs_of(stage.config)

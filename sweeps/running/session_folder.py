@@ -39,7 +39,7 @@ def _unfit(folder: Path) -> str | None:
     if not folder.is_absolute() or len(os.fsencode(folder)) > LONGEST:
         return f"is no absolute path of at most {LONGEST} bytes"
     try:
-        if folder.exists():
+        if os.path.lexists(folder):  # a link to nowhere is there too: no folder can be made of it
             is_own = folder.is_dir() and folder.stat().st_uid == os.geteuid()
             return None if is_own and os.access(folder, os.W_OK | os.X_OK) else "is somebody else's"
         is_room = folder.parent.is_dir() and os.access(folder.parent, os.W_OK | os.X_OK)

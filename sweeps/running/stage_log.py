@@ -121,7 +121,9 @@ class StageLog:
             return  # how much of earlier attempts counts is known with the first epoch
         with suppress(Exception):
             rows = list(self.rows)
-            self.attempts.save_progress(self.stage_id, self.num_epochs, self.started_at, rows)
+            self.attempts.save_progress(
+                self.stage_id, self.num_epochs, self.started_at, rows, host=self.host
+            )
 
 
 def epoch_line(epoch: int, num_epochs: int | None, row: Mapping[str, float]) -> str:

@@ -28,18 +28,21 @@ class BundleTrainable(tune.Trainable):  # type: ignore[misc]
         assert workplace is not None
         self.identities, self.workplace = identities, workplace
         self.bundle = config
+        self.node = ray.get_runtime_context().get_node_id()
         Terminations.watch()
 
     def step(self) -> dict[str, Any]:
         """Run the stages; a failed one ends like any other, with its reason."""
         bundle = self.bundle
         if bundle["lacks_gpu"] and ray.cluster_resources().get("GPU"):
-            return told(given_back(stage_id) for stage_id in bundle["stage_ids"])
+            return told([given_back(stage_id) for stage_id in bundle["stage_ids"]], self.node)
         known = {**self.identities, **json.loads(bundle["added"])} if bundle["added"] else None
-        given = replace(self.workplace, cpus=bundle["cpus"], gpus=bundle["gpus"])
-        return told(
+        takes = bundle["takes"]
+        given = replace(self.workplace, cpus=takes["CPU"], gpus=takes["GPU"])
+        outcomes = [
             work(stage_id, known or self.identities, given) for stage_id in bundle["stage_ids"]
-        )
+        ]
+        return told(outcomes, self.node)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next bundle into the same process."""
@@ -53,7 +56,8 @@ def given_back(stage_id: str) -> Outcome:
     return Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=str(cause))
 
 
-def told(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """What Tune hands on of a bundle's end."""
+def told(outcomes: Iterable[Outcome], node: str) -> dict[str, Any]:
+    """What Tune hands on of a bundle's end, on a node by Ray's id."""
     ended = [asdict(outcome) for outcome in outcomes]
-    return {"outcomes": ended, "wall_s": sum(each["wall_s"] for each in ended), "done": True}
+    wall_s = sum(each["wall_s"] for each in ended)
+    return {"outcomes": ended, "node": node, "wall_s": wall_s, "done": True}

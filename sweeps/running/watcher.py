@@ -37,6 +37,11 @@ class Watcher(Protocol):
         """A stage is done, stopped or given up, and with it those `skipped`, by id."""
         ...
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether stages may be added yet by what has ended: nothing is at its end before."""
+        ...
+
     def waiting(self, text: str) -> None:
         """No machine has what a stage asks for, or one has come."""
         ...

@@ -15,13 +15,15 @@ from osr_core.context import TENSORS, Context
 from osr_core.errors import OsrError, VersionError
 from osr_core.execution import check_code, known_kind, run_stage
 from osr_core.kinds import epochs_of
+from osr_core.machine import forget_peak, machine_facts
 from osr_core.source import source_of
 from sweeps.running.checkpoint import StoreCheckpoint
-from sweeps.running.machine import forget_peak, machine_facts, sampled
+from sweeps.running.data_here import LacksDataError, needs_of, root_with
+from sweeps.running.machine import sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
 from sweeps.running.workplace import Workplace
-from sweeps.store.files import StoreError
+from sweeps.store.files import StoreError, UnreachableError
 from sweeps.store.leases import ElsewhereError, FencedError
 from sweeps.store.store import DamagedError, Store
 
@@ -74,6 +76,10 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
         return outcome(Cause.TAKEN_OVER, error)
     except (ElsewhereError, NoGpuError, VersionError) as error:
         return outcome(Cause.UNFIT, error)
+    except LacksDataError as error:
+        return outcome(Cause.LACKS_DATA, error)
+    except UnreachableError as error:
+        return outcome(Cause.UNREACHABLE, error)
     except StoreError as error:
         return outcome(Cause.ERROR, error)
     except OsrError as error:
@@ -112,7 +118,12 @@ def device_of(workplace: Workplace) -> torch.device:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether a GPU is full; torch, CUDA and its libraries each say it in their own way."""
-    words = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    words = (
+        "CUDA out of memory",
+        "CUDA error: out of memory",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUDNN_STATUS_ALLOC_FAILED",
+    )
     is_type = isinstance(error, torch.cuda.OutOfMemoryError)
     return is_type or any(word in str(error) for word in words)
 
@@ -130,6 +141,8 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)
+    given = None if workplace.data_root is None else Path(workplace.data_root)
+    data_root = root_with(needs_of(config), given, workplace.store)
     forget_peak()
     with (
         StageLog(store.attempts, stage_id, num_epochs, started_at=started_at, host=host) as told,
@@ -138,10 +151,11 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         check_code(identity)
         context = Context(
             inputs=read_inputs(identity, identities, workplace, store),
-            data_root=None if workplace.data_root is None else Path(workplace.data_root),
+            data_root=data_root,
             device=device,
             checkpoint=checkpoint,
             report=told.report,
+            num_processes=num_processes(identity, workplace),
         )
         result = run_stage(identity["kind"], config, context)
     wall_s = time.monotonic() - began
@@ -159,6 +173,11 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         epochs_at=told.epochs_at,
         fence=workplace.fence,
     )
+
+
+def num_processes(identity: Mapping[str, Any], workplace: Workplace) -> int:
+    """A fit uses each GPU that it is given, by a process of its own."""
+    return max(1, int(workplace.gpus)) if trains(identity) else 1
 
 
 def is_claimed(stage_id: str, workplace: Workplace, store: Store) -> bool:

@@ -2,10 +2,9 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from contextlib import suppress
 
 from sweeps.planning.search_block import Options
-from sweeps.store.files import StoreError
+from sweeps.store.files import StoreError, UnreachableError
 from sweeps.store.store import Store
 
 
@@ -25,10 +24,14 @@ class Budget:
         for stage_id in stages:
             if stage_id not in self._counted:
                 self._counted.add(stage_id)
-                with suppress(StoreError):  # it was deleted since, and counts no more
+                try:
                     commit = self._store.read_commit(stage_id)
-                    self._held_s += commit.wall_s
-                    self._add(commit.started_at, commit.finished_at)
+                except UnreachableError:
+                    raise
+                except StoreError:  # it was deleted since, and counts no more
+                    continue
+                self._held_s += commit.wall_s
+                self._add(commit.started_at, commit.finished_at)
 
     def is_spent(self, options: Options) -> bool:
         """Whether the search has used up its hours."""

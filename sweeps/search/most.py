@@ -1,11 +1,11 @@
 """What the searches of a plan can cost at most, before anything starts.
 
 Every candidate on every split and seed, and the chosen ones trained anew, each as much as the
-settings of the space that cost most. Stages that candidates share, pruning and budgets make it
-less.
+settings of the space that cost most; a stage that all of them share counts once. Stages that only
+some share, pruning and budgets make it less.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,10 +25,8 @@ def at_most(plan: Plan) -> list[dict[str, Any]]:
 def _row(subject: Subject) -> dict[str, Any]:
     options, params = subject.search.options, most_costly(subject)
     steps = subject.trials(params)
-    searched = _stages(trial for step in steps for trial in step.values())
-    chosen = _stages(subject.evaluations(params, ""))
-    stages = [stage for stage in searched for _ in range(options.candidates)]
-    stages += [stage for stage in chosen for _ in range(options.top)]
+    stages = repeated(subject, params, searched, options.candidates)
+    stages += repeated(subject, params, evaluated, options.top)
     fits = [stage for stage in stages if stage.kind.trains]
     return {
         "method": subject.search.method,
@@ -39,6 +37,37 @@ def _row(subject: Subject) -> dict[str, Any]:
         "epochs": round(sum(stage.effort for stage in fits)),
         **cost(stages),
     }
+
+
+def searched(subject: Subject, params: Mapping[str, Any]) -> list[Stage]:
+    """The stages by which a candidate is measured."""
+    return _stages(trial for step in subject.trials(params) for trial in step.values())
+
+
+def evaluated(subject: Subject, params: Mapping[str, Any]) -> list[Stage]:
+    """The stages of a chosen candidate that is trained anew."""
+    return _stages(subject.evaluations(params, ""))
+
+
+def repeated(
+    subject: Subject,
+    params: Mapping[str, Any],
+    made: Callable[[Subject, Mapping[str, Any]], list[Stage]],
+    times: int,
+) -> list[Stage]:
+    """The stages of so many candidates that cost as much as this one.
+
+    What no setting of the space changes by itself all of them share. Where some settings count only
+    beside others, that is not known.
+    """
+    stages, space = made(subject, params), subject.search.space
+    shared = set() if any(each.when for each in space) else {stage.id for stage in stages}
+    for dimension in space:
+        for value in dimension.extremes:
+            with suppress(ConfigError):
+                other = made(subject, {**params, dimension.name: value})
+                shared &= {stage.id for stage in other}
+    return [stage for stage in stages for _ in range(1 if stage.id in shared else times)]
 
 
 def most_costly(subject: Subject) -> dict[str, Any]:

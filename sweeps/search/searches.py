@@ -22,26 +22,48 @@ class Searches:
     def __init__(self, plan: Plan, store: Store) -> None:
         """Begin, or go on with, all searches of a plan's spec."""
         self._base, self._store = plan, store
-        self.studies = [
-            Study(subject, store.memories, Budget(store), partial(found_before, subject, store))
-            for subject in subjects(plan)
-        ]
         self._failed: dict[str, str] = {}  # by trial, why it was given up in this launch
+        self._is_torn = False  # whether the store has failed in the middle of a step
+        self.studies = self._begin()
+
+    def _begin(self) -> list[Study]:
+        """The searches as they are after a crash: the store knows what was asked and told."""
+        memories = self._store.memories
+        return [
+            Study(each, memories, Budget(self._store), partial(found_before, each, self._store))
+            for each in subjects(self._base)
+        ]
 
     def __call__(self, plan: Plan, outcome: Outcome | None) -> Plan:
         """The plan once a stage has ended, or at first: with what the searches ask for now.
 
         Whatever came first, its trials are in one order: the spec's, then those of each search.
         """
-        if outcome is not None and not self._note(plan, outcome):
+        is_torn, self._is_torn = self._is_torn, True
+        if is_torn:
+            self.studies = self._begin()
+        is_first = outcome is None or is_torn
+        if outcome is not None and not self._note(plan, outcome) and not is_first:
+            self._is_torn = False
             return plan
-        before, wanted = self._stand, outcome is None
+        grown = self._go_on(plan, is_first)
+        self._is_torn = False
+        return grown
+
+    def _go_on(self, plan: Plan, wanted: bool) -> Plan:
+        """The plan with what the searches ask for; as it is where that is nothing new, unless it
+        is `wanted` in any case.
+        """
+        before = self._stand
         while new := [trial for study in self.studies for trial in study.advance()]:
             wanted = True
             self._look(new)
         if not wanted and before == self._stand:
             return plan
         trials = [trial for study in self.studies for trial in study.trials()]
+        known = {trial.id for trial in (*self._base.trials, *trials)}
+        # After a begin anew a failed candidate asks for nothing more, and some of it may still run.
+        trials += [trial for trial in plan.trials if trial.id not in known]
         facts = tuple(study.facts() for study in self.studies)
         return replace(self._base.extended(trials), searches=facts)
 
@@ -64,13 +86,13 @@ class Searches:
     def _note(self, plan: Plan, outcome: Outcome) -> bool:
         """Note what a stage's end says of awaited trials; whether it says anything.
 
-        One that a user has cancelled says nothing of its candidate, and is tried again by the next
-        launch.
+        One that a user has cancelled, or that could not reach the store, says nothing of its
+        candidate, and is tried again by the next launch.
         """
         awaited = {trial_id for study in self.studies for trial_id in study.awaited}
         if outcome.cause is None:
             return outcome.stage_id in awaited and self._has_result(outcome.stage_id)
-        if outcome.cause in (*OF_LAUNCH, Cause.CANCELLED):
+        if outcome.cause in (*OF_LAUNCH, Cause.CANCELLED, Cause.UNREACHABLE):
             return False
         reason = str(outcome.reason or outcome.cause)
         self._failed |= {trial.id: reason for trial in plan.trials_of[outcome.stage_id]}

@@ -5,10 +5,11 @@ also where the launch has died since. Nothing here needs Optuna.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle, pairwise
 from typing import Any
 
+from osr_core.identity import upstream
 from sweeps.planning.rules import RULES, rule_of
 from sweeps.search.candidate import State
 from sweeps.store.files import at_once
@@ -79,18 +80,7 @@ def step_s(record: Facts, facts: Facts, store: Store) -> float | None:
         for trial_ids, part in zip(candidate["trials"][:num], cycle(parts), strict=False):
             met += trial_ids
             taken += part
-    stages = store.committed(_upstream(met, inputs))
+    stages = store.committed(upstream(met, inputs))
     if not stages:
         return None
     return sum(commit.wall_s for commit in at_once(store.read_commit, sorted(stages))) / taken
-
-
-def _upstream(ids: Iterable[str], inputs: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """Some stages and all that they are made from, each once."""
-    todo, seen = list(ids), set()
-    while todo:
-        stage_id = todo.pop()
-        if stage_id not in seen:
-            seen.add(stage_id)
-            todo += inputs.get(stage_id, ())
-            yield stage_id

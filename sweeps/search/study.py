@@ -89,7 +89,8 @@ class Study:
         """How the settings of that rank, counted from 0, were chosen, for a table's header."""
         place = f"number {rank + 1}" if rank else "best"
         rule, looks_at = self.search.options.select, self.search.looks_at
-        return f"{rule} ({looks_at}), {place} of {len(self.candidates)} candidates"
+        num = len(self.candidates)
+        return f"{rule} ({looks_at}), {place} of {num} candidate{'s' * (num != 1)}"
 
     def trials(self) -> list[PlannedTrial]:
         """All that was asked for so far, by the candidates' numbers, and the chosen ones' own."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,12 +12,12 @@ from osr_core.data.inner_splits import inner_split
 from osr_core.errors import ConfigError
 from osr_core.identity import digest, dotted
 from osr_core.legs import last_fits
-from sweeps.planning.keep import check_keep
 from sweeps.planning.plan import SEARCH, Plan, PlannedTrial, plan_trial
 from sweeps.planning.rules import RULES, Rule, rule_of
 from sweeps.planning.search_block import Search
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
+from sweeps.planning.stage_checks import check_keep
 
 PASSING = ("candidates", "top", "gpu_hours", "wall_hours")  # of a block; they change no candidate
 Steps = list[dict[str, PlannedTrial]]  # of a candidate, by measure, in the order in which it is met
@@ -94,12 +95,25 @@ class Subject:
         return ({each.name: own[each.name] for each in counts},)
 
     @cached_property
+    def sample(self) -> Steps:
+        """The trials of the settings beside the space or, where these need one of it, of the first
+        end of a range or choice with which they go together.
+
+        Raises:
+            ConfigError: with none.
+        """
+        for params in self.search.extremes():
+            with suppress(ConfigError):
+                return self.trials(params)
+        return self.trials({})
+
+    @cached_property
     def question(self) -> str:
         """An id that two searches share if their numbers can be compared: the same data, network,
         schedule, splits, seeds and images, measured by the same objective. Rungs change no number.
         """
         whole = replace(self.search, options=replace(self.search.options, rungs=()))
-        steps = replace(self, search=whole).trials({})
+        steps = replace(self, search=whole).sample
         return digest([[step[name].id for name in self.search.objective] for step in steps])
 
     @cached_property
@@ -107,7 +121,7 @@ class Subject:
         """What part of a step a candidate has behind it at each rung and at the end."""
         if not (rungs := self.search.options.rungs):
             return [1.0]
-        trial = next(iter(self.trials({})[0].values()))
+        trial = next(iter(self.sample[0].values()))
         fits = last_fits(trial.score.inputs["model"])
         epochs = max(fit.config["training"]["epochs"] for fit in fits)
         return [*(epoch / epochs for epoch in rungs), 1.0]
@@ -124,7 +138,7 @@ class Subject:
         """An id that two searches share if they ask the same candidates in the same order."""
         block = self.search.plain()["search"]
         asked = {key: value for key, value in block.items() if key not in PASSING}
-        steps = [[trial.id for trial in step.values()] for step in self.trials({})]
+        steps = [[trial.id for trial in step.values()] for step in self.sample]
         return digest({"dataset": self.dataset, "search": asked, "steps": steps})
 
 
@@ -147,3 +161,13 @@ def subjects(plan: Plan) -> list[Subject]:
             "one of them, or give the other another seed."
         )
     return found
+
+
+def remarks(plan: Plan) -> list[str]:
+    """What a user should know of the searches of a plan."""
+    return [
+        f"search of {subject.search.method} on {subject.dataset}: the paper's values do not lie in "
+        "its space, and are not tried first. Widen the space, or name others under enqueue."
+        for subject in subjects(plan)
+        if subject.search.enqueue is None and not subject.first_points()
+    ]

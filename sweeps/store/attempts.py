@@ -3,19 +3,12 @@
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from sweeps.store.files import Files, StoreError, checksum_of
+from osr_core.results.layout import checkpoint_of
+from osr_core.results.saved_state import SavedState
+from sweeps.store.files import Files, StoreError
 from sweeps.store.layout import stage_of
-
-DIGEST = 32  # characters of a checksum, and of a source's digest
-
-
-class SavedState(NamedTuple):
-    """The state of an unfinished fit, and the digest of the source that began it ("": unknown)."""
-
-    content: bytes
-    source: str = ""
 
 
 class Attempts:
@@ -62,25 +55,28 @@ class Attempts:
 
     def load_checkpoint(self, stage_id: str) -> SavedState | None:
         """The state of an unfinished fit, if any; a damaged one is removed, and none."""
-        name = f"work/{stage_id}.checkpoint"
+        name = checkpoint_of(stage_id)
         found = self._files.read(name)
         if found is None:
             return None
-        checksum, saved = found[:DIGEST], found[DIGEST:]
-        if checksum_of(saved).encode() == checksum:
-            return SavedState(saved[DIGEST:], saved[:DIGEST].decode().strip())
-        self._files.delete(name)
-        return None
+        if (state := SavedState.decode(found)) is None:
+            self._files.delete(name)
+        return state
 
     def save_checkpoint(self, stage_id: str, state: SavedState) -> None:
-        """Replace the state of an unfinished fit; a checksum of all stands before it."""
-        saved = state.source.ljust(DIGEST).encode() + state.content
-        self._files.write(f"work/{stage_id}.checkpoint", checksum_of(saved).encode() + saved)
+        """Replace the state of an unfinished fit."""
+        self._files.write(checkpoint_of(stage_id), state.encode())
 
     def save_progress(
-        self, stage_id: str, num_epochs: int, started_at: float, rows: Sequence[Mapping[str, Any]]
+        self,
+        stage_id: str,
+        num_epochs: int,
+        started_at: float,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        host: str,
     ) -> None:
-        """Tell how far an attempt at a fit is, and its numbers so far.
+        """Tell how far an attempt at a fit on a machine is, and its numbers so far.
 
         `rows` hold {"epoch", "at": seconds since 1970, name: value} of every epoch done, those of
         earlier attempts that this one goes on from included.
@@ -89,6 +85,7 @@ class Attempts:
             "epochs_done": rows[-1]["epoch"] if rows else 0,
             "num_epochs": num_epochs,
             "started_at": started_at,
+            "host": host,
             "rows": rows,
         }
         self._files.save(f"work/{stage_id}.progress", progress)

@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -44,6 +46,7 @@ CLIENT: dict[str, Any] = {
     "read_timeout": "30s",
     "timeout": "1h",
 }
+T = TypeVar("T")
 PART = 5 * 1024 * 1024  # bytes; what is larger is uploaded in parts of this size
 MANY = 20  # a listing tells of a thousand files at once, and of files that nobody asked for
 
@@ -92,6 +95,23 @@ class BucketFiles(Files):
         words = str(error).partition("\n\nDebug source")[0]
         said = re.search("<Code>(.*?)</Code>(.*?<Message>(.*?)</Message>)?", words, re.DOTALL)
         return f"{said[1]} ({said[3]})" if said and said[3] else words.partition("\n")[0]
+
+    def _wait(self, ask: Callable[[], T]) -> T:
+        """In another thread where this is the main one, which hears no signal while a library
+        waits for a server: a Ctrl-C would come to nothing for a minute.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return ask()
+        answer: Future[T] = Future()
+
+        def give() -> None:
+            try:
+                answer.set_result(ask())
+            except BaseException as error:  # whoever waits raises it
+                answer.set_exception(error)
+
+        threading.Thread(target=give, name="bucket", daemon=True).start()
+        return answer.result()
 
     def _read(self, name: str) -> bytes | None:
         try:

@@ -4,19 +4,19 @@ Whatever a disk or a server raises leaves as a FileError that says what to do.
 """
 
 import contextlib
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from osr_core.errors import OsrError
+from osr_core.results.whole_files import TEMPORARY
 
 T = TypeVar("T")
 AT_ONCE = 16  # files that are read at the same time
-TEMPORARY = ".tmp"  # how names of files end that are not put in place yet
 
 
 class StoreError(OsrError):
@@ -98,6 +98,10 @@ class Files(ABC):
     def _below(self, folder: str) -> Iterator[File]:
         """Every file in a folder and the folders in it."""
 
+    def _wait(self, ask: Callable[[], T]) -> T:
+        """What one of these gives."""
+        return ask()
+
     def path(self, name: str) -> str:
         """Where a name lies, for people."""
         return f"{self.root}/{name}"
@@ -115,39 +119,39 @@ class Files(ABC):
     def read(self, name: str) -> bytes | None:
         """The content; None if there is no such file."""
         with self._explained(name, "read"):
-            return self._read(name)
+            return self._wait(partial(self._read, name))
 
     def write(self, name: str, content: bytes) -> None:
         """Make a file, or replace it."""
         with self._explained(name, "written"):
-            self._write(name, content)
+            self._wait(partial(self._write, name, content))
 
     def create(self, name: str, content: bytes) -> bool:
         """Make a file; False if there is one."""
         with self._explained(name, "written"):
-            return self._create(name, content)
+            return self._wait(partial(self._create, name, content))
 
     def move(self, name: str, target: str) -> None:
         """Give a folder another name, unless somebody else just did."""
         with self._explained(name, "moved"):
-            self._move(name, target)
+            self._wait(partial(self._move, name, target))
 
     def delete(self, *names: str) -> None:
         """Remove those files that are there."""
         with self._explained(names[0], "deleted"):
-            self._delete(list(names))
+            self._wait(partial(self._delete, list(names)))
 
     def delete_all(self, name: str) -> None:
         """Remove a file or a folder with all that is in it, if there is one."""
         with self._explained(name, "deleted"):
-            self._delete_all(name)
+            self._wait(partial(self._delete_all, name))
 
     def sizes(self, names: list[str]) -> dict[str, int]:
         """Bytes of those files that are there."""
         if not names:
             return {}
         with self._explained(names[0], "found"):
-            return self._sizes(names)
+            return self._wait(partial(self._sizes, names))
 
     def there(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -156,7 +160,7 @@ class Files(ABC):
     def below(self, folder: str) -> list[File]:
         """Every file in a folder and the folders in it; none if it is not there."""
         with self._explained(folder, "listed"):
-            return list(self._below(folder))
+            return self._wait(lambda: list(self._below(folder)))
 
     # -- notes -----------------------------------------------------------------------------------
 
@@ -184,6 +188,15 @@ class Files(ABC):
         return [file.name for file in self.below(folder) if file.name.endswith(suffix)]
 
     @contextlib.contextmanager
+    def opened(self, uri: object) -> Iterator[None]:
+        """What keeps a store at a path or URI from being opened is said with what to do."""
+        try:
+            yield
+        except FileError as error:
+            reason = self.reason(error.__cause__)
+            raise type(error)(f"store {uri} cannot be used: {reason}. {self.at_start}") from error
+
+    @contextlib.contextmanager
     def _explained(self, name: str, verb: str) -> Iterator[None]:
         try:
             yield
@@ -198,8 +211,3 @@ def at_once(read: Callable[[str], T], names: Iterable[str]) -> list[T]:
     """What each name reads as, in order; a bucket takes its time for each, but not for several."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(read, names))
-
-
-def checksum_of(content: bytes) -> str:
-    """32 hexadecimal digits that stand for a file's content."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -4,12 +4,12 @@ import contextlib
 import errno
 import os
 import stat
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import rmtree
 
-from sweeps.store.files import TEMPORARY, File, Files
+from osr_core.results.whole_files import create_once, write_atomically
+from sweeps.store.files import File, Files
 
 OF_NETWORK = {
     errno.ECONNRESET,
@@ -36,6 +36,10 @@ class LocalFiles(Files):
         """A folder may be another machine's."""
         return isinstance(error, OSError) and error.errno in OF_NETWORK
 
+    def reason(self, error: BaseException | None) -> str:
+        """Without the path, which may be of a file that was to get this name."""
+        return str(getattr(error, "strerror", None) or error)
+
     def _read(self, name: str) -> bytes | None:
         try:
             return Path(self.path(name)).read_bytes()
@@ -48,17 +52,7 @@ class LocalFiles(Files):
 
     def _create(self, name: str, content: bytes) -> bool:
         """By a link, which unlike a rename fails where the name is taken."""
-        path = Path(self.path(name))
-        whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
-        write_atomically(whole, content)
-        try:
-            os.link(whole, path)
-            sync_folder(path.parent)
-        except FileExistsError:
-            return False
-        finally:
-            whole.unlink()
-        return True
+        return create_once(Path(self.path(name)), content)
 
     def _move(self, name: str, target: str) -> None:
         """By a rename."""
@@ -100,28 +94,3 @@ def _unless_gone(error: OSError) -> None:
     """For a listing: a folder that is not there has no files."""
     if not isinstance(error, FileNotFoundError):
         raise error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, sync, rename: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Let a file's new name survive a power cut."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -26,6 +26,7 @@ from osr_core.errors import OsrError
 from sweeps.store.files import Files, StoreError
 
 BEAT_S = 2.0
+RELEASE_S = 5.0  # how long the end of a driver waits for a store that is to hear of it
 WATCH_S = 12.0  # a holder on another machine that shows no heartbeat for so long is dead
 
 Holder = Mapping[str, Any]  # what a lease says of its driver
@@ -61,12 +62,30 @@ class Leases:
         """Names of all sweeps that ever had a driver."""
         return sorted({name.split("/")[1] for name in self._files.names("leases", ".json")})
 
+    def latest_numbers(self) -> dict[str, int]:
+        """The number of the latest driver of every sweep; one request."""
+        numbers: dict[str, int] = {}
+        for name in self._files.names("leases", ".json"):
+            _, sweep, file = name.split("/")
+            if file[:-5].isdigit():
+                numbers[sweep] = max(numbers.get(sweep, 0), int(file[:-5]))
+        return numbers
+
+    def read(self, sweep: str, number: int) -> Holder | None:
+        """Who the driver with this number is."""
+        holder: Holder | None = self._files.load(_file(sweep, number))
+        return holder
+
     def latest(self, sweep: str) -> tuple[int, Holder | None]:
         """The highest number given to a driver of a sweep, 0 at first, and who that is."""
         names = [name.rpartition("/")[2] for name in self._files.names(f"leases/{sweep}", ".json")]
         numbers = [int(name[:-5]) for name in names if name[:-5].isdigit()]
         number = max(numbers, default=0)
-        return number, self._files.load(_file(sweep, number))
+        return number, self.read(sweep, number)
+
+    def driver(self, fence: Fence | None) -> Holder:
+        """What is known of a driver; nothing of none."""
+        return (fence and self.read(fence.sweep, fence.number)) or {}
 
     def create(self, sweep: str, number: int, holder: Holder) -> bool:
         """Take a number; False where another driver was faster."""
@@ -104,9 +123,18 @@ class Lease:
     """The right to run a sweep, used as a context manager."""
 
     def __init__(
-        self, leases: Leases, sweep: str, *, take_over: bool, dead: int | None = None
+        self,
+        leases: Leases,
+        sweep: str,
+        *,
+        take_over: bool,
+        dead: int | None = None,
+        says: Holder | None = None,
     ) -> None:
-        """`dead` is the number of a driver that is known to live no more."""
+        """`dead` is the number of a driver that is known to live no more; `says` is kept with what
+        a lease says of its driver anyway.
+        """
+        self.says = says or {}
         self.leases, self.sweep, self.take_over, self.dead = leases, sweep, take_over, dead
         self._ended = threading.Event()
         self._beater = threading.Thread(target=self._beat, name="lease", daemon=True)
@@ -139,10 +167,16 @@ class Lease:
                 "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
                 "beats": 0,
                 "released": False,
+                "work": None,
+                **self.says,
             }
             if self.leases.create(self.sweep, self.number, self.holder):
                 self._beater.start()
                 return self
+
+    def tell(self, work: Mapping[str, Any]) -> None:
+        """Let what the driver has and wants stand in the lease, from the next heartbeat on."""
+        self.holder["work"] = work
 
     def __exit__(
         self,
@@ -151,15 +185,15 @@ class Lease:
         trace: TracebackType | None,
     ) -> None:
         self._ended.set()
-        self._beater.join()
-        with contextlib.suppress(StoreError):  # a full disk must not hide why the sweep ended
-            self.leases.write(self.sweep, self.number, {**self.holder, "released": True})
+        self._beater.join(RELEASE_S)
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
             self.holder["beats"] += 1
             with contextlib.suppress(StoreError):  # the next beat may succeed
                 self.leases.write(self.sweep, self.number, self.holder)
+        with contextlib.suppress(StoreError):  # a full disk must not hide why the sweep ended
+            self.leases.write(self.sweep, self.number, {**self.holder, "released": True})
 
 
 def held(sweep: str, holder: Holder) -> str:
@@ -169,7 +203,9 @@ def held(sweep: str, holder: Holder) -> str:
 
 def process_of(holder: Holder) -> str:
     """A driver, for people."""
-    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    who = f", started by {by}" if (by := holder.get("by")) else ""
+    why = f" ({reason})" if (reason := holder.get("reason")) else ""
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}{who}{why}"
 
 
 def boot_id() -> str:

@@ -3,6 +3,7 @@
     orders/NAME/7/stop           the sweep ends: workers save, and nothing more is handed out
     orders/NAME/7/budget         the sweep has spent what it may, and ends as if it was stopped
     orders/NAME/7/retry-3f9a...  this stage, which was given up, is handed out once more
+    orders/NAME/7/yield-3f9a...  this stage, if it has not begun, is left for later
     orders/NAME/7/hold-cac       no stage of this method begins; says why
     orders/NAME/cancel-3f9a...   this stage is given up
     orders/NAME/pause            nothing is handed out; what runs is saved and ends for now
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from sweeps.store.files import Files
 from sweeps.store.leases import Fence
 
-STOP, BUDGET, RETRY, HOLD = "stop", "budget", "retry-", "hold-"
+STOP, BUDGET, RETRY, YIELD, HOLD = "stop", "budget", "retry-", "yield-", "hold-"
 CANCEL, PAUSE = "cancel-", "pause"
 
 
@@ -30,6 +31,7 @@ class Given:
     paused: bool = False
     cancelled: frozenset[str] = frozenset()  # ids of stages to be given up
     retried: frozenset[str] = frozenset()  # ids of stages to be handed out once more
+    yielded: frozenset[str] = frozenset()  # ids of stages that do not begin for now
     held: frozenset[str] = frozenset()  # names of methods of which nothing begins
 
     @property
@@ -72,6 +74,16 @@ class Orders:
         if names := [f"{_of(fence)}/{RETRY}{stage_id}" for stage_id in ids]:
             self._files.delete(*names)
 
+    def leave(self, fence: Fence, ids: Iterable[str]) -> None:
+        """Let stages that are queued leave their place to another sweep's; drivers order this."""
+        for stage_id in ids:
+            self._give(_of(fence), f"{YIELD}{stage_id}")
+
+    def take_back(self, fence: Fence, ids: Iterable[str]) -> None:
+        """Let such stages begin after all."""
+        if names := [f"{_of(fence)}/{YIELD}{stage_id}" for stage_id in ids]:
+            self._files.delete(*names)
+
     def hold(self, fence: Fence, method: str, why: str) -> None:
         """Let nothing of a method begin; drivers themselves order this."""
         self._give(_of(fence), f"{HOLD}{method}", why)
@@ -103,6 +115,7 @@ class Orders:
             paused=PAUSE in of_all,
             cancelled=_after(of_all, CANCEL),
             retried=_after(of_driver, RETRY),
+            yielded=_after(of_driver, YIELD),
             held=_after(of_driver, HOLD),
         )
 

@@ -4,17 +4,18 @@ The first marker stays; attempts that end at the same time cannot touch each oth
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from osr_core.results.commit import Commit, facts_of
+from osr_core.results.layout import FORMAT, artifact_of, checkpoint_of, folder_of, marker_of
+from osr_core.results.whole_files import checksum_of
 from sweeps.store.attempts import Attempts
 from sweeps.store.bucket import files_at
 from sweeps.store.claims import Claims
-from sweeps.store.commit import Commit
-from sweeps.store.files import File, FileError, Files, StoreError, checksum_of
-from sweeps.store.layout import FORMAT, artifact_of, folder_of, marker_of, stage_of
+from sweeps.store.files import File, StoreError
+from sweeps.store.layout import stage_of
 from sweeps.store.leases import Fence, Leases
 from sweeps.store.memories import Memories
 from sweeps.store.orders import Orders
@@ -23,16 +24,6 @@ from sweeps.store.records import Records
 
 class DamagedError(StoreError):
     """A result that does not match its checksum; the stage must be done again."""
-
-
-@contextmanager
-def _usable(uri: str | Path, files: Files) -> Iterator[None]:
-    """What keeps a store from being opened is said with what to do."""
-    try:
-        yield
-    except FileError as error:
-        reason = files.reason(error.__cause__)
-        raise StoreError(f"store {uri} cannot be used: {reason}. {files.at_start}") from error
 
 
 class Store:
@@ -53,7 +44,7 @@ class Store:
         self.records = Records(self._files)
         self.attempts = Attempts(self._files)
         self.claims = Claims(self._files, self.leases)
-        with _usable(uri, self._files):
+        with self._files.opened(uri):
             if of is not None:
                 self.leases.check_is_here(of)
             found = self._files.read("FORMAT")
@@ -81,7 +72,7 @@ class Store:
     def existing(cls, uri: str | Path) -> "Store | None":
         """The store at a path or URI; None, and nothing is made, if there is none."""
         files = files_at(uri)
-        with _usable(uri, files):
+        with files.opened(uri):
             there = files.there("FORMAT")
         return cls(uri) if there else None
 
@@ -99,6 +90,10 @@ class Store:
         return drawn if self._files.create("ID", drawn.encode()) else str(self.id)
 
     # -- stages ----------------------------------------------------------------------------------
+
+    def stage_ids(self) -> list[str]:
+        """Of all stages that are done."""
+        return sorted(stage_of(name) for name in self._files.names("stages", "/commit.json"))
 
     def committed(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that are done; an empty marker, as a power cut may leave, is none."""
@@ -129,15 +124,9 @@ class Store:
         """
         if self.committed([stage_id]):
             return self.read_commit(stage_id)
-        sums = {name: checksum_of(content) for name, content in artifacts.items()}
-        for name, content in artifacts.items():
-            self._files.write(artifact_of(stage_id, name, sums[name]), content)
         commit = Commit(
             stage=identity,
-            artifacts={
-                name: {"bytes": len(content), "blake2b": sums[name]}
-                for name, content in artifacts.items()
-            },
+            artifacts=facts_of(artifacts),
             metrics=metrics,
             started_at=started_at,
             wall_s=wall_s,
@@ -147,6 +136,19 @@ class Store:
             machine=machine or {},
             epochs_at=list(epochs_at),
         )
+        return self.leave(stage_id, commit, artifacts, fence)
+
+    def leave(
+        self,
+        stage_id: str,
+        commit: Commit,
+        artifacts: Mapping[str, bytes],
+        fence: Fence | None = None,
+    ) -> Commit:
+        """Leave a result with its marker, as `commit` does; what stays may be a faster one's."""
+        for name, content in artifacts.items():
+            file = artifact_of(stage_id, name, commit.artifacts[name]["blake2b"])
+            self._files.write(file, content)
         self.leases.check(fence)
         if not self._mark(stage_id, commit.encode()):
             commit = self.read_commit(stage_id)
@@ -168,7 +170,7 @@ class Store:
         kept |= {artifact_of(stage_id, name, a["blake2b"]) for name, a in commit.artifacts.items()}
         there = self._files.below(folder_of(stage_id))
         others = [file.name for file in there if file.name not in kept and not file.is_temporary]
-        notes = [f"work/{stage_id}.checkpoint", f"work/{stage_id}.progress"]
+        notes = [checkpoint_of(stage_id), f"work/{stage_id}.progress"]
         notes += [f"failures/{stage_id}.json", f"claims/{stage_id}.json"]
         self._files.delete(*others, *notes)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from enum import Enum
 
-from sweeps.store.leases import WATCH_S, Leases, is_of_this_machine, started_at
+from sweeps.store.leases import WATCH_S, Holder, Leases, is_of_this_machine, started_at
 
 LOOK_EVERY_S = 0.5
 
@@ -30,15 +30,21 @@ class Witness:
         One that was taken over counts as dead: what it does is not wanted.
         """
         latest, holder = self._leases.latest(sweep)
-        if holder is None or holder["released"] or (number is not None and number != latest):
+        if number is not None and number != latest:
+            return Life.DEAD
+        return self.judge(sweep, latest, holder)
+
+    def judge(self, sweep: str, number: int, holder: Holder | None) -> Life:
+        """Of the latest driver of a sweep, by what its lease says."""
+        if holder is None or holder["released"]:
             return Life.DEAD
         if is_of_this_machine(holder):
             lives = started_at(holder["pid"]) == holder["process_started"]
             return Life.LIVES if lives else Life.DEAD
         now = time.monotonic()
-        beats, since = self._seen.setdefault((sweep, latest), (holder["beats"], now))
+        beats, since = self._seen.setdefault((sweep, number), (holder["beats"], now))
         if beats != holder["beats"]:
-            self._seen[sweep, latest] = holder["beats"], now
+            self._seen[sweep, number] = holder["beats"], now
             return Life.LIVES
         return Life.DEAD if now - since > WATCH_S else Life.UNSURE
 

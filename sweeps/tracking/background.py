@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan
+from sweeps.store.files import StoreError
 from sweeps.store.leases import FencedError
 from sweeps.tracking.errors import reason_of
 
@@ -107,8 +108,12 @@ class BackgroundTracking:
     def _grow(self, tracker: "Tracker") -> None:
         """Let the tracker know the plan's new trials before any of their stages is sent."""
         plan, self._plan = self._plan, None  # first: it may grow once more meanwhile
-        if plan is not None:
-            tracker.extend(plan)
+        try:
+            if plan is not None:
+                tracker.extend(plan)
+        except Exception:
+            self._plan = self._plan or plan
+            raise
 
     def _send(self, tracker: "Tracker") -> None:
         tracker.write(self._unsent[0])
@@ -145,7 +150,8 @@ class BackgroundTracking:
     def _warn(self, error: Exception) -> None:
         """Once, so that a wrong address is seen while there is time to mend it."""
         if not self._warned:
-            log.warning("MLflow does not answer (%s); the sweep goes on", reason_of(error))
+            who = "the store" if isinstance(error, StoreError) else "MLflow"
+            log.warning("%s does not answer (%s); the sweep goes on", who, reason_of(error))
         self._warned = True
 
     def _gave_up(self) -> bool:

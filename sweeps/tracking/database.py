@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from alembic.util import CommandError  # of a revision that it does not know, or of several
 from mlflow import MlflowClient, __version__
 from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine
@@ -15,6 +16,15 @@ from sweeps.home import Home
 from sweeps.tracking.database_file import take_along
 from sweeps.tracking.errors import TrackingError, reason_of
 
+OWN = (
+    "Delete it: `osr sync SWEEP` makes it anew from the store, for each sweep that `osr status` "
+    "names. What was written in MLflow's own pages goes with it."
+)
+TEAMS = (
+    "Install that version here, or ask whoever keeps the database to bring it to this one, by "
+    "`mlflow db upgrade`."
+)
+IN_FILE = "sqlite:///"
 OTHER_VERSION = "out-of-date database schema"  # MLflow's words, for older and newer ones
 
 
@@ -23,14 +33,14 @@ def make_database(uri: str) -> None:
 
     It takes MLflow dozens of steps, and a kill or a full disk may strike between any two.
     """
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or path.exists():
+    path = Path(uri.removeprefix(IN_FILE))
+    if not uri.startswith(IN_FILE) or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
         made.touch()  # by the user's mask, where SQLite would let none but the owner write
-        MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
+        MlflowClient(f"{IN_FILE}{made}").search_experiments(max_results=1)
         with contextlib.suppress(FileExistsError):  # another sweep of this home was faster
             os.link(made, path)
 
@@ -40,27 +50,30 @@ def make_ready(home: Home) -> None:
 
     Raises:
         TrackingError: nobody answers; the home's database cannot be read, or, where the home was
-            moved, be told; it was made by another version of MLflow.
+            moved, be told; a database was made by another version of MLflow.
     """
-    check_answers(home.tracking_uri)
+    uri = home.tracking_uri
+    check_answers(uri)
     take_along(home)
-    if home.tracking is None and home.database.exists():
-        check_version(home.database)
+    file = Path(uri.removeprefix(IN_FILE))
+    if DATABASE.fullmatch(uri) and (file.exists() or not uri.startswith(IN_FILE)):
+        check_version(home)
 
 
-def check_version(path: Path) -> None:
-    """TrackingError where another version of MLflow has made a home's own database.
+def check_version(home: Home) -> None:
+    """TrackingError where another version of MLflow has made a database.
 
-    MLflow's advice is to migrate it, which is not needed: all of it is in the store.
+    Of a home's own it is MLflow's advice to migrate it, which is not needed: all of it is in the
+    store.
     """
     try:
-        MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError) as error:
-        if OTHER_VERSION in str(error):
+        MlflowClient(home.tracking_uri).search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError, CommandError) as error:
+        if OTHER_VERSION in str(error) or isinstance(error, CommandError):
+            what = home.tracking or home.database
+            way_out = TEAMS if home.tracking else OWN
             raise TrackingError(
-                f"{path} was made by another version of MLflow than {__version__}. Delete it: "
-                "`osr sync SWEEP` makes it anew from the store, for each sweep that `osr status` "
-                "names. What was written in MLflow's own pages goes with it."
+                f"{what} was made by another version of MLflow than {__version__}. {way_out}"
             ) from error
 
 
@@ -84,9 +97,11 @@ def check_opens(home: Home) -> None:
     make_ready(home)
     try:
         MlflowClient(home.tracking_uri).search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, CommandError) as error:
+        damaged = f" If it is damaged, delete {home.database}: `osr sync SWEEP` makes it anew."
         raise TrackingError(
-            f"MLflow cannot read {home.tracking_uri}: {reason_of(error)}"
+            f"MLflow cannot read {home.tracking_uri}: {reason_of(error)}."
+            + ("" if home.tracking else damaged)
         ) from error
 
 

@@ -72,6 +72,20 @@ def check_readable(path: Path) -> None:
         ) from error
 
 
+def check_writable(path: Path) -> None:
+    """TrackingError where a file's database cannot be changed; nothing is changed."""
+    try:
+        with _opened(path, "rw") as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("CREATE TABLE osr_doctor (number INTEGER)")
+            database.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"MLflow's database {path} cannot be written: {error}. Get permission to write it and "
+            "its folder, or choose another --home."
+        ) from error
+
+
 def _experiment(home: Home, sweep: str, store_id: str) -> tuple[int, str] | None:
     """Number and tag HELD of the experiment of a store's sweep."""
     if not home.database.exists():

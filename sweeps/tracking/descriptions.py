@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from osr_core.methods import METHODS
+from osr_core.results.commit import Commit
 from osr_core.stage import Stage
+from osr_core.wording import origin
 from sweeps.planning.plan import SEARCH, Plan
-from sweeps.store.commit import Commit
+from sweeps.planning.record import defaults_of
 
-HEADLINE = ("auroc", "accuracy", "oscr", "macro_f1", "fpr95")
+HEADLINE = ("auroc", "accuracy", "oscr", "macro_f1", "fpr95_known_positive")
 TRAINING = ("epochs", "lr", "batch_size", "optimizer")  # of many settings, those that are columns
 CLASSES_NAMED = 12
 
@@ -42,9 +44,11 @@ def params_of(plan: Plan, stage: Stage) -> dict[str, str]:
     if trial := plan.trial_of.get(stage.id):
         about |= {"dataset": trial.split.benchmark, "split": trial.split.index, "seed": trial.seed}
         about |= {"protocol": trial.split.protocol, "recipe": plan.spec.recipe}
+        about |= {"purpose": trial.purpose, "selection": trial.selection}
         settings, training = dict(trial.hyperparameters), trial.training
     else:
-        about |= {key: config["task"][key] for key in ("dataset", "split")}
+        task = config["task"]
+        about |= {key: task[key] for key in ("dataset", "split") if key in task}
         about |= {key: config[key] for key in ("seed", "member") if key in config}
     about |= {"backbone": config["backbone"]["name"]} if "backbone" in config else {}
     about |= {key: training[key] for key in TRAINING if key in training}
@@ -82,6 +86,7 @@ def picture_facts(plan: Plan, stage: Stage, code: str) -> dict[str, Any]:
         "commit": code,
         "label": trial.title + plan.differing(stage) if trial else plan.describe(stage),
         "changes": {"backbone": spec.backbone, "training": spec.training},
+        "defaults": defaults_of(trial.method) if trial else {},
     }
 
 
@@ -101,17 +106,22 @@ def _trial(plan: Plan, stage: Stage) -> tuple[str, list[str]]:
     trial = plan.trial_of[stage.id]
     split, training = trial.split, trial.training
     settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
+    source = METHODS[trial.method].source if trial.method in METHODS else "no method of ours"
     subject = (
-        f"**{trial.title}** ({METHODS[trial.method].source}) on **{split.benchmark}**, split "
+        f"**{trial.title}** ({source}) on **{split.benchmark}**, split "
         f"**{split.index}** of protocol {split.protocol}, seed {trial.seed}"
     )
+    if trial.imported:
+        made = origin(trial.imported.plain())
+    else:
+        made = f"recipe {plan.spec.recipe}: {trial.backbone['name']}, {training['epochs']} epochs, "
+        made += f"lr {training['lr']:g}"
     return subject, [
         f"known: {_classes(split.known_from, split.known)}",
         f"unknown: {_classes(split.unknown_from, split.unknown)}; "
         f"openness {100 * split.openness:.1f} %",
         f"settings: {settings or 'none'}",
-        f"recipe {plan.spec.recipe}: {trial.backbone['name']}, {training['epochs']} epochs, "
-        f"lr {training['lr']:g}",
+        made,
     ]
 
 
@@ -120,9 +130,8 @@ def _stage(plan: Plan, stage: Stage) -> tuple[str, list[str]]:
     task, trials = stage.config["task"], plan.trials_of[stage.id]
     titles = ", ".join(dict.fromkeys(trial.title for trial in trials))
     method = stage.config["method"]["name"]
-    subject = (
-        f"**{stage.kind}** of **{method}** on **{task['dataset']}**, split **{task['split']}**"
-    )
+    place = f"**{task['dataset']}**" + (f", split **{task['split']}**" if "split" in task else "")
+    subject = f"**{stage.kind}** of **{method}** on {place}"
     return subject, [f"trials that use it: {len(trials)}{f' ({titles})' * bool(titles)}"]
 
 

@@ -1,5 +1,8 @@
 """A sweep's experiment in MLflow. It belongs to one store, and a tag says to which."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
@@ -7,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from sweeps.planning.plan import Plan
 from sweeps.store.store import Store
 from sweeps.tracking.errors import TrackingError
-from sweeps.tracking.tags import DIED, HELD, NOTE, STORE, experiment_names
+from sweeps.tracking.tags import BY, DIED, HELD, NOTE, REASON, STORE, experiment_names
 from sweeps.tracking.views import experiment_tags
 
 SAMPLE = 1000  # runs by which an experiment without the tag is judged
@@ -43,22 +46,30 @@ def open_experiment(client: MlflowClient, plan: Plan, store: Store, artifacts: s
     return experiment_id
 
 
-def begin_sweep_run(client: MlflowClient, plan: Plan, experiment_id: str, found: str) -> str:
+def begin_sweep_run(
+    client: MlflowClient, plan: Plan, experiment_id: str, found: str, holder: Mapping[str, Any]
+) -> str:
     """The id of the run of the sweep itself, below which those of its stages stand, as running.
 
-    It is made where none was `found`; one of an earlier launch says how that one ended.
+    It is made where none was `found`; one of an earlier launch says how that one ended. `holder` is
+    what the lease says of its driver: who runs it, and why.
     """
+    keys = {BY: "by", REASON: "reason"} if holder.get("by") else {}
+    told = {tag: str(holder.get(key) or "") for tag, key in keys.items()}
     if found:
         run = client.get_run(found)
         if run.info.status != "RUNNING":
             client.update_run(found, "RUNNING")
         if run.data.tags.get(DIED):
             client.set_tag(found, DIED, "")
+        for tag, value in told.items():
+            if run.data.tags.get(tag, "") != value:
+                client.set_tag(found, tag, value)
         return found
     name = plan.spec.name
     counts = ", ".join(f"{count} {kind}" for kind, count in plan.kinds().items())
     note = f"The sweep **{name}**: {len(plan.trials)} trials, made of {counts} stages."
-    tags = {"kind": "sweep", NOTE: note}
+    tags = {"kind": "sweep", NOTE: note} | {tag: value for tag, value in told.items() if value}
     run = client.create_run(experiment_id, tags=tags, run_name=f"sweep {name}")
     return str(run.info.run_id)
 

@@ -1,6 +1,6 @@
 """What MLflow holds of a sweep: which stages have a run, of which attempt, and which is whole."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
@@ -29,6 +29,17 @@ class FoundRuns:
     finished: set[str] = field(default_factory=set)  # ids of stages whose runs are whole
     failed: dict[str, int] = field(default_factory=dict)  # by stage id, when it was given up, in ms
     unended: set[str] = field(default_factory=set)  # ids of runs of stages
+
+    def learn(self, trials: Iterable[str], facts: Mapping[str, str], leaves: Leaves) -> list[str]:
+        """Take the facts of a plan that has grown; delete runs of its trials that show others.
+
+        A search has chosen their settings since. Returns their ids: they are to be written anew.
+        """
+        before, self.facts, self.leaves = self.facts, facts, leaves
+        outdated = [i for i in trials if i in self.run_ids and before.get(i) != facts[i]]
+        for trial_id in outdated:
+            self.look(trial_id)
+        return outdated
 
     def look(self, stage_id: str | None = None) -> None:
         """Note the runs that are there, or only those of one stage, and delete those that must not

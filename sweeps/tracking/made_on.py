@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from osr_core.identity import canonical_json
+from osr_core.machine import LIBRARIES
+from osr_core.results.commit import Commit
 from osr_core.stage import Stage
-from sweeps.store.commit import Commit
 from sweeps.store.store import DamagedError, Store
 from sweeps.tracking.tags import MADE_ON
 
@@ -30,7 +31,7 @@ class MadeOn:
         for made in stage.walk():
             machine = self._machine(made.id)
             told = {name: machine[name] for name in TOLD if name in machine}
-            told |= {k: v for k, v in machine.get("versions", {}).items() if k == "torch"}
+            told |= {k: v for k, v in machine.get("versions", {}).items() if k in LIBRARIES}
             for name, value in told.items():
                 if value not in (values := found[made.kind.name][name]):
                     values.append(value)

@@ -9,16 +9,16 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from sweeps.signals import ignore_notices
 from sweeps.tracking.errors import TrackingError
 
-if TYPE_CHECKING:
-    from sweeps.tracking.tracker import Pictures
-
+Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
+"""A run's facts and metrics, and its scores or images that were made -> PNG by file name."""
+PICTURED = {"scores.parquet", "generated.parquet", "reconstructed.parquet"}
 NICENESS = 10  # on one machine stages come first
 LOST = (EOFError, OSError, pickle.UnpicklingError)  # the other end of the pipe
 
@@ -29,7 +29,7 @@ class Painter:
     The function is found by its name in the other process, so it must be one of a module.
     """
 
-    def __init__(self, draw: "Pictures") -> None:
+    def __init__(self, draw: Pictures) -> None:
         self._draw = draw
         self._process: subprocess.Popen[bytes] | None = None
         self._has_ended = False

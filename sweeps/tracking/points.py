@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from mlflow.entities import Metric
 
+from osr_core.results.commit import Commit
 from sweeps.running.machine import MACHINE
-from sweeps.store.commit import Commit
 
 
 def points_of(result: Commit, files: Mapping[str, bytes]) -> list[Metric]:

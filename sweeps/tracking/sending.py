@@ -1,8 +1,10 @@
 """What is sent to a run in MLflow, in pieces that it takes."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -31,4 +33,15 @@ def send_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) ->
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)
-        client.log_artifacts(run_id, folder)
+        try:
+            client.log_artifacts(run_id, folder)
+        except PermissionError:  # another user's files of these names: only they may set their mode
+            _forget(client.get_run(run_id).info.artifact_uri, files)
+            client.log_artifacts(run_id, folder)
+
+
+def _forget(artifact_uri: str, names: Iterable[str]) -> None:
+    """Delete files of a run that lie in a folder; in a home that is shared, its group may."""
+    place = Path(url2pathname(urlsplit(artifact_uri).path))
+    for name in names:
+        (place / name).unlink(missing_ok=True)

@@ -9,7 +9,8 @@ from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from sweeps.tracking.completeness import is_complete
 from sweeps.tracking.errors import TrackingError, reason_of
-from sweeps.tracking.tracker import Pictures, make_tracker
+from sweeps.tracking.painter import Pictures
+from sweeps.tracking.tracker import make_tracker
 
 
 def synchronise(

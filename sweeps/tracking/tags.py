@@ -8,6 +8,7 @@ STORE = "osr.store"  # of an experiment: the id of the store that it belongs to
 HELD = "osr.plan"  # of an experiment; absent or empty while MLflow lacks something
 MADE_ON = "made_on"  # of a trial's run: what its stages were computed on (made_on.py)
 DIED = "osr.died"  # of the sweep's own run: how its driver was lost; empty once there is another
+BY, REASON = "osr.by", "osr.reason"  # of the sweep's own run: who runs it, and what for
 FACTS = "osr.trial"  # of a trial's run: stands for the facts that it shows
 
 

@@ -1,15 +1,15 @@
 """Projects a sweep from the store into MLflow; doing it twice changes nothing.
 
-One experiment per sweep, in it one parent run (the plan's record) and one child run per stage that
-runs, has finished or has failed, found again by its tag `stage_id`. A run shows one attempt, known
-by when it began; points carry the store's own times, so a point sent twice is one point, and one
-that an attempt repeats goes with the run of the attempt before.
+One experiment per sweep, in it one parent run (the plan's record) and one child run per stage,
+found again by its tag `stage_id`. A run shows one attempt, known by when it began; points carry the
+store's own times: a point sent twice is one, and what an attempt repeats goes with the run before.
 """
 
 import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,12 +19,12 @@ from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from osr_core.identity import digest
+from osr_core.results.commit import Commit
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.planning.plan import Plan
 from sweeps.planning.record import plan_record
 from sweeps.running.machine import MACHINE
-from sweeps.store.commit import Commit
 from sweeps.store.files import StoreError
 from sweeps.store.leases import Fence
 from sweeps.store.store import DamagedError, Store
@@ -35,14 +35,13 @@ from sweeps.tracking.errors import REFUSALS
 from sweeps.tracking.experiment import begin_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
 from sweeps.tracking.made_on import MadeOn
+from sweeps.tracking.painter import PICTURED, Pictures
 from sweeps.tracking.points import milliseconds, points_of, points_so_far
 from sweeps.tracking.search_runs import SearchRuns, shown_facts
 from sweeps.tracking.sending import send_files, send_points
 from sweeps.tracking.tags import ARRIVED, FACTS, HELD, NOTE, PARENT
 
 log = logging.getLogger(__name__)
-Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
-"""A run's facts and metrics, and its scores or images that were made -> PNG by file name."""
 
 
 @dataclass
@@ -65,6 +64,7 @@ class Tracker:
         self._check()
         make_database(self.uri)
         self.made_on = MadeOn(self.store)
+        self._drawing = ThreadPoolExecutor(1, "drawing")  # while MLflow takes the numbers
         self.client = MlflowClient(self.uri)
         self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
         where = (self.client, self.experiment_id)
@@ -78,17 +78,19 @@ class Tracker:
         self._check()
         self.plan = plan
         open_experiment(self.client, plan, self.store, self.artifacts)
-        self.found.facts, self.found.leaves = self._shown(), self.record["leaves"]
+        outdated = self.found.learn(plan.trial_ids, self._shown(), self.record["leaves"])
         self._send_record()
         self.searches.write(plan)
+        for stage_id in outdated:
+            self.write(plan.stages[stage_id])
 
     def look(self) -> None:
         """Note which runs there are, whatever was known before; make the sweep's own if need be."""
         known = self.found.parent_id
         self.found.look()
         if not known or self.found.parent_id != known:
-            where = (self.client, self.plan, self.experiment_id)
-            self.found.parent_id = begin_sweep_run(*where, self.found.parent_id)
+            where = (self.client, self.plan, self.experiment_id, self.found.parent_id)
+            self.found.parent_id = begin_sweep_run(*where, self.store.leases.driver(self.fence))
             self._send_record()
         self.searches.write(self.plan)
 
@@ -143,8 +145,7 @@ class Tracker:
         """
         self.look()  # a request that was given up may have come through since
         is_whole = is_complete(self.plan, self.store) and not self.behind() and not self.refused
-        if status == "FINISHED" and not is_whole:
-            status = "FAILED"
+        status = "FAILED" if status == "FINISHED" and not is_whole else status
         self.end(status)
         if status == "FINISHED":
             state = state_of(self.record, self.store.aside(self.plan.stages))
@@ -225,36 +226,35 @@ class Tracker:
         self.found.failed[stage.id] = failed_at
 
     def _write_result(self, stage: Stage, result: Commit) -> None:
-        files = {  # all of them before anything is sent: one may be damaged
-            name: self.store.read(stage.id, name)
-            for name in result.artifacts
-            if name.endswith(".parquet")
-        }
+        tables = [name for name in result.artifacts if name.endswith(".parquet")]
+        # all of them before anything is sent: one may be damaged
+        files = {name: self.store.read(stage.id, name) for name in tables}
+        pictures = self._drawing.submit(self._drawn, stage, result, dict(files))
         note = descriptions.note_of(self.plan, stage, result, self._page)
         run_id = self._run_of(stage, result.started_at, result.code, note)
         tags = [RunTag(*each) for each in self.made_on.tags(stage, result).items()]
         send_points(self.client, run_id, points_of(result, files), self._params(stage), tags)
         files.pop(MACHINE, None)
-        for name in {"scores.parquet", "generated.parquet"} & files.keys():
-            files |= self._drawn(stage, result, files[name])
-        send_files(self.client, run_id, files)
+        send_files(self.client, run_id, {**files, **pictures.result()})
         self.client.set_terminated(run_id, "FINISHED", milliseconds(result.finished_at))
         # last: who exports now and does not see the run yet finds it later by this time
         self.client.log_metric(run_id, ARRIVED, time.time())
         self.found.unended.discard(run_id)
 
-    def _drawn(self, stage: Stage, result: Commit, scores: bytes) -> Mapping[str, bytes]:
+    def _drawn(self, stage: Stage, result: Commit, files: dict[str, bytes]) -> dict[str, bytes]:
         """Pictures of what a stage left; none where they cannot be drawn, which stops nothing."""
         if self.pictures is None:
             return {}
-        numbers = {name.removeprefix("test/"): value for name, value in result.metrics.items()}
-        trial = self.trials.get(stage.id, {})
         about = descriptions.picture_facts(self.plan, stage, result.code or self.code)
+        about |= self.trials.get(stage.id, {})
+        about |= {name.removeprefix("test/"): value for name, value in result.metrics.items()}
+        drawn: dict[str, bytes] = {}
         try:
-            return self.pictures({**about, **trial, **numbers}, scores)
+            for name in PICTURED & files.keys():
+                drawn |= self.pictures(about, files[name])
         except Exception as error:
             log.warning("no pictures of %s: %s", self.plan.describe(stage), error)
-            return {}
+        return drawn
 
     def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
         """The run of an attempt that began then, made if need be, with its text."""

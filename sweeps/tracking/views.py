@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from osr_core.data.splits import ClassSplit
-from sweeps.planning.plan import Plan
+from sweeps.planning.plan import EVALUATE, UNSELECTED, Plan
 from sweeps.tracking.tags import NOTE, VIEW
 
 METRICS = ("test/auroc", "test/accuracy", "test/oscr")  # the first one orders the list
@@ -21,6 +21,8 @@ def experiment_tags(plan: Plan, experiment_id: str) -> dict[str, str]:
     """The lists of a sweep and the description that links to them; equal plans give equal tags."""
     splits = {trial.split.id: trial.split for trial in plan.trials}
     everything = ["dataset", "split", "method", "seed", *_settings(plan)]
+    if any(trial.selection != UNSELECTED for trial in plan.trials):
+        everything.append("selection")
     views = {"all": _view("", everything)}
     listed: dict[str, list[str]] = {}
     for split in splits.values():
@@ -43,7 +45,7 @@ def _settings(plan: Plan) -> list[str]:
 
 def _view(asked: str, params: Sequence[str]) -> Mapping[str, object]:
     return {
-        "searchFilter": f'tags.kind = "score"{asked}',
+        "searchFilter": f'tags.kind = "score" and params.purpose = "{EVALUATE}"{asked}',
         "orderByKey": f"metrics.`{METRICS[0]}`",
         "orderByAsc": False,
         "selectedColumns": [

@@ -69,6 +69,26 @@ def search_trials():
     ]
 
 
+def fit_id(number, position):
+    """The id of the fit behind a candidate's trial."""
+    return f"fit-{number}-step-{position}"
+
+
+def search_stages():
+    """What a record says of the stages behind these trials: a fit for each, and its numbers."""
+    for number in range(len(CANDIDATES)):
+        for position in range(len(STEPS)):
+            fit, last = fit_id(number, position), step_id(number, position)
+            yield {"stage_id": fit, "kind": "fit", "inputs": []}
+            yield {"stage_id": last, "kind": "validate", "inputs": [fit]}
+
+
 def record_of(*searches):
     """As much of a record as searches need."""
-    return {"sweep": "hand_made", "trials": search_trials(), "searches": list(searches)}
+    return {
+        "sweep": "hand_made",
+        "trials": search_trials(),
+        "stages": list(search_stages()),
+        "searches": list(searches),
+        "leaves": {"fit": ["history.parquet"], "validate": []},
+    }

@@ -41,10 +41,14 @@ class Store:
         record["leaves"] = {"fit": [FILES[1]], "score": [FILES[2], "embeddings.parquet"]}
         record["leaves"] |= {"pmal.mine": ["mined.parquet"], **dict(leaves)}
         record["searches"] = list(searches)
-        record["stages"] = [{"stage_id": trial.trial_id} for trial in trials]
+        record["stages"] = [
+            {"stage_id": trial.trial_id, "kind": "score", "inputs": []} for trial in trials
+        ]
         record["stages"] += [
             {
                 "stage_id": stage_id,
+                "kind": "fit",
+                "inputs": [],
                 "method": "cac",
                 "dataset": "svhn",
                 "split": int(stage_id[-1]),

@@ -42,6 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "osrci": {**GAN, "steps": 5},
     "crosr": {"tail": 5},
     "c2ae": {"decoder_width": 0.0625, "decoder_lr": 0.01},  # for speed
+    "medaf": {"experts": 2},  # for speed
     "openhybrid": {"flow_lr": 0.01},  # within 20 epochs of 8 steps
     "knn": {"neighbours": 5},  # of 40 images; the 50th is in another class
     "pmal": {"prototypes": 4},  # not the default, so that a shape that ignores it is noticed

@@ -1,14 +1,11 @@
 """Stages that are killed, and go on from what they have saved."""
 
-import io
-from typing import Any
-
-import pyarrow.parquet as pq
 import pytest
 from blobs import Memory, Runs, context
 
 from osr_core.execution import HISTORY, WEIGHTS, run_stage
 from osr_core.stage import Stage
+from tests.plain import history
 
 
 class KilledError(Exception):
@@ -55,9 +52,3 @@ def assert_resumable(stage: Stage, runs: Runs) -> None:
     assert epochs == [3, 4]
     assert resumed.artifacts[WEIGHTS] == whole.artifacts[WEIGHTS]
     assert history(resumed.artifacts[HISTORY]) == history(whole.artifacts[HISTORY])
-
-
-def history(content: bytes) -> list[dict[str, Any]]:
-    """Rows but for the wall time, which no two runs share."""
-    rows = pq.read_table(io.BytesIO(content)).to_pylist()
-    return [row for row in rows if row["metric"] != "wall_s"]

@@ -5,16 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 from blobs import Memory, Runs, context, shortened, trial
-from resuming import KilledError, history
+from resuming import KilledError
 from test_methods import SCHEDULES
 
 from osr_core.context import HISTORY, STATE, WEIGHTS
 from osr_core.errors import ConfigError
 from osr_core.execution import run_stage
 from osr_core.legs import BEGUN, in_legs, last_fits
-from osr_core.methods import METHODS
+from osr_core.methods import METHODS, learner_named
 from osr_core.stage import Stage
 from osr_core.tensors import from_bytes
+from tests.plain import history
 
 NAMED = ("softmax", "cac", "arpl_cs")  # the last has three optimisers
 ENDS = (1, 3, None)  # of four epochs
@@ -95,6 +96,19 @@ def test_of_fits_in_a_row_only_the_last_is_in_legs() -> None:
     assert classifiers == {asked.model.inputs["classifier"].id}
     first = next(last_fits(replace(asked, ends=(1,)).model))
     assert first.id == legs_of(last)[0].id
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_leg_costs_what_a_fit_of_its_epochs_costs(name: str) -> None:
+    """Not what the whole schedule costs: a plan with rungs adds up its legs."""
+    asked = trial(name, SCHEDULES["sgd"])
+    (last,) = last_fits(replace(asked, ends=ENDS).model)
+    learner = learner_named(last.config["method"]["name"])
+    for leg in legs_of(last):
+        training = {**leg.config["training"], "epochs": int(leg.effort)}
+        config = {k: v for k, v in leg.config.items() if k != "leg"} | {"training": training}
+        alone = replace(leg, config=config)
+        assert learner.further_flops(leg, 100) == learner.further_flops(alone, 100)
 
 
 @pytest.mark.parametrize("ends", [(0,), (4,), (5, None), (3, 2), (2, 2)])

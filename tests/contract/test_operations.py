@@ -23,6 +23,8 @@ OF: dict[str, tuple[str, dict[str, Any]]] = {
     "c2ae": ("c2ae", {"decoder_width": 0.25}),
     "cgdl": ("cgdl", {}),
     "openhybrid": ("openhybrid", {}),
+    "cssr": ("cssr", {}),
+    "medaf": ("medaf", {}),
     "gan": ("osrci", {"gan_width": 0.25}),
 }
 

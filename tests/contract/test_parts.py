@@ -3,24 +3,26 @@
 import dataclasses
 import io
 import re
+from collections.abc import Iterable, Mapping
 
 import pyarrow.parquet as pq
 import pytest
 import torch
-from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
+from blobs import NUM_KNOWN, SETTINGS, TRAINING, Memory, Runs, context, shortened, trial
 from resuming import assert_resumable, saved_until
 
 from osr_core.config import build
-from osr_core.data.batches import Batch, Batches
+from osr_core.data.batches import Batches
 from osr_core.errors import ConfigError, TrainingError
 from osr_core.execution import WEIGHTS, run_stage
 from osr_core.methods import METHODS, PARTS, Learner
-from osr_core.methods.gan.generate import FAKES, GENERATED
+from osr_core.methods.gan.generate import FAKES, GENERATED, Made, generate, makers_of
 from osr_core.stage import Stage
 from osr_core.tensors import from_bytes, to_bytes
 from osr_core.training import Fit
 
 USED_BY = {"gan": "osrci"}
+GENERATES = "gan.generate"
 every_part = pytest.mark.parametrize("name", sorted(PARTS))
 MAKING = [
     name for name, method in METHODS.items() if any(str(k) == "gan.generate" for k in method.kinds)
@@ -55,7 +57,7 @@ def test_a_resumed_part_is_bit_identical(name: str, runs: Runs) -> None:
 
 @every_part
 def test_a_part_s_losses_are_its_terms_and_reach_every_parameter(name: str, runs: Runs) -> None:
-    """In steps as in validation, where gradients are off; labels are checked."""
+    """In steps as in validation, where gradients are off."""
     part, train = prepared(name)
     batch = next(train.ordered(16))
     part.train()
@@ -69,8 +71,6 @@ def test_a_part_s_losses_are_its_terms_and_reach_every_parameter(name: str, runs
     assert not any(term.requires_grad for term in stepped.values())
     with torch.no_grad():
         assert all(bool(term.isfinite()) for term in part.eval().validation(batch).values())
-    with pytest.raises(ValueError, match="only known classes"):
-        part.losses(Batch(batch.images, batch.label - 1, batch.index))
 
 
 @every_part
@@ -83,14 +83,38 @@ def test_a_part_s_settings_out_of_range_are_refused(name: str) -> None:
                     build(PARTS[name].Config, {field.name: limit + step})
 
 
-def test_a_part_that_loses_a_loss_names_it(runs: Runs) -> None:
-    """One of five terms of three networks."""
+@pytest.mark.parametrize(
+    ("weight", "value", "order"),
+    [
+        (
+            "discriminator.head.weight",
+            torch.inf,
+            "fake was lost first, in batch 1; then real (1), ",
+        ),
+        (
+            "to_latent.weight",
+            torch.nan,
+            "generator was lost first, in batch 1; then reconstruction",
+        ),
+        (
+            "generator.layers.0.weight",
+            torch.nan,
+            "fake was lost first, in batch 1; then penalty (1), ",
+        ),
+    ],
+)
+def test_a_part_that_loses_a_loss_names_it(
+    weight: str, value: float, order: str, runs: Runs
+) -> None:
+    """The first of five terms of three networks; each of them takes the others with it."""
     part, train = prepared("gan")
     with torch.no_grad():
-        part.get_submodule("discriminator.head").weight.fill_(torch.inf)
+        part.get_parameter(weight).fill_(value)
     schedule = shortened(TRAINING, epochs=1, optimizer="adam", lr=0.001)
-    with pytest.raises(TrainingError, match=r"loss is not a finite number.*train/fake=(inf|nan)"):
+    said = f"loss is not a finite number in epoch 1 of 1: {order}"
+    with pytest.raises(TrainingError, match=re.escape(said)) as lost:
         Fit(part, train, None, schedule, seed=0).run(Memory(), lambda epoch, row: None)
+    assert all(term in str(lost.value) for term in part.terms)
 
 
 def test_one_gan_serves_both_methods_whatever_their_schedule() -> None:
@@ -126,6 +150,58 @@ def test_a_generator_that_has_collapsed_is_told_with_its_number(runs: Runs) -> N
         made = run_stage(stage.kind.name, stage.config, context(inputs))
     assert made.metrics["generate/variety"] == 0
     assert runs.result(stage).metrics["generate/variety"] > 0.1
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_one_image_has_no_variety(name: str, runs: Runs) -> None:
+    """Neither made nor as a start; to divide by the start's deviation would end the stage."""
+    settings = {**SETTINGS[name], "fakes": 1}
+    stage = next(s for s in trial(name, settings=settings).score.walk() if s.kind.name == GENERATES)
+    made = runs.result(stage)
+    assert from_bytes(made.artifacts[FAKES])[0]["images"].shape == (1, 1, 16, 16)
+    assert "generate/variety" not in made.metrics
+    assert "generate/p_unknown" in made.metrics
+
+
+@pytest.mark.parametrize(("num", "warned"), [(7, False), (8, True)])
+def test_of_few_images_none_is_called_a_collapse(
+    num: int, warned: bool, runs: Runs, recwarn: pytest.WarningsRecorder
+) -> None:
+    """All of them black, from starts that differ."""
+    assert generated_as(zeros(starts=range(num)), runs)["generate/variety"] == 0
+    assert bool(recwarn.list) == warned
+
+
+def test_equal_starts_say_nothing_of_a_collapse(
+    runs: Runs, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Images that differ are not divided by 0, nor are equal ones taken for a collapse."""
+    assert "generate/variety" not in generated_as(zeros(starts=[3] * 10), runs)
+    assert recwarn.list == []
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_images_are_made_in_eval_mode(name: str, runs: Runs) -> None:
+    """Dropout and statistics of a batch would tie an image to those beside it."""
+    stage = next(s for s in trial(name).score.walk() if s.kind.name == GENERATES)
+    makers = makers_of(context(runs.inputs(stage)), stage.config)
+    networks = (makers.gan, makers.classifier)
+    assert not any(module.training for network in networks for module in network.modules())
+
+
+def zeros(starts: Iterable[int]) -> Made:
+    """A black image from each of these training images."""
+    index = torch.tensor([*starts])
+    return {"images": torch.zeros(len(index), 1, 16, 16), "index": index[:, None]}
+
+
+def generated_as(made: Made, runs: Runs) -> Mapping[str, float]:
+    """What OSRCI's generating stage says of images that are made so, whatever its networks."""
+    settings = {**SETTINGS["osrci"], "fakes": len(made["images"])}
+    stages = trial("osrci", settings=settings).score.walk()
+    stage = next(each for each in stages if each.kind.name == GENERATES)
+    where = context(runs.inputs(stage))
+    return generate(where, stage.config, lambda makers, count, draws: dict(made)).metrics
 
 
 @pytest.mark.parametrize("name", MAKING)

@@ -8,7 +8,7 @@ import torch
 from blobs import TRAINING, Runs, context, shortened, trial
 from torch import Tensor
 
-from osr_core import execution
+from osr_core import fit
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batch, Batches
 from osr_core.execution import Result, run_stage
@@ -46,14 +46,14 @@ def test_a_later_fit_holds_out_the_images_that_its_classifier_did(
 ) -> None:
     """Its epoch must not be chosen by images that its weights have seen."""
     held_out: list[Tensor] = []
-    holdout = execution.holdout
+    holdout = fit.holdout
 
     def noted(images: ImageSet, *args: Any) -> tuple[ImageSet, ImageSet]:
         split = holdout(images, *args)
         held_out.append(split[1].images)
         return split
 
-    monkeypatch.setattr(execution, "holdout", noted)
+    monkeypatch.setattr(fit, "holdout", noted)
     validated = shortened(SHORT, validation=0.25, keep="accuracy")
     Runs().result(trial("pmal", validated, {"members": 2}).score.inputs["model"])
     first, second, last = held_out

@@ -19,6 +19,8 @@ FINDING = {
     "osr_core.execution": ("run_stage", "known_kind"),
     # What looks at the two ends of a stage of any kind makes nothing.
     "osr_core.finite": ("refuse_lost_", "lost_", "num_lost"),
+    # Where memory comes from moves no bit (tests/core/test_freed_memory.py).
+    "osr_core.freed_memory": ("freed_memory_kept", "_glibc", "_is_set_by_user"),
     "osr_core.methods": ("method_named",),
     "osr_core.methods.plugins": ("Methods",),
     "osr_core.data.own": ("WithOwn",),

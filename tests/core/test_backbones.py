@@ -133,7 +133,7 @@ def test_wrong_settings_are_all_named() -> None:
     assert "width" in str(caught.value)
     with pytest.raises(ConfigError, match="Did you mean 'osrci'"):
         resolve_backbone({"name": "orsci"}, image_size=32, channels=3)
-    assert set(BACKBONES) == {"osrci", "wrn", "resnet18", "resnet50"}
+    assert set(BACKBONES) == {"osrci", "wrn", "resnet18", "resnet50", "cgdl"}
 
 
 def test_null_stands_for_the_datasets_size_and_for_nothing_else() -> None:
@@ -157,7 +157,15 @@ STAGES = {  # of images of 32 pixels: channels and sides
     "resnet18": ([64, 128, 256, 512], [32, 16, 8, 4]),
     "resnet50": ([256, 512, 1024, 2048], [32, 16, 8, 4]),
 }
-NARROW = {"osrci": {"width": 0.25, "dropout_at": "after"}, "wrn": {"depth": 10, "widen": 0.25}}
+STAGES["cgdl"] = (
+    [16, 16, 32, 32, 64, 64, 128, 128, 128, 128],
+    [32, 16, 16, 8, 8, 4, 4, 2, 2, 1],
+)
+NARROW = {
+    "cgdl": {"width": 0.25},
+    "osrci": {"width": 0.25, "dropout_at": "after"},
+    "wrn": {"depth": 10, "widen": 0.25},
+}
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from osr_core.backbones import OSRCI, resolve_backbone
-from osr_core.context import Result
+from osr_core.context import HISTORY, Result
 from osr_core.data import UNKNOWN, benchmark
 from osr_core.data.digits import Digits
 from osr_core.data.splits import class_split
@@ -51,6 +51,20 @@ def fitted() -> tuple[Stage, dict[str, bytes]]:
     return stage, dict(run_stage(stage.kind.name, stage.config, context({})).artifacts)
 
 
+def test_equal_fits_differ_in_nothing_but_their_clock(fitted: tuple[Stage, dict[str, bytes]]):
+    """To the byte; of the history only the rows that a clock has measured."""
+    stage, once = fitted
+    again = dict(run_stage(stage.kind.name, stage.config, context({})).artifacts)
+    rows, others = [], []
+    for artifacts in (once, again):
+        history = pq.read_table(io.BytesIO(artifacts[HISTORY])).to_pylist()
+        rows.append([row for row in history if row["metric"] != "wall_s"])
+        others.append({name: content for name, content in artifacts.items() if name != HISTORY})
+        assert len(rows[-1]) == len(history) - 1  # one epoch
+    assert rows[0] == rows[1]
+    assert others[0] == others[1] != {}
+
+
 def test_training_sees_known_classes_only(fitted: tuple[Stage, dict[str, bytes]]) -> None:
     """Labels are positions among the known classes, and there is no way to the test images."""
     train = context({}).train(fitted[0].config)
@@ -58,7 +72,7 @@ def test_training_sees_known_classes_only(fitted: tuple[Stage, dict[str, bytes]]
     assert not hasattr(context({}), "test")
 
 
-def test_score_alone_is_given_the_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_gives_scores_is_given_the_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """The type of the context is the proof."""
     given: list[type[Context]] = []
 
@@ -73,7 +87,8 @@ def test_score_alone_is_given_the_test_images(monkeypatch: pytest.MonkeyPatch) -
     for kind in kinds:
         run_stage(kind.name, {"method": {"name": "softmax"}}, context({}))
     assert [kind.name for kind, cls in zip(kinds, given, strict=True) if cls is ScoreContext] == [
-        "score"
+        "score",
+        "scores.import",
     ]
 
 

@@ -22,6 +22,7 @@ from tests.plain import context
 
 CONFIG = {"method": {"name": "softmax"}}
 NAN, INF = float("nan"), float("inf")
+MAP = pa.map_(pa.string(), pa.float64())
 WEIGHTS = to_bytes({"a": torch.ones(3), "b": torch.tensor([1.0, INF]), "c": torch.arange(2)})
 
 
@@ -44,9 +45,15 @@ def run_own(monkeypatch: pytest.MonkeyPatch, result: Result, **inputs: Any) -> R
     ("result", "said"),
     [
         (Result({"w.safetensors": WEIGHTS}), r"1 of 3 tensors, such as b \(w\.safetensors\)"),
-        (Result(table(x=[1.0, None, NAN])), r"1 values of the column x \(mine\.parquet\)"),
+        (Result(table(x=[1.0, None, NAN])), r"1 value of the column x \(mine\.parquet\)"),
         (Result(table(x=[[1.0, -INF], [INF]])), "2 values of the column x"),
-        (Result(table(x=[{"y": NAN}])), "1 values of the column x.y"),
+        (Result(table(x=[{"y": NAN}])), "1 value of the column x.y"),
+        (Result(table(x=[{"y": {"z": NAN}}, None])), "1 value of the column x.y.z"),
+        (Result(table(x=[[{"y": NAN}], None, []])), "1 value of the column x.y"),
+        (Result(table(x=pa.array([[("a", NAN)]], MAP))), "1 value of the column x"),
+        (Result(table(x=pa.array([[NAN]], pa.list_view(pa.float64())))), "1 value of the column x"),
+        (Result(table(x=pa.array([NAN, 1.0]).dictionary_encode())), "1 value of the column x"),
+        (Result(table(x=pa.chunked_array([[NAN], [INF]]))), "2 values of the column x"),
         (Result({}, {"mine/share": NAN}), "mine/share"),
     ],
 )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from osr_core.data import BENCHMARKS
 from osr_core.data.base import Subset
 from osr_core.data.checks import class_counts, remarks, task_problems
+from osr_core.data.folders import is_hidden
 from osr_core.data.splits import class_split, splits_of
 from osr_core.errors import ConfigError, DataError
 
@@ -70,7 +71,7 @@ def found_in(tree: Tree, name: str) -> tuple[list[str], bool]:
 
 def hidden(path: str) -> bool:
     """Whether a file, or a folder that it lies in, is hidden."""
-    return any(part.startswith(".") for part in Path(path).parts)
+    return any(is_hidden(part) for part in Path(path).parts)
 
 
 def check(tree: Tree, name: str, number: int) -> None:

@@ -58,8 +58,16 @@ def test_another_identity_is_another_entry():
     assert len(opened(refuse)) == 5
 
 
+def test_a_name_may_be_as_long_as_its_folders(tmp_path, monkeypatch):
+    """A file's name has 255 bytes, of which the cache needs some for itself."""
+    monkeypatch.setenv("OSR_CACHE", str(tmp_path / "cache"))
+    name = "b" * 240
+    write_parquet(tmp_path / f"{name}-test.parquet", noise(1, 8, 8, 3), [0])
+    assert READERS[f"parquet:{name}@8"].at(tmp_path, "test", 8).images.shape == (1, 3, 8, 8)
+
+
 def test_the_key_holds_all_that_decides_the_pixels(tmp_path, monkeypatch):
-    """Size, subset, content and the reader's version."""
+    """Size, subset, content, the reader's version and that of what decodes files."""
     images = noise(2, 32, 32, 3)
     for subset in ("train", "test"):
         write_parquet(tmp_path / f"cifar10-{subset}.parquet", images, [1, 2])
@@ -77,7 +85,9 @@ def test_the_key_holds_all_that_decides_the_pixels(tmp_path, monkeypatch):
     reader.at(tmp_path, "train", 32)
     write_parquet(tmp_path / "cifar10-train.parquet", images[:1], [1])
     reader.at(tmp_path, "train", 32)
-    assert len(set(keys)) == 5
+    monkeypatch.setattr("osr_core.data.base.version", lambda name: "0.1")
+    reader.at(tmp_path, "train", 32)
+    assert len(set(keys)) == 6
 
 
 def test_arrays_are_not_kept(folder, tmp_path):

@@ -9,7 +9,7 @@ from data_files import noise, write_mnist, write_parquet
 from osr_core.data.checks import class_counts, task_problems
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, DataError
-from sweeps.planning.data import plan_with_data, small_classes
+from sweeps.planning.data import plan_with_data, small_classes, unused_classes
 from sweeps.planning.spec import parse_spec
 
 ANY = {"channels": 3, "validation": 0.0}
@@ -104,6 +104,24 @@ def test_a_plan_says_all_of_it_at_once(tmp_path):
     ]
 
 
+def test_classes_that_no_split_of_ones_own_names_are_said(tmp_path):
+    """Their images are read and never used; a number that has shifted shows here."""
+    write(tmp_path, "train", [0, 1, 4], names=["auk", "bee-eater", "crow", "dove", "emu"])
+    write(tmp_path, "test", [0, 1, 2, 3, 4])
+    splits = [{"known": [0, 1], "unknown": [2]}, {"known": [1, 0], "unknown": [3]}]
+    (tmp_path / "mine.json").write_text(json.dumps({"splits": {"parquet:birds@8": splits}}))
+    values = {"name": "birds", "protocol": str(tmp_path / "mine.json"), "splits": [0]}
+    values |= {"datasets": ["parquet:birds@8"], "training": {"epochs": 1}, "methods": {"mls": {}}}
+    plan = plan_with_data(parse_spec(values, "birds"), tmp_path)
+    assert list(unused_classes(plan, tmp_path, partial(class_counts, tmp_path))) == [
+        f"parquet:birds@8 has 5 classes, and the splits of {tmp_path}/mine.json name 3 of them; "
+        "not 3 dove, 4 emu."
+    ]
+    plan = plan_with_data(parse_spec(values | {"splits": [0, 1]}, "birds"), tmp_path)
+    (told,) = unused_classes(plan, tmp_path, partial(class_counts, tmp_path))
+    assert "name 4 of them; not 4 emu." in told
+
+
 def test_a_class_that_does_not_exist_is_no_spec(tmp_path):
     """Where a reader knows its classes the spec itself is refused."""
     (tmp_path / "mine.json").write_text(
@@ -127,7 +145,7 @@ def test_settings_that_ask_for_more_images_than_a_class_has_are_said(tmp_path):
     values["methods"] = {"openmax": {}, "pmal": {"prototypes": [6, 10]}, "knn": {"neighbours": 7}}
     few = "and parquet:birds@8 class 1 bee-eater has 6 training images"
     plan = plan_with_data(parse_spec(values, "birds"), tmp_path)
-    assert set(small_classes(plan, tmp_path)) == {
+    assert set(small_classes(plan, tmp_path, partial(class_counts, tmp_path))) == {
         f"openmax: tail is 20, {few}: all of its distances are its tail.",
         f"pmal: prototypes is 10, {few}: images are repeated.",
         f"knn: neighbours is 7, {few}: its k-th neighbours lie in other classes.",

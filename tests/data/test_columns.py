@@ -79,16 +79,28 @@ def test_a_row_without_a_label_is_named_whatever_its_type(tmp_path, kind):
         READER.labels(tmp_path, "train")
 
 
-def test_a_missing_struct_is_a_missing_image(tmp_path):
-    """Below a null lie bytes that nobody wrote."""
-    write(tmp_path, pa.array([0, 1]), pa.array([AS_STRUCT[0], None], STRUCT))
-    with pytest.raises(DataError, match="row 1: the image has no bytes"):
-        READER.load(tmp_path, "train")
+@pytest.mark.parametrize(
+    "images",
+    [
+        pa.array([AS_STRUCT[0], None], STRUCT),
+        pa.array([FILES[0], None], pa.binary()),
+        pa.array([FILES[0], b""], pa.binary_view()),
+        pa.array([list(FILES[0]), None], pa.list_(pa.uint8())),
+    ],
+    ids=["null struct", "null", "empty", "null list"],
+)
+def test_a_missing_image_is_named_by_the_plan_too(tmp_path, images):
+    """It needs no decoding; and below a null struct lie bytes that nobody wrote."""
+    write(tmp_path, pa.array([0, 1]), images)
+    for look in (READER.load, lambda *given: list(READER.image_hashes(*given))):
+        with pytest.raises(DataError, match="row 1: the image has no bytes"):
+            look(tmp_path, "train")
 
 
-def test_the_widest_label_is_outside_the_classes(tmp_path):
-    """It must not become a negative number."""
-    write(tmp_path, pa.array([2**64 - 1], pa.uint64()), pa.array(FILES[:1]))
+@pytest.mark.parametrize("labels", [[2**64 - 1], [0, 2**64 - 1]])
+def test_the_widest_label_is_outside_the_classes(tmp_path, labels):
+    """It must become no negative number, nor, beside a small one, a fraction in the message."""
+    write(tmp_path, pa.array(labels, pa.uint64()), pa.array(FILES[: len(labels)]))
     with pytest.raises(DataError, match="label 18446744073709551615 is not one of"):
         READER.labels(tmp_path, "train")
 
@@ -216,3 +228,5 @@ def test_names_that_are_numbers_are_taken_in_their_order(tmp_path):
     write(tmp_path, pa.array(["2"]), COLUMNS["binary"][:1], "test")
     assert list(READER.class_names(tmp_path)) == ["2", "9", "10"]
     assert READER.labels(tmp_path, "train").tolist() == [2, 0, 1]
+    write(tmp_path, pa.array(["9" * 5000, "2"]), COLUMNS["binary"][:2])
+    assert list(READER.class_names(tmp_path)) == ["2", "9" * 5000]

@@ -174,8 +174,58 @@ def test_own_jpeg_files_whose_second_half_is_lost_are_refused(how, mode):
     assert decode_square(whole + bytes(99), 8, "x", own=True).shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"restart_marker_blocks": 1}])
-@pytest.mark.parametrize("side", [1, 7, 64])
+@pytest.mark.parametrize("how", [{}, {"optimize": True}, {"restart_marker_blocks": 40}])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_own_jpeg_files_with_zeros_inside_are_refused(how, mode):
+    """Zeros are code too: their decoder makes patterns of them, and goes on with what comes after.
+
+    It notices nothing, since the end of the picture's data is there.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+    smooth = Image.fromarray(pixels).resize((320, 320), Image.Resampling.BICUBIC).convert(mode)
+    whole = file_of(smooth, "JPEG", **how)
+    assert decode_square(whole, 8, "x", own=True).shape == (8, 8, 3)
+    third = len(whole) // 3
+    broken = whole[:third] + bytes(1024) + whole[third + 1024 :]
+    with Image.open(io.BytesIO(broken)) as read:
+        read.load()
+    with pytest.raises(DataError, match="x: the image is broken: a stretch of its data is all zer"):
+        decode_square(broken, 8, "x", own=True)
+
+
+@pytest.mark.parametrize("level", [0, 6])
+@pytest.mark.parametrize("damage", [bytes(1024), bytes(range(256)) * 4], ids=["zeros", "noise"])
+def test_own_png_files_with_damage_inside_are_refused(level, damage):
+    """To ask for EXIF data decodes the picture; what that raised was taken for damaged EXIF data.
+
+    The rest of the picture was black then. Uncompressed data can be decoded whatever they are.
+    """
+    whole = file_of(Image.fromarray(noise(1, 160, 160, 3)[0]), "PNG", compress_level=level)
+    third = len(whole) // 3
+    with pytest.raises(DataError, match="x: the image is broken"):
+        decode_square(whole[:third] + damage + whole[third + 1024 :], 8, "x", own=True)
+    flipped = whole[:third] + bytes([whole[third] ^ 1]) + whole[third + 1 :]
+    with pytest.raises(DataError, match="x: the image is broken"):
+        decode_square(flipped, 8, "x", own=True)
+    assert decode_square(whole, 8, "x", own=True).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("where", ["before the end", "after it", "in a segment"])
+def test_zeros_beside_a_jpeg_files_data_do_no_harm(where):
+    """Cameras fill sectors up before the marker of the end, and makers' notes hold anything."""
+    whole = file_of(Image.fromarray(noise(1, 64, 64, 3)[0]), "JPEG", comment=b"")
+    padded = {
+        "before the end": whole[:-2] + bytes(2048) + whole[-2:],
+        "after it": whole + bytes(2048),
+        "in a segment": whole[:2] + b"\xff\xef\x08\x02" + bytes(2048) + whole[2:],
+    }
+    assert decode_square(padded[where], 8, "x", own=True).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_blocks": 1}]
+)
+@pytest.mark.parametrize("side", [1, 7, 64, 2000])
 def test_flat_jpeg_files_are_whole(how, side):
     """One grey fills what is missing, and may be what was photographed."""
     flat = file_of(Image.new("RGB", (side, side), (128, 128, 128)), "JPEG", **how)

@@ -108,6 +108,9 @@ def test_hidden_files_are_no_images(root):
     write(folder / ".thumb.png")
     (folder / "._0.png").write_bytes(b"Mac OS X")
     write(folder / ".cache" / "0.png")
+    write(folder / "@eaDir" / "0.png" / "THUMB_XL.jpg")
+    write(root / "birds" / "train" / "@eaDir" / "0.png")
+    write(root / "birds" / "train" / "__MACOSX" / "0.png")
     assert READER.fingerprint(root, "train") == before
     assert len(READER.load(root, "train")) == 4
     assert said(root) == []

@@ -28,7 +28,7 @@ def osr(*arguments, command="datasets"):
 
 def test_what_is_there_has_size_and_fingerprint(root):
     """What is missing has none; licences are told in either case."""
-    rows = {row["reader"]: row for row in inventory(root)}
+    rows = {row["reader"]: row for row in inventory(root, READERS)}
     assert rows.keys() == READERS.keys()
     mnist = rows["mnist"]
     assert mnist["train"] == READERS["mnist"].fingerprint(root, "train")
@@ -41,11 +41,13 @@ def test_what_is_there_has_size_and_fingerprint(root):
 
 
 def test_datasets_lists_by_default(root):
-    """The table has the fingerprints' beginnings, JSON the whole."""
+    """What is there, on one line each; the fingerprint stands with a data set's name."""
     table = osr("--data-root", root)
     assert table.exit_code == 0
     fingerprint = READERS["mnist"].fingerprint(root, "test")
-    assert fingerprint[:8] in table.output
+    assert "here      here" in table.output
+    assert fingerprint in osr("mnist", "--data-root", root).output
+    assert fingerprint in osr("--data-root", root, "mnist").output
     assert "missing" in table.output
     rows = {row["reader"]: row for row in json.loads(osr("--data-root", root, "--json").output)}
     assert rows["mnist"]["test"] == fingerprint

@@ -151,7 +151,7 @@ def test_a_wrong_image_size_names_file_and_row(path):
     [
         (b"no image", "is broken"),
         (png(IMAGES[0])[:-40], "is broken"),
-        (b"", "is broken"),
+        (b"", "has no bytes"),
         (None, "has no bytes"),
     ],
     ids=["other", "truncated", "empty", "null"],

@@ -115,12 +115,18 @@ def _(root):
         image(root, f"test/{number}/0.png", number + 20)
 
 
-case("folders", "class folders `1` and `2`")(
-    renames(
-        *((f"birds/{s}/crow", f"birds/{s}/1") for s in ("train", "test")),
-        *((f"birds/{s}/owl", f"birds/{s}/2") for s in ("train", "test")),
-    )
-)
+def renamed(crow, owl):
+    """Makes files of classes that are called otherwise."""
+    pairs = [
+        (f"birds/{s}/{old}", f"birds/{s}/{new}")
+        for s in ("train", "test")
+        for old, new in (("crow", crow), ("owl", owl))
+    ]
+    return renames(*pairs)
+
+
+case("folders", "class folders `1` and `2`")(renamed("1", "2"))
+case("folders", "class folders `class_2` and `class_10`")(renamed("class_2", "class_10"))
 
 
 @case("folders", "a class in `test` alone")
@@ -136,6 +142,14 @@ def no_images(*names):
 case("folders", "hidden files: `.thumb.png`, `._1.png`, `.DS_Store`")(
     no_images(".thumb.png", "._1.png", ".DS_Store")
 )
+
+
+@case("folders", "folders `@eaDir` and `__MACOSX`, of a file server and of macOS")
+def _(root):
+    for name in ("train/@eaDir/1.jpg", "train/crow/@eaDir/1.jpg", "train/__MACOSX/._1.png"):
+        content(root, b"a thumbnail", name)
+
+
 case("folders", "`crow/1.heic`, `crow/notes.txt`")(no_images("1.heic", "notes.txt"))
 case("folders", "a web page named `1.jpg`")(
     lambda root: content(root, b"<html>not found</html>", "train/crow/1.jpg")
@@ -186,6 +200,20 @@ def _(root):
     Image.fromarray(PIXELS[20]).resize((160, 160)).save(picture, "JPEG", optimize=True)
     half = len(picture.getvalue()) // 2
     content(root, picture.getvalue()[:half] + bytes(half))
+
+
+@case("folders", "a JPEG with 1,024 zeros in its middle")
+def _(root):
+    picture = io.BytesIO()
+    Image.fromarray(PIXELS[20]).resize((400, 400)).save(picture, "JPEG", quality=95)
+    third = len(picture.getvalue()) // 3
+    content(root, picture.getvalue()[:third] + bytes(1024) + picture.getvalue()[third + 1024 :])
+
+
+@case("folders", "a PNG with one bit changed")
+def _(root):
+    whole = png(PIXELS[20])
+    content(root, whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
 
 
 @case("folders", "a GIF named `1.png`")

@@ -55,6 +55,12 @@ def _(root):
     write_parquet(root / "birds-train.parquet", PIXELS[:2], [0, 1], names=["owl", "crow"])
 
 
+@case("parquet", "a name that the metadata list twice, and labels as numbers")
+def _(root):
+    names = ["owl", "crow", "owl"]
+    write_parquet(root / "birds-train.parquet", PIXELS[:2], [0, 1], names=names)
+
+
 @case("parquet", "parts `birds-train-00000-of-00002.parquet` and the other")
 def _(root):
     first = root / "birds-train.parquet"
@@ -103,7 +109,7 @@ def _(root):
     table(root, [0, 1], img=_pngs(0, 1))
 
 
-@case("parquet", "a path without bytes")
+@case("parquet", "a path without bytes, or an image that is null or empty")
 def _(root):
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table(root, [0, 1], images=pa.array([{"path": "x.png"}] * 2, kind))

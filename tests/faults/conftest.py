@@ -1,11 +1,16 @@
-"""The run without faults that all fault tests are compared with."""
+"""The run without faults that all fault tests are compared with, and a database server."""
 
+import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.faults.harness import Sweep, family, kill_all
+from tests.faults.harness import WAIT_S, Sweep, family, free_port, kill_all
 
 NAME = "ohne Störung"  # a space and an umlaut in the path of its home
 
@@ -29,3 +34,35 @@ def sweep(tmp_path: Path, with_database: Callable[[Path], Path]) -> Iterator[Swe
     yield made
     for driver in made.drivers:
         kill_all(family(driver.pid))
+
+
+@pytest.fixture
+def postgresql(tmp_path: Path) -> Iterator[str]:
+    """A PostgreSQL server in a temporary folder, by its URI."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs or shutil.which("runuser") is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    folder, port = tmp_path / "pg", free_port()
+    folder.mkdir()
+    for parent in [folder, *folder.parents]:
+        if str(parent).startswith(str(Path("/tmp"))) and parent != Path("/tmp"):
+            parent.chmod(0o755)
+    shutil.chown(folder, "postgres", "postgres")
+    binaries = programs[-1].parent
+
+    def as_postgres(*command: str) -> None:
+        subprocess.run(
+            ["runuser", "-u", "postgres", "--", *command], check=True, capture_output=True, cwd="/"
+        )
+
+    as_postgres(str(binaries / "initdb"), "-D", f"{folder}/data", "-A", "trust", "-U", "osr")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    as_postgres(
+        str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-l", f"{folder}/log", "-w",
+        "-o", options, "start",
+    )  # fmt: skip
+    yield f"postgresql+psycopg://osr@127.0.0.1:{port}/postgres"
+    with suppress(FileNotFoundError, psutil.NoSuchProcess):  # `pg_ctl` fails where it is ending
+        server = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
+        server.send_signal(signal.SIGQUIT)  # what `pg_ctl stop --mode=immediate` sends
+        server.wait(WAIT_S)

@@ -28,8 +28,36 @@ training: {epochs: 8, batch_size: 32, warmup_epochs: 1, augmentation: {crop_padd
 resources: {checkpoint_every_s: 0}
 methods: {softmax: {}, mls: {}, openmax: {}, cac: {}, pmal: {}}
 """
+RARE = SPEC.replace("checkpoint_every_s: 0", "checkpoint_every_s: 600")  # only when asked to save
+ONE_FIT = RARE.partition("methods:")[0] + "methods: {softmax: {}}\n"
 NUM_STAGES, NUM_FITS, NUM_EPOCHS = 11, 4, 8
 WAIT_S = 600  # for what takes a minute on a machine of its own
+AT_ONCE = min(2, os.cpu_count() or 1)  # fits that run side by side
+# Runs at the start of each process: what ends within its time there has not been cut off.
+PATIENT = "from sweeps.launch import shutdown\nshutdown.GRACE_S = 3600\n"
+# In workers: a fit waits after each epoch, while a file is there, until it is told to stop.
+LINGERING = """
+import sys
+
+if any("default_worker" in word for word in sys.orig_argv):
+    import time
+    from pathlib import Path
+    from sweeps.running.checkpoint import StoreCheckpoint
+
+    due, save, sign = StoreCheckpoint.due, StoreCheckpoint.save, Path({sign!r})
+
+    def late(checkpoint):
+        while not (is_due := due(checkpoint)) and sign.exists():
+            time.sleep(0.1)
+        return is_due
+
+    def saved(checkpoint, content):
+        save(checkpoint, content)
+        while checkpoint._stop() is None and sign.exists():
+            time.sleep(0.1)
+
+    StoreCheckpoint.due, StoreCheckpoint.save = late, saved
+"""
 
 
 def wait_until(holds: Callable[[], object], what: str, timeout: float = WAIT_S) -> None:
@@ -102,10 +130,25 @@ class Sweep:
     def with_code(self, code: str) -> None:
         """Run `code` at the start of every Python process of this sweep from now on."""
         folder = self.home.parent / "code"
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(code)
+        folder.mkdir(exist_ok=True)
+        with (folder / "sitecustomize.py").open("a") as file:
+            file.write(code)
         path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
         self.environment = {**self.environment, "PYTHONPATH": path}
+
+    @property
+    def sign(self) -> Path:
+        """While this file is there, fits linger."""
+        return self.home.parent / f"{self.home.name}.linger"
+
+    def linger(self) -> None:
+        """Let no fit end before it is told to: one of these is over in a second."""
+        self.sign.touch()
+        self.with_code(LINGERING.format(sign=str(self.sign)))
+
+    def hurry(self) -> None:
+        """Let fits end by themselves from now on."""
+        self.sign.unlink()
 
     @property
     def store(self) -> Store:
@@ -216,4 +259,5 @@ def check_nothing_is_left(processes: list[psutil.Process]) -> None:
     """Of a driver's family nobody is there any more once its reaper has ended."""
     reapers = [process for process in processes if "sweeps.launch.reaper" in title(process)]
     wait_until(lambda: not alive(reapers), "the reaper to end")
-    assert alive(processes) == []
+    left = alive(processes)
+    assert not left, f"left behind: {left}"

@@ -15,8 +15,8 @@ name: elastic
 datasets: [digits]
 splits: [0, 1, 2, 3]
 backbone: {width: 0.125}
-training: {epochs: 60, batch_size: 32, warmup_epochs: 1, augmentation: {crop_padding: 1}}
-resources: {checkpoint_every_s: 0}
+training: {epochs: 8, batch_size: 32, warmup_epochs: 1, augmentation: {crop_padding: 1}}
+resources: {checkpoint_every_s: 3600}
 methods: {softmax: {}}
 """
 # In workers: pretends GPUs that this machine has not, notes what stages were given, and lets none
@@ -60,9 +60,18 @@ def headed() -> Iterator[Cluster]:
         cluster.shutdown()
 
 
-def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(tmp_path: Path):
+def linger(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let fits wait, on machines that are started by this process from now on."""
+    sweep.linger()
+    monkeypatch.setenv("PYTHONPATH", sweep.environment["PYTHONPATH"])
+
+
+def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """It waits for the first machine, takes each that comes, and says when none is left."""
     sweep = Sweep(tmp_path / "home", SPEC)
+    linger(sweep, monkeypatch)
     log = tmp_path / "home.log"
     with headed() as cluster:
         driver = sweep.start("--address", cluster.address)
@@ -76,6 +85,7 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(tmp_
             cluster.remove_node(machine, allow_graceful=False)
         wait_until(lambda: log.read_text().count(said) == 2, "the last machine to be missed")
         assert not sweep.commits
+        sweep.hurry()
         cluster.add_node(num_cpus=4)
         assert driver.wait(300) == 0, log.read_text()
     assert set(sweep.retries) == {"node lost"}
@@ -90,7 +100,7 @@ def test_once_the_first_gpu_is_there_nothing_begins_on_the_cpu(
     code = PRETENDED.format(begun=str(begun), there=str(there))
     (tmp_path / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
-    sweep = Sweep(tmp_path / "home", SPEC.replace("epochs: 60", "epochs: 2"))
+    sweep = Sweep(tmp_path / "home", SPEC.replace("epochs: 8", "epochs: 2"))
     with headed() as cluster:
         driver = sweep.start("--address", cluster.address)
         cluster.add_node(num_cpus=1)
@@ -105,12 +115,48 @@ def test_once_the_first_gpu_is_there_nothing_begins_on_the_cpu(
     assert "8 of 8 stages started, 4 of 4 trials done" in sweep.log
 
 
-def test_cancelled_stages_end_and_the_others_finish(tmp_path: Path):
+def test_fits_follow_gpus_from_none_to_four_and_back_and_scoring_waits_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What asked for a GPU never begins on a CPU; what asked for none begins while fits wait."""
+    begun, there = tmp_path / "begun.txt", tmp_path / "there"
+    there.touch()
+    asked = SPEC.replace("resources: {", "resources: {gpus: 1, kinds: {score: {gpus: 0}}, ")
+    sweep = Sweep(tmp_path / "home", asked.replace("epochs: 8", "epochs: 60"))
+    sweep.with_code(PRETENDED.format(begun=str(begun), there=str(there)))
+    linger(sweep, monkeypatch)
+    said = "asks for 1 CPU and 1 GPU on one machine, and no machine has that"
+    with headed() as cluster:
+        cluster.add_node(num_cpus=1)
+        driver = sweep.start("--address", cluster.address)
+        wait_until(lambda: said in sweep.log, "a GPU to be missed")
+        gpus = [cluster.add_node(num_cpus=1, num_gpus=1) for _ in range(4)]
+        wait_until(lambda: len(sweep.under_way) == 4, "four fits at once")
+        for machine in gpus[1:]:
+            cluster.remove_node(machine, allow_graceful=False)
+        sweep.hurry()
+        wait_until(lambda: begun.read_text().count("score"), "the score of the first fit to begin")
+        sweep.sign.touch()  # the others wait
+        assert len(sweep.commits) < 4, "no fit waits for a GPU any more"
+        cluster.remove_node(gpus[0], allow_graceful=False)
+        wait_until(lambda: sweep.log.count(said) == 2, "the last GPU to be missed")
+        sweep.hurry()
+        cluster.add_node(num_cpus=4, num_gpus=4)
+        assert driver.wait(WAIT_S) == 0, sweep.log
+    assert set(begun.read_text().splitlines()) == {"fit 1.0", "score 0.0"}
+    assert set(sweep.retries) == {"node lost"}
+    assert "8 of 8 stages started, 4 of 4 trials done" in sweep.log
+
+
+def test_cancelled_stages_end_and_the_others_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """One is cancelled while it runs, two that wait for a machine which nobody has."""
     spec = SPEC.replace("name: elastic", "name: faults").replace("[0, 1, 2, 3]", "[0, 1]")
     spec = spec.replace("softmax: {}", "softmax: {}, cac: {}")
-    needs = "checkpoint_every_s: 0, methods: {cac: {cpus: 64}}"
-    sweep = Sweep(tmp_path / "home", spec.replace("checkpoint_every_s: 0", needs))
+    needs = "resources: {methods: {cac: {cpus: 64}}, "
+    sweep = Sweep(tmp_path / "home", spec.replace("resources: {", needs))
+    linger(sweep, monkeypatch)
     with headed() as cluster:
         cluster.add_node(num_cpus=1)
         driver = sweep.start("--address", cluster.address)
@@ -120,6 +166,7 @@ def test_cancelled_stages_end_and_the_others_finish(tmp_path: Path):
         for stage_id in (running, *unplaced):
             done = sweep.osr("cancel", "faults", stage_id)
             assert done.returncode == 0, done.stderr
+        sweep.hurry()
         assert driver.wait(WAIT_S) == 1, sweep.log
     assert "1 of 4 trials done" in sweep.log
     failures = sweep.store.attempts.failures(sweep.stages)

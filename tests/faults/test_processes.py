@@ -13,8 +13,11 @@ import pytest
 
 from sweeps.signals import NOTICES
 from tests.faults.harness import (
+    AT_ONCE,
+    ONE_FIT,
+    PATIENT,
+    RARE,
     ROOT,
-    SPEC,
     WAIT_S,
     Sweep,
     check_nothing_is_left,
@@ -26,12 +29,7 @@ from tests.faults.harness import (
 )
 from tests.faults.invariants import check_invariants, check_resumed, saved_walls
 
-pytestmark = pytest.mark.timeout(1800)
-RARE = SPEC.replace("checkpoint_every_s: 0", "checkpoint_every_s: 600")  # only when asked to save
-ONE_FIT = RARE.partition("methods:")[0] + "methods: {softmax: {}}\n"
-AT_ONCE = min(2, os.cpu_count() or 1)  # fits that run side by side
-# Runs at the start of each process: what ends within its time there has not been cut off.
-PATIENT = "from sweeps.launch import shutdown\nshutdown.GRACE_S = 3600\n"
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 # Runs at the start of each worker process: it dies at each of these points once in a sweep.
 POINTS = ("checkpoint", "artifact", "before marker", "after marker")
 DEADLY = """
@@ -65,7 +63,6 @@ if any("default_worker" in word for word in sys.orig_argv):
 """
 
 
-@pytest.mark.faults
 def test_a_killed_driver_costs_no_result(sweep: Sweep, reference: Sweep):
     """SIGKILL just after a commit and at random points; Ray's processes die with it."""
     random_ = random.Random(3)
@@ -85,10 +82,12 @@ def test_a_killed_driver_costs_no_result(sweep: Sweep, reference: Sweep):
 
 def test_a_killed_worker_costs_the_epochs_since_its_checkpoint(sweep: Sweep, reference: Sweep):
     """SIGKILL in the middle of a fit: it goes on from the checkpoint, bit for bit."""
+    sweep.linger()
     driver = sweep.start()
     wait_until(lambda: len(sweep.checkpoints) >= AT_ONCE, "a checkpoint of each fit")
     saved = saved_walls(sweep)
     workers(driver.pid)[0].kill()
+    sweep.hurry()
     assert driver.wait(WAIT_S) == 0, sweep.log
     assert sweep.retries == ["worker process died"]
     assert "attempts repeated" in sweep.log
@@ -96,7 +95,6 @@ def test_a_killed_worker_costs_the_epochs_since_its_checkpoint(sweep: Sweep, ref
     check_invariants(sweep, reference)
 
 
-@pytest.mark.faults
 def test_a_worker_that_dies_while_it_writes_leaves_whole_results(
     sweep: Sweep, reference: Sweep, tmp_path: Path
 ):
@@ -111,46 +109,26 @@ def test_a_worker_that_dies_while_it_writes_leaves_whole_results(
     check_invariants(sweep, reference)
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path):
-    """SIGKILL at any moment of a write, thirty times."""
-    path = tmp_path / "state"
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom sweeps.store.folder import write_atomically\n"
-        "print('ready', flush=True)\n"
-        "while True:\n    for letter in (b'a', b'b'):\n"
-        "        write_atomically(Path(sys.argv[1]), letter * 3_000_000)\n"
-    )
-    for turn in range(30):
-        command = [sys.executable, "-c", code, str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
-            assert writer.stdout is not None
-            writer.stdout.readline()
-            wait_until(path.exists, "the first write")
-            time.sleep(0.02 + 0.01 * turn)
-            writer.kill()
-        assert path.read_bytes() in (b"a" * 3_000_000, b"b" * 3_000_000)
-    assert len(list(tmp_path.glob(".state.*.tmp"))) >= 5, "hardly a kill has struck a write"
-
-
-@pytest.mark.faults
 def test_a_preempted_worker_saves_and_goes_on(sweep: Sweep, reference: Sweep):
     """SIGTERM is a notice, not a failure: the state is saved at the end of the epoch."""
     sweep.text = RARE
+    sweep.linger()
     driver = sweep.start()
     wait_until(lambda: len(sweep.under_way) >= AT_ONCE, "fits under way")
     workers(driver.pid)[0].send_signal(signal.SIGTERM)
     wait_until(lambda: sweep.checkpoints, "a checkpoint")
     saved = saved_walls(sweep)
+    sweep.hurry()
     assert driver.wait(WAIT_S) == 0, sweep.log
     assert sweep.retries == ["preempted"]
     check_resumed(sweep, saved)
     check_invariants(sweep, reference)
 
 
-@pytest.mark.faults
 def test_a_second_driver_is_refused_and_may_take_over(sweep: Sweep, reference: Sweep):
     """The first one, paused past its lease, wakes up: what its workers finish is not wanted."""
     sweep.text = RARE  # no checkpoint tells them before they come to commit
+    sweep.linger()
     first = sweep.start()
     wait_until(lambda: sweep.under_way, "a fit under way")
     paused = family(first.pid)
@@ -162,6 +140,7 @@ def test_a_second_driver_is_refused_and_may_take_over(sweep: Sweep, reference: S
     assert f"is being run by process {first.pid}" in sweep.osr("status").stdout
 
     before = sweep.commits
+    sweep.hurry()
     second = sweep.start("--take-over")
     wait_until((sweep.home / "store/leases/faults/2.json").exists, "the second lease")
     kill_all(paused, signal.SIGCONT)
@@ -176,7 +155,6 @@ def test_a_second_driver_is_refused_and_may_take_over(sweep: Sweep, reference: S
     check_invariants(sweep, reference)
 
 
-@pytest.mark.faults
 def test_of_two_drivers_that_go_on_at_once_one_is_refused(sweep: Sweep, reference: Sweep):
     """Both find that the one before them is dead."""
     sweep.started_and_killed()
@@ -190,39 +168,39 @@ def test_of_two_drivers_that_go_on_at_once_one_is_refused(sweep: Sweep, referenc
     "number",
     [
         pytest.param(signal.SIGINT, id="ctrl-c"),
-        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.faults),
-        pytest.param(signal.SIGUSR1, id="slurm", marks=pytest.mark.faults),
-        pytest.param(signal.SIGUSR2, id="slurm, the other", marks=pytest.mark.faults),
+        pytest.param(signal.SIGTERM, id="sigterm"),
+        pytest.param(signal.SIGUSR1, id="slurm"),
+        pytest.param(signal.SIGUSR2, id="slurm, the other"),
     ],
 )
 def test_the_first_signal_saves_what_runs_and_ends(sweep: Sweep, reference: Sweep, number: int):
     """Nothing of ours is left behind, and the same command goes on from there."""
     sweep.text = RARE
     sweep.with_code(PATIENT)
+    sweep.linger()
     driver = sweep.start()
     wait_until(lambda: len(sweep.under_way) >= AT_ONCE, "fits under way")
     processes = family(driver.pid)
-    if number == signal.SIGINT:
-        os.killpg(driver.pid, number)  # a terminal tells the whole group
-    elif number in NOTICES:
+    if number in NOTICES:
         kill_all(processes, number)  # Slurm tells every process of a job's step
     else:
-        driver.send_signal(number)
+        os.killpg(driver.pid, number)  # a terminal tells the whole group, as `timeout` does
     assert driver.wait(WAIT_S) == 130, sweep.log
     check_nothing_is_left(processes)
     assert "Run the same command to go on" in sweep.log
     saved = saved_walls(sweep)
     assert not list((sweep.home / "store" / "failures").glob("*")), "a saved fit is no failure"
+    sweep.hurry()
     assert sweep.finish().returncode == 0
     check_resumed(sweep, saved)
     check_invariants(sweep, reference)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("twice", [True, False], ids=["second signal", "end of grace"])
 def test_the_second_signal_or_the_end_of_grace_ends_at_once(sweep: Sweep, twice: bool):
     """A user who asks twice means it: workers that do not answer are not waited for."""
     sweep.text = ONE_FIT
+    sweep.linger()
     if twice:
         sweep.with_code(PATIENT)
     driver = sweep.start()
@@ -235,14 +213,16 @@ def test_the_second_signal_or_the_end_of_grace_ends_at_once(sweep: Sweep, twice:
         driver.send_signal(signal.SIGINT)
     assert driver.wait(WAIT_S) == 130, sweep.log
     check_nothing_is_left(processes)
+    sweep.hurry()
     assert sweep.finish().returncode == 0
 
 
-@pytest.mark.faults
 def test_a_lost_node_costs_only_what_ran_on_it(sweep: Sweep, reference: Sweep, tmp_path: Path):
     """Two nodes run PMAL's two classifiers; one node dies; only its classifier runs again."""
     ray = str(Path(sys.executable).with_name("ray"))
     port = free_port()
+    sweep.linger()
+    environment = {**os.environ, **sweep.environment}
     head_command = ["--head", f"--port={port}", "--include-dashboard=false"]
     nodes: list[psutil.Popen] = []
     try:
@@ -250,13 +230,16 @@ def test_a_lost_node_costs_only_what_ran_on_it(sweep: Sweep, reference: Sweep, t
             command = [ray, "start", "--block", "--num-cpus=1", *extra]
             output = tmp_path / f"node{len(nodes)}.log"
             with output.open("w") as log:
-                node = psutil.Popen(command, stdout=log, stderr=log, start_new_session=True)
+                node = psutil.Popen(
+                    command, stdout=log, stderr=log, start_new_session=True, env=environment
+                )
             nodes.append(node)
             wait_until(lambda o=output: "Ray runtime started" in o.read_text(), "a node")
         driver = sweep.start("--address", f"127.0.0.1:{port}")
         wait_until(lambda: len(sweep.checkpoints) == 2, "a fit on each node")
         saved = saved_walls(sweep)
         kill_all(family(nodes[1].pid))
+        sweep.hurry()
         assert driver.wait(WAIT_S) == 0, sweep.log
         assert sweep.retries == ["node lost"]
     finally:
@@ -267,7 +250,6 @@ def test_a_lost_node_costs_only_what_ran_on_it(sweep: Sweep, reference: Sweep, t
     check_invariants(sweep, reference)
 
 
-@pytest.mark.faults
 def test_two_sweeps_that_start_at_once_train_what_they_share_once(tmp_path: Path):
     """Each fit leaves a line where it is really trained."""
     trained = tmp_path / "trained"

@@ -165,4 +165,5 @@ def test_changed_code_is_never_mixed_with_old_results(sweep: Sweep):
     versions = {sweep.commits[stage_id]["stage"]["version"] for stage_id in fits}
     assert versions == {FIT.version + 1}
     assert set(fits).isdisjoint(before)
-    assert "RUNNING" not in {run.info.status for run in mlflow_runs(sweep)}
+    running = [run for run in mlflow_runs(sweep) if run.info.status == "RUNNING"]
+    assert not running, f"{running}, after {done.stdout}{done.stderr}"

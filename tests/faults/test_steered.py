@@ -34,6 +34,7 @@ def told(sweep: Sweep, words: str, line: str) -> None:
 def test_a_sweep_is_paused_cancelled_in_part_and_retried_while_and_after_it_runs(tmp_path: Path):
     """Every epoch that has ended is kept; what was cancelled is left out until it is retried."""
     sweep = Sweep(tmp_path / "home", SPEC)
+    sweep.linger()
     driver = sweep.start()
     wait_until(lambda: sweep.under_way, "a fit's first epoch")
     told(sweep, "pause faults", "paused, until `osr resume faults`")
@@ -42,6 +43,7 @@ def test_a_sweep_is_paused_cancelled_in_part_and_retried_while_and_after_it_runs
     told(sweep, "retry faults --method cac", "2 stages to be tried again")
     told(sweep, "cancel faults --method cac", CANCELLED)
     assert driver.poll() is None
+    sweep.hurry()
     told(sweep, "resume faults", "going on")
     assert driver.wait(WAIT_S) == 1
     assert "missing cac digits/0 seed 0: fit cac digits/0 seed 0 was cancelled" in sweep.log

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 from ray.job_submission import JobSubmissionClient
 
+from sweeps.clusters import versions
 from tests.faults.harness import free_port, wait_until
 from tests.sweeps.command import TINY, run_osr
 
@@ -182,3 +183,21 @@ def test_job_of_that_name_that_is_not_ours_is_left_alone(head: Head, tmp_path: P
     refused = head.submit(spec, "--address", head.address)
     assert refused.returncode == 2
     assert "that is not this sweep's" in refused.stderr
+
+
+def test_nothing_is_sent_to_a_head_whose_jobs_run_with_another_python(head: Head, tmp_path: Path):
+    """Once it is mended, the same command goes through."""
+    if versions.JOB in [job.submission_id for job in head.jobs.list_jobs()]:
+        head.jobs.delete_job(versions.JOB)
+    told = """echo '["3.9.2", "2.60.0"]'"""
+    head.jobs.submit_job(entrypoint=told, submission_id=versions.JOB)
+    wait_until(lambda: head.jobs.get_job_status(versions.JOB).is_terminal(), "the job")
+    spec = tmp_path / "versions.yaml"
+    spec.write_text("name: versions\ndatasets: [digits]\nsplits: [0]\nmethods: {softmax: {}}\n")
+    refused = head.submit(spec, "--address", head.address)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "run with Python 3.9.2 and Ray 2.60.0, and here is Python 3.1" in refused.stderr
+    sent = {str(job.submission_id) for job in head.jobs.list_jobs()} - {versions.JOB}
+    assert not any("versions" in each for each in sent)
+    assert head.submit(spec, "--address", head.address).returncode == 0
+    assert head.ask("stop", "versions", "--address", head.address).returncode in (0, 2)

@@ -13,6 +13,8 @@ import pytest
 
 from sweeps.home import Home
 from tests.faults.harness import (
+    ONE_FIT,
+    PATIENT,
     ROOT,
     WAIT_S,
     Sweep,
@@ -20,7 +22,6 @@ from tests.faults.harness import (
     family,
     wait_until,
 )
-from tests.faults.test_processes import ONE_FIT, PATIENT
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
@@ -85,6 +86,7 @@ def test_a_sweep_whose_reader_goes_saves_and_ends(
     """And MLflow shows that it was stopped."""
     sweep.text = ONE_FIT
     sweep.with_code(PATIENT)
+    sweep.linger()
     driver, ours = start(sweep)
     wait_until(lambda: sweep.under_way, "a fit under way")
     processes = family(driver.pid)

@@ -1,14 +1,12 @@
 """MLflow may be away, broken, slow or forgetful: training goes on, and nothing is doubled."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import NUM_FITS, NUM_STAGES, WAIT_S, Sweep, free_port, wait_until
+from tests.faults.harness import NUM_FITS, NUM_STAGES, WAIT_S, Sweep, wait_until
 from tests.faults.invariants import check_invariants, check_mlflow
 from tests.faults.proxy import Proxy
 from tests.faults.server import MlflowServer
@@ -91,39 +89,10 @@ def test_sync_fills_an_empty_server(sweep: Sweep, reference: Sweep, proxy: Proxy
     check_invariants(sweep, reference)
 
 
-@pytest.fixture
-def postgresql(tmp_path: Path) -> Iterator[str]:
-    """A PostgreSQL server in a temporary folder, by its URI."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not programs or shutil.which("runuser") is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    folder, port = tmp_path / "pg", free_port()
-    folder.mkdir()
-    for parent in [folder, *folder.parents]:
-        if str(parent).startswith(str(Path("/tmp"))) and parent != Path("/tmp"):
-            parent.chmod(0o755)
-    shutil.chown(folder, "postgres", "postgres")
-    binaries = programs[-1].parent
-
-    def as_postgres(*command: str) -> None:
-        subprocess.run(
-            ["runuser", "-u", "postgres", "--", *command], check=True, capture_output=True, cwd="/"
-        )
-
-    as_postgres(str(binaries / "initdb"), "-D", f"{folder}/data", "-A", "trust", "-U", "osr")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    as_postgres(
-        str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-l", f"{folder}/log", "-w",
-        "-o", options, "start",
-    )  # fmt: skip
-    yield f"postgresql+psycopg://osr@127.0.0.1:{port}/postgres"
-    as_postgres(str(binaries / "pg_ctl"), "-D", f"{folder}/data", "-m", "immediate", "stop")
-
-
 def test_a_team_server_on_postgresql_shows_the_same(
     sweep: Sweep, reference: Sweep, postgresql: str, tmp_path: Path
 ):
-    """What docs/tracking.md tells a team to set up."""
+    """What docs/team-mlflow.md tells a team to set up."""
     pytest.importorskip("psycopg")
     with MlflowServer(postgresql, tmp_path) as server:
         sweep.environment = {"OSR_TRACKING_URI": server.uri}

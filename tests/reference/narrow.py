@@ -71,3 +71,19 @@ def assert_same_slopes(method: Learner, loss: Tensor, weights: dict[str, Tensor]
         torch.testing.assert_close(
             parameter.grad.double(), expected[name], rtol=1e-3, atol=1e-5 * largest, msg=name
         )
+
+
+def assert_same_gradients(method: nn.Module, doubled: nn.Module) -> None:
+    """The gradients of a method are those of its like in float64, in its backbone, too."""
+    expected = dict(doubled.named_parameters())
+    for name, parameter in method.named_parameters():
+        slope = expected[name].grad
+        assert parameter.grad is not None
+        assert slope is not None
+        torch.testing.assert_close(
+            parameter.grad.double(),
+            slope,
+            rtol=1e-3,
+            atol=1e-4 * float(slope.abs().max()),
+            msg=name,
+        )

@@ -9,6 +9,7 @@ from torch import Tensor
 from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data import BENCHMARKS
 from osr_core.methods.arpl import ARPL, margin_loss, reciprocal_distances, reciprocal_logits
+from osr_core.training import drop_epochs, lr_factor
 
 Z = torch.tensor([[1.0, 1.0], [0.0, 3.0], [-2.0, 0.5]], dtype=torch.float64)
 POINTS = torch.tensor([[1.0, -1.0], [0.0, 0.0], [2.0, 1.0], [-1.0, 0.5]], dtype=torch.float64)
@@ -125,4 +126,7 @@ def test_published_recipe_is_the_authors(
     training = ARPL.published(BENCHMARKS[name]).training
     assert (training.optimizer, training.epochs, training.batch_size) == (optimizer, 100, 64)
     assert training.lr == (0.001 if optimizer == "adam" else 0.1)
+    assert training.weight_decay == (0 if optimizer == "adam" else 1e-4)
+    assert drop_epochs(training) == [30, 60, 90]
+    assert lr_factor(training, 99) == pytest.approx(1e-3)
     assert (training.augmentation.crop_padding, training.augmentation.flip) == (padding, flip)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from osr_core.data.batches import Batch
 from osr_core.methods.base import count_parameters
-from osr_core.methods.c2ae import C2AE, ByClass
+from osr_core.methods.c2ae.method import C2AE, ByClass
 from osr_core.methods.softmax import Softmax
 from osr_core.recipes import Training
 

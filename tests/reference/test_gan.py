@@ -48,6 +48,41 @@ def test_a_decoder_makes_images_of_any_side(side: int, maps: int) -> None:
     assert 0 < float(images.min()) < float(images.max()) < 1
 
 
+def test_a_discriminator_sees_each_image_and_the_batch() -> None:
+    """By w . [f, exp(-mean_batch f)] + b, number by number in float64."""
+    judge = small().discriminator.double().eval()
+    images = batch_of(3).images.double()
+    features, (weight,) = judge.trunk(images).tolist(), judge.head.weight.tolist()
+    dim = len(features[0])
+    means = [sum(f[i] for f in features) / 3 for i in range(dim)]
+    for f, found in zip(features, judge(images).tolist(), strict=True):
+        seen = [*f, *(math.exp(-mean) for mean in means)]
+        expected = sum(w * x for w, x in zip(weight, seen, strict=True)) + judge.head.bias.item()
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_decoder_rectifies_before_it_normalises_and_keeps_the_upper_left() -> None:
+    """LeakyReLU(0.01), then a batch norm, image by image and map by map; 12 pixels of 16."""
+    torch.manual_seed(0)
+    decoder = Decoder(3, 2, 12, 1, 0.01, nn.Tanh()).double().train()
+    maps = torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    first, *rest = [layer for layer in decoder.layers if isinstance(layer, nn.ConvTranspose2d)]
+    norms = [layer for layer in decoder.layers if isinstance(layer, nn.BatchNorm2d)]
+    x = first(maps)
+    for deconv, norm in zip(rest, norms, strict=False):
+        x = deconv(x)
+        x = torch.where(x > 0, x, 0.01 * x)
+        for c in range(x.shape[1]):
+            mean, variance = x[:, c].mean(), x[:, c].var(correction=0)
+            normal = (x[:, c] - mean) / (variance + 1e-5).sqrt()
+            x = x.index_copy(
+                1, torch.tensor([c]), (norm.weight[c] * normal + norm.bias[c])[:, None]
+            )
+    whole = torch.tanh(rest[-1](x))
+    assert (len(rest), len(norms), whole.shape[2:]) == (3, 2, (16, 16))
+    torch.testing.assert_close(decoder(maps), whole[:, :, :12, :12])
+
+
 def test_every_position_of_a_latent_has_length_one() -> None:
     """Across its channels; the code normalises four channels of a flattening together."""
     z = normalised(torch.randn(2, 5, 3, 4))

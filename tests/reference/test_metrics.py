@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
+from osr_core.confidence import auroc_error
 from osr_core.data.base import UNKNOWN
 from osr_core.metrics import (
     accuracy,
@@ -15,14 +16,18 @@ from osr_core.metrics import (
     aupr_unknown,
     auroc,
     evaluate,
-    fpr95,
+    fpr95_known_positive,
+    fpr95_unknown_positive,
     macro_f1,
     oscr,
 )
 
 K = 3
 unhurried = settings(deadline=None)  # a busy machine is not a slow metric
-SCORE_METRICS = (auroc, aupr_unknown, aupr_known, fpr95)
+SCORE_METRICS = (
+    *(auroc, auroc_error, aupr_unknown, aupr_known),
+    *(fpr95_known_positive, fpr95_unknown_positive),
+)
 
 
 def drawn(seed, *, levels, known=70, unknown=50):
@@ -35,6 +40,12 @@ def drawn(seed, *, levels, known=70, unknown=50):
         0, 3
     )
     return score.astype(np.float64), predicted, label
+
+
+def evaluated(score, predicted, label, num_known):
+    """All metrics, the confidence following from the image's class and prediction."""
+    confidence = (1 + np.asarray(predicted, float) + (np.asarray(label) == predicted)) / 5
+    return evaluate(score, predicted, label, num_known, confidence)
 
 
 cases = pytest.mark.parametrize(
@@ -68,7 +79,10 @@ def test_metrics_agree_with_scikit_learn(seed, levels):
     assert auroc(score, label) == pytest.approx(roc_auc_score(unknown, score), abs=1e-12)
     assert aupr_unknown(score, label) == pytest.approx(average_precision_score(unknown, score))
     assert aupr_known(score, label) == pytest.approx(average_precision_score(~unknown, -score))
-    assert fpr95(score, label) == pytest.approx(fpr[at95])
+    assert fpr95_known_positive(score, label) == pytest.approx(fpr[at95])
+    rejected_known, rejected_unknown, _ = roc_curve(unknown, score, drop_intermediate=False)
+    at95_unknown = np.argmax(rejected_unknown >= 0.95)
+    assert fpr95_unknown_positive(score, label) == pytest.approx(rejected_known[at95_unknown])
     assert macro_f1(score, predicted, label, K) == pytest.approx(
         f1_score(truth, answer, labels=range(K + 1), average="macro", zero_division=0)
     )
@@ -103,7 +117,9 @@ def test_worked_example():
     assert oscr(score, predicted, label) == (2 + 3) / 8
     assert accuracy(predicted, label) == 3 / 4
     # all four knowns must be accepted to reach 95 %: t = 0.8 accepts the unknown at 0.3
-    assert fpr95(score, label) == 1 / 2
+    assert fpr95_known_positive(score, label) == 1 / 2
+    # both unknowns must be rejected to reach 95 %: from 0.3 on, which rejects two of four knowns
+    assert fpr95_unknown_positive(score, label) == 2 / 4
     # 0.9: precision 1 at recall 1/2; 0.8: no gain; 0.3 (tied): 2 of 4 at recall 1
     assert aupr_unknown(score, label) == 1 / 2 * 1 + 1 / 2 * 2 / 4
     # F1: class 0 2/3 (one unknown taken for it), 1 2/3, 2 2/3, unknown 2/3
@@ -115,7 +131,7 @@ def test_threshold_accepts_95_percent_exactly(known, accepted):
     """0.95 * n in floating point would land one image too high for some n."""
     score = np.r_[np.arange(known), np.arange(known) + 0.5]
     label = np.r_[np.zeros(known), np.full(known, UNKNOWN)].astype(int)
-    assert fpr95(score, label) == (accepted - 1) / known
+    assert fpr95_known_positive(score, label) == (accepted - 1) / known
 
 
 def test_constant_score_knows_nothing():
@@ -124,7 +140,7 @@ def test_constant_score_knows_nothing():
     constant = np.zeros(len(label))
     assert auroc(constant, label) == 0.5
     assert oscr(constant, predicted, label) == pytest.approx(accuracy(predicted, label) / 2)
-    assert fpr95(constant, label) == 1.0
+    assert fpr95_known_positive(constant, label) == 1.0
     assert aupr_unknown(constant, label) == pytest.approx(np.mean(label == UNKNOWN))
 
 
@@ -132,10 +148,11 @@ def test_perfect_score_earns_the_accuracy():
     """Unknowns all above: what is left to lose is the classification."""
     _, predicted, label = drawn(8, levels=2)
     perfect = np.where(label == UNKNOWN, 1e9, 0.0)
-    metrics = evaluate(perfect, predicted, label, K)
+    metrics = evaluated(perfect, predicted, label, K)
     assert metrics["auroc"] == metrics["aupr_unknown"] == metrics["aupr_known"] == 1.0
     assert metrics["oscr"] == pytest.approx(metrics["accuracy"])
-    assert metrics["fpr95"] == 0.0
+    assert metrics["fpr95_known_positive"] == metrics["fpr95_unknown_positive"] == 0.0
+    assert metrics["auroc_error"] == 0.0
 
 
 def test_accuracy_rejects_nothing():
@@ -149,9 +166,9 @@ def test_monotone_transforms_change_nothing(test_set, exponent):
     """Only the order of the scores counts (powers of two lose no bit)."""
     score, predicted, label = test_set
     ranks = np.unique(score, return_inverse=True)[1]
-    expected = evaluate(score, predicted, label, K)
-    assert evaluate(score * 2.0**exponent, predicted, label, K) == expected
-    assert evaluate(ranks, predicted, label, K) == expected
+    expected = evaluated(score, predicted, label, K)
+    assert evaluated(score * 2.0**exponent, predicted, label, K) == expected
+    assert evaluated(ranks, predicted, label, K) == expected
 
 
 @unhurried
@@ -169,15 +186,15 @@ def test_order_of_images_changes_nothing(test_set, random):
     score, predicted, label = test_set
     order = list(range(len(label)))
     random.shuffle(order)
-    shuffled = evaluate(score[order], predicted[order], label[order], K)
-    assert shuffled == evaluate(score, predicted, label, K)
+    shuffled = evaluated(score[order], predicted[order], label[order], K)
+    assert shuffled == evaluated(score, predicted, label, K)
 
 
 @unhurried
 @given(small_sets())
 def test_metrics_keep_their_bounds(test_set):
     """Fractions all; rejecting can only lose what classifying and ranking each leave."""
-    metrics = evaluate(*test_set, K)
+    metrics = evaluated(*test_set, K)
     assert all(0 <= value <= 1 for value in metrics.values())
     assert metrics["oscr"] <= min(metrics["accuracy"], metrics["auroc"]) + 1e-12
 
@@ -185,8 +202,8 @@ def test_metrics_keep_their_bounds(test_set):
 def test_float32_scores_give_plain_floats():
     """What a GPU hands over; MLflow and JSON want Python's own floats."""
     score, predicted, label = drawn(9, levels=5)
-    metrics = evaluate(score.astype(np.float32), predicted, label, K)
-    assert metrics == evaluate(score, predicted, label, K)
+    metrics = evaluated(score.astype(np.float32), predicted, label, K)
+    assert metrics == evaluated(score, predicted, label, K)
     assert {type(value) for value in metrics.values()} == {float}
 
 
@@ -224,7 +241,7 @@ def test_class_metrics_refuse_what_has_no_answer():
 @pytest.mark.parametrize("label", [[0.0, math.nan, -1.0], [0.0, 0.5, -1.0], [0.0, math.inf, -1.0]])
 def test_labels_that_are_no_whole_numbers_are_refused(label):
     """NaN would count as known, and a half as the class below it."""
-    for metric in (auroc, aupr_known, fpr95):
+    for metric in (auroc, aupr_known, fpr95_known_positive):
         with pytest.raises(ValueError, match="a label must be a whole number; there is"):
             metric([0.1, 0.2, 0.3], label)
 
@@ -238,8 +255,8 @@ def test_whole_numbers_of_any_type_are_labels():
 def test_whole_numbers_of_any_type_are_predictions():
     """As labels are; F1 counts with them."""
     labels = [0, 1, -1]
-    of_whole = evaluate([0.1, 0.2, 0.3], [0, 1, 0], labels, 2)
-    assert evaluate([0.1, 0.2, 0.3], [0.0, 1.0, 0.0], labels, 2) == of_whole
+    of_whole = evaluated([0.1, 0.2, 0.3], [0, 1, 0], labels, 2)
+    assert evaluated([0.1, 0.2, 0.3], [0.0, 1.0, 0.0], labels, 2) == of_whole
 
 
 @pytest.mark.parametrize("label", [np.array([0, 1, 2**64 - 1], np.uint64), [0, 1, 1e300]])
@@ -255,13 +272,13 @@ def test_masked_values_are_refused(number):
     arrays = [np.array([0.1, 0.2, 0.3]), np.array([0, 1, 0]), np.array([0, 1, -1])]
     arrays[number] = np.ma.array(arrays[number], mask=[True, False, False])
     with pytest.raises(ValueError, match="is masked in places"):
-        evaluate(*arrays, 2)
+        evaluated(*arrays, 2)
 
 
 @pytest.mark.parametrize("scores", [["1", "2", "10"], [1 + 1j, 2, 3], [10**400, 2, 3]])
 def test_scores_that_are_no_real_numbers_are_refused(scores):
     """Texts were read, and imaginary parts left out."""
-    with pytest.raises(ValueError, match="an unknown score must be a real number, not of type"):
+    with pytest.raises(ValueError, match="each unknown score must be a real number, not of type"):
         auroc(scores, [0, 1, -1])
 
 

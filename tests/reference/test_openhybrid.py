@@ -118,6 +118,45 @@ def test_the_activation_s_slope_is_its_derivative_and_at_most_one() -> None:
         assert bool((slope.abs() < 1).all())
 
 
+def slow_layer(weight: Tensor, bias: Tensor, x: list[float]) -> list[float]:
+    """W x + b."""
+    rows = zip(weight.tolist(), bias.tolist(), strict=True)
+    return [sum(w * v for w, v in zip(row, x, strict=True)) + b for row, b in rows]
+
+
+def test_a_coupling_moves_by_a_bounded_scale_and_a_shift() -> None:
+    """(2 tanh(s / 2), t), (s, t) = MLP(u_a), number by number, where s is well above 2."""
+    (block,) = flow_of("coupling", 4, blocks=1).blocks
+    with torch.no_grad():
+        block.mlp[4].weight *= 10
+    for u in points(3, 4):
+        x = u[:2].tolist()
+        for layer in (block.mlp[0], block.mlp[2]):
+            x = [max(v, 0.0) for v in slow_layer(layer.weight, layer.bias, x)]
+        x = slow_layer(block.mlp[4].weight, block.mlp[4].bias, x)
+        expected = [2 * math.tanh(s / 2) for s in x[:2]], x[2:]
+        assert max(map(abs, x[:2])) > 2
+        for found, slow in zip(block.moves(u[None, :2]), expected, strict=True):
+            assert found[0].tolist() == pytest.approx(slow, rel=1e-12)
+
+
+def test_a_residual_block_is_the_formula() -> None:
+    """It is u + W_2 a(W_1 a(W_0 u)), a(x) = x sigmoid(softplus(b) x) / 1.1."""
+    (block,) = flow_of("residual", 3, blocks=1).blocks
+    with torch.no_grad():
+        block.steepness.copy_(torch.tensor([-1.0, 2.0]))
+    layers = [block.first, block.middle, block.last]
+    for u in points(3, 3):
+        x = u.tolist()
+        for number, layer in enumerate(layers):
+            if number:
+                b = math.log(1 + math.exp(block.steepness[number - 1].item()))
+                x = [v / (1 + math.exp(-b * v)) / 1.1 for v in x]
+            x = slow_layer(contracting(layer.weight), layer.bias, x)
+        expected = [v + moved for v, moved in zip(u.tolist(), x, strict=True)]
+        assert block(u[None])[0][0].tolist() == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("gradient", [0.0, 0.3, 1.0])
 def test_losses_equal_the_formulas(gradient: float) -> None:
     """CE, and w mean(-log p(u)) / D with u over the batch's deviation, image by image."""

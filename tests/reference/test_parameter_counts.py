@@ -17,6 +17,7 @@ SMALL = {
     "wrn": {"depth": 10, "widen": 0.25},
     "resnet18": {"stem": "small"},
     "resnet50": {"stem": "imagenet"},
+    "cgdl": {"width": 0.25},
 }
 
 
@@ -171,6 +172,9 @@ def test_stem_and_tail_are_the_whole(name: str) -> None:
         maps = backbone.stem(images)
         assert maps.shape[1:] != images.shape[1:]
         assert torch.equal(backbone.tail(maps), backbone(images))
+        behind = backbone.behind_stem()(maps)
+        assert torch.equal(behind, backbone.stages(images)[-1])
+        assert torch.equal(backbone.pool(behind), backbone(images))
 
 
 @pytest.mark.parametrize("name", ["wrn", "resnet18"])

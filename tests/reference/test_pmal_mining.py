@@ -45,6 +45,12 @@ def test_candidates_equal_the_loop(epsilon: float) -> None:
     assert lower.tolist() == naive_candidates(LOG_R.tolist(), epsilon)
 
 
+def test_an_image_on_the_threshold_is_no_candidate() -> None:
+    """By hand: with r = 1, 1/2 and 3/4, epsilon = 1/2 leaves out the second; the paper has >."""
+    log_r = torch.tensor([1.0, 0.5, 0.75], dtype=torch.float64).log()
+    assert candidates(log_r, 0.5, 0).tolist() == [0, 2]
+
+
 def test_too_few_candidates_are_filled_up_with_the_most_robust() -> None:
     """The literal robustness leaves one or two of a class."""
     log_r = torch.tensor([-9.0, 0.0, -5.0, -7.0])

@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from osr_core.backbones import Backbone, BackboneConfig
 from osr_core.data.base import ImageSet
@@ -107,6 +108,15 @@ def test_a_small_distance_keeps_its_digits() -> None:
     near = torch.tensor([[math.cos(1e-4), math.sin(1e-4)]])
     assert float(kth_distance(near, bank, 1)) == pytest.approx(1e-4, rel=1e-3)
     assert float(kth_distance(near, bank, 2)) == pytest.approx(math.sqrt(2), rel=1e-3)
+
+
+def test_the_kth_of_near_neighbours_is_found_among_them() -> None:
+    """Products in float32 order directions within 1e-3 by chance: distances were up to 4 % off."""
+    draws = torch.Generator().manual_seed(0)
+    bank = F.normalize(1 + 2e-3 * torch.randn(300, 16, generator=draws), dim=1)
+    found = kth_distance(bank, bank, 50)
+    expected = (bank.double()[:, None] - bank.double()).norm(dim=2).sort(1).values[:, 49]
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0)
 
 
 def test_the_bank_is_loaded_at_the_size_that_it_was_left_with() -> None:

@@ -9,7 +9,7 @@ from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.errors import ConfigError
 from osr_core.methods.softmax import Softmax, one_vs_rest, smoothed_cross_entropy
 
-LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
+LOGITS = torch.tensor([[2.0, 0.0, -1.5], [0.5, 0.5, 3.0]], dtype=torch.float64)
 LABEL = torch.tensor([0, 1])
 
 
@@ -53,6 +53,15 @@ def test_one_against_the_rest_equals_the_loop() -> None:
         for k, value in enumerate(row):
             total += math.log(1 + math.exp(-value if k == y else value))
     assert float(one_vs_rest(LOGITS, LABEL)) == pytest.approx(total / LOGITS.numel(), rel=1e-12)
+
+
+def test_one_against_the_rest_is_low_for_a_sure_and_right_image() -> None:
+    """By hand: l = (9, -9), y = 0 costs log(1 + exp(-9)) twice; the other way round, 9 more."""
+    right, wrong = (
+        one_vs_rest(torch.tensor([[9.0, -9.0]]).double(), torch.tensor([y])) for y in (0, 1)
+    )
+    assert float(right) == pytest.approx(math.log1p(math.exp(-9)))
+    assert float(wrong) == pytest.approx(9 + math.log1p(math.exp(-9)))
 
 
 def test_the_loss_is_the_one_asked_for() -> None:

@@ -1,6 +1,6 @@
 """A stage of a few bytes and a sweep of a few stages, for tests of the store."""
 
-from sweeps.store.commit import Commit
+from osr_core.results.commit import Commit
 from sweeps.store.store import Store
 
 ID = "3f" + "0" * 30

@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
         "http://:5000",
         "http://host:99999",
         "http://two words",
+        "http://[::1",
+        "http://host]:5000",
         "htp://host",
         "postgresql:host/mlflow",
         "sqlite:mlflow.db",

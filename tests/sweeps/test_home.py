@@ -36,6 +36,13 @@ def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str):
         assert Home(Path("home"), plain).tracking_uri == plain
 
 
+def test_what_may_be_a_password_is_not_repeated():
+    """Python cannot take this address apart, which ended in a traceback."""
+    with pytest.raises(ConfigError, match="holds a password") as refused:
+        Home(Path("home"), "http://osr:pass@[::1")
+    assert "pass@" not in str(refused.value)
+
+
 def test_a_key_in_the_stores_uri_is_refused_and_not_repeated():
     """`osr doctor` and every error about the store would print it."""
     with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY") as refused:

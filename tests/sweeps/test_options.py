@@ -63,6 +63,14 @@ def test_a_tilde_of_nobody_is_refused():
     assert isinstance(refused.exception, ConfigError)
 
 
+@pytest.mark.parametrize("name", ["circle", "a" * 300])
+def test_a_path_that_nobody_can_make_is_no_home(tmp_path: Path, name: str):
+    """Every command ended in a traceback."""
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ConfigError, match=r"the home '.*' cannot be one: (Too many|File name)"):
+        at(tmp_path / name)
+
+
 @pytest.mark.parametrize("named", ["~/cache", "cache"])
 def test_the_cache_is_one_folder_for_all_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str

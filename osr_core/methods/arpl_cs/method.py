@@ -70,6 +70,7 @@ class ARPLCS(ARPL):
     source = "Chen et al., TPAMI 2021, section 4"
     version = 2
     terms = (*ARPL.terms, "confusion", "generator", "discriminator")
+    divisible = False
     passes = 4  # fakes for the generator; images with fakes for the network; images alone
 
     @dataclass(frozen=True, kw_only=True)

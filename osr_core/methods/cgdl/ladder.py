@@ -103,6 +103,10 @@ class Ladder(nn.Module):
 
     def __init__(self, backbone: Backbone, latent: int, lateral: int) -> None:
         super().__init__()
+        self.build(backbone, latent, lateral)
+
+    def build(self, backbone: Backbone, latent: int, lateral: int) -> None:
+        """Make the layers."""
         widths, sides = list(backbone.stage_channels), list(backbone.stage_sides)
         self.top = Heads(nn.Linear(widths[-1], latent), nn.Linear(widths[-1], latent))
         self.up = nn.ModuleList(map_heads(width, lateral) for width in widths[:-1])
@@ -118,15 +122,35 @@ class Ladder(nn.Module):
 
     def forward(self, *maps: Tensor) -> Climbed:
         """From x_1 ... x_n, up and down again."""
-        top: Gaussian = self.top(maps[-1].mean((2, 3)))
-        latent = self.taken(top)
-        z, divergence = latent[:, :, None, None], latent.new_zeros(len(latent))
+        top = self.read_top(maps[-1])
+        z = latent = self.taken(top)
+        divergence = latent.new_zeros(len(latent))
         for i in range(len(maps) - 2, -1, -1):
-            prior: Gaussian = self.down[i](self.blocks[i](z))
-            posterior = prior.times(self.up[i](maps[i]))
+            prior = self.prior(i, z)
+            posterior = prior.times(self.read(i, maps[i]))
             divergence = divergence + posterior.divergence_from(prior)
             z = self.taken(posterior)
-        return Climbed(top, latent, torch.sigmoid(self.out(self.last(z))), divergence)
+        return Climbed(top, latent, torch.sigmoid(self.image(z)), divergence)
+
+    def read_top(self, maps: Tensor) -> Gaussian:
+        """q(z_n | x) of x_n."""
+        top: Gaussian = self.top(maps.mean((2, 3)))
+        return top
+
+    def read(self, i: int, maps: Tensor) -> Gaussian:
+        """q(z_i | x) of x_i."""
+        found: Gaussian = self.up[i](maps)
+        return found
+
+    def prior(self, i: int, z: Tensor) -> Gaussian:
+        """p(z_i | z_{i+1})."""
+        found: Gaussian = self.down[i](self.blocks[i](z if z.dim() == 4 else z[:, :, None, None]))
+        return found
+
+    def image(self, z: Tensor) -> Tensor:
+        """What the sigmoid makes x~ of, from z_1."""
+        image: Tensor = self.out(self.last(z))
+        return image
 
     def taken(self, gaussian: Gaussian) -> Tensor:
         """A draw in training, the mean otherwise."""

@@ -4,7 +4,7 @@ A latent is a map z (B, L, s, s) whose every position is a unit vector; s is the
 last map. The OSRCI trunk with dropout stands in E and in D, f are its last maps flattened:
     E  normalise(conv 3x3 (trunk(x)))
     G  decoder.py with a sigmoid
-    D  linear([f, exp(-mean_batch f)]), larger = more like a generated image
+    D  linear([f, exp(-mean_batch f)]), larger = more like a training image
 Per batch of images x in [0, 1], with u normalised noise and x^ = t x + (1 - t) G(u), t ~ U(0, 1)
 for each image, these steps of Adam follow one another:
     D     fake            mean softplus(D(G(u)))
@@ -21,12 +21,13 @@ Source: Neal et al., "Open set learning with counterfactual images", ECCV 2018, 
 code: lwneal/counterfactual-open-set.
 
 Deviations, and why:
-- Each position of z has length 1; the code normalises runs of L numbers of a flattening in which
-  channels come first, four of them with 16 positions each at 32 pixels.
+- Each position of z has length 1, the evident intent; the code normalises runs of L numbers of a
+  flattening in which channels come first, four of them with 16 positions each at 32 pixels.
 - E normalises its images, as every network here does; D and the targets do not.
-- D has one output; the code has K, whose other ones only enter the penalty.
-- A last batch that is smaller is trained on.
-- G's step reuses the latents of E, where the code encodes the images again, with other dropout.
+- D has one output, since one alone judges; the code has K, whose other ones only enter the penalty.
+- A last batch that is smaller is trained on, so that no image is left out; the code drops it.
+- G's step reuses the latents of E, which saves a pass; the code encodes the images again, with
+  other dropout.
 """
 
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ def network_of(backbone: Mapping[str, Any], width: float) -> dict[str, Any]:
 
 
 class Discriminator(nn.Module):
-    """Images (B, C, S, S) in [0, 1] to (B,), larger = more like a generated one."""
+    """Images (B, C, S, S) in [0, 1] to (B,), larger = more like a training image."""
 
     def __init__(self, image_size: int, channels: int, width: float) -> None:
         super().__init__()
@@ -119,7 +120,8 @@ class GAN(Learner):
     """The three networks; no method by itself."""
 
     name = "gan"
-    terms: ClassVar[tuple[str, ...]] = ("reconstruction", "generator", "fake", "real", "penalty")
+    # In the order of the steps: of terms that one batch loses, the first is named.
+    terms: ClassVar[tuple[str, ...]] = ("fake", "real", "penalty", "generator", "reconstruction")
     Config = GANConfig
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
@@ -148,19 +150,17 @@ class GAN(Learner):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of all three networks; in training each has its own step."""
-        self.check_labels(batch.label)
         latents = self.encode(batch.images)
         return {
-            "reconstruction": self.reconstruction(batch.images, latents),
-            "generator": self.deception(latents.detach()),
             **self.judgement(batch.images, latents),
+            "generator": self.deception(latents.detach()),
+            "reconstruction": self.reconstruction(batch.images, latents),
         }
 
     def train_step(
         self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
     ) -> dict[str, Tensor]:
         """Discriminator, generator, then encoder and generator together."""
-        self.check_labels(batch.label)
         latents = self.encode(batch.images)
         judged = self.judgement(batch.images, latents)
         descend(optimizers["discriminator"], torch.stack(list(judged.values())).sum())
@@ -168,7 +168,7 @@ class GAN(Learner):
         descend(optimizers["generator"], deception)
         reconstruction = self.reconstruction(batch.images, latents)
         descend(optimizers["encoder"], reconstruction, optimizers["generator"])
-        terms = {"reconstruction": reconstruction, "generator": deception, **judged}
+        terms = {**judged, "generator": deception, "reconstruction": reconstruction}
         return {name: term.detach() for name, term in terms.items()}
 
     def judgement(self, images: Tensor, latents: Tensor) -> dict[str, Tensor]:
@@ -213,8 +213,7 @@ class GAN(Learner):
             lambda: Decoder(latents[1], side, *image, width, nn.Sigmoid()), latents
         )
         discriminator = flops_of(lambda: Discriminator(*image, width), images)
-        epochs: int = fit.config["training"]["epochs"]
-        return num_images * epochs * (7 * generator + 14 * discriminator)
+        return num_images * fit.effort * (7 * generator + 14 * discriminator)
 
 
 def gan_fit(trial: Trial) -> Stage:

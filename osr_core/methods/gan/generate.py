@@ -44,6 +44,7 @@ BATCH = 64  # images
 SHOWN = 32  # of them in the table, or fewer
 MOST_PIXELS = 200_000  # in the table
 COLLAPSED = 0.1  # of the training images' deviation
+FEWEST_JUDGED = 8  # images; of fewer the deviation says little of their generator
 
 
 class Makers(NamedTuple):
@@ -70,7 +71,10 @@ def log_odds_of_known(logits: Tensor) -> Tensor:
 
 @whole_float32()
 def generate(context: Context, config: Mapping[str, Any], make: Make) -> Result:
-    """Make as many images as `fakes` says, by `make`; warn where they are all alike."""
+    """Make as many images as `fakes` says, by `make`; warn where many are all alike.
+
+    `generate/variety` is left out where what they were made from does not differ, as one image.
+    """
     num, makers = config["method"]["fakes"], makers_of(context, config)
     task = config["task"]
     of_trial = (config["method"]["name"], task["dataset"], task["known"], task["split"])
@@ -84,20 +88,27 @@ def generate(context: Context, config: Mapping[str, Any], make: Make) -> Result:
         made = {k: torch.cat([*([made[k]] if made else []), new[k].cpu()]) for k in new}
         if context.checkpoint.due():
             context.checkpoint.save(to_bytes(made))
-    variety = deviation(made["images"]) / deviation(makers.train.images[made["index"][:, 0]].cpu())
-    if variety < COLLAPSED:
-        warnings.warn(
-            f"generated images differ by {variety:.3f} of what the images they were made from do: "
-            "the generator has collapsed. Train it longer, or with another gan_lr.",
-            stacklevel=1,
-        )
     numbers = {name: values for name, values in made.items() if name not in ("images", "index")}
     metrics = {f"generate/{name}": float(values.mean()) for name, values in numbers.items()}
+    starts = makers.train.images[made["index"][:, 0]].cpu()
+    if (of_starts := deviation(starts)) > 0:
+        variety = metrics["generate/variety"] = deviation(made["images"]) / of_starts
+        warn_if_collapsed(variety, num)
     artifacts = {
         FAKES: to_bytes({"images": made["images"], "index": made["index"]}),
         GENERATED: table_to_bytes(shown(made, makers)),
     }
-    return Result(artifacts, {**metrics, "generate/variety": variety})
+    return Result(artifacts, metrics)
+
+
+def warn_if_collapsed(variety: float, num: int) -> None:
+    """Warn where `num` images differ by a share of what they were made from that is too small."""
+    if variety < COLLAPSED and num >= FEWEST_JUDGED:
+        warnings.warn(
+            f"generated images differ by {variety:.3f} of what the images they were made from do: "
+            "the generator has collapsed. Train it longer, or with another gan_lr.",
+            stacklevel=2,
+        )
 
 
 def deviation(images: Tensor) -> float:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from handmade import planned_trial, run_of, write_export
 from stored_figures import EXPORTS
 from tracked import SWEEP, TRIALS, content
 
 from analysis.exports.mlflow_runs import ExportError, SweepRuns
 from analysis.exports.read import UnreadableError, is_complete_export
-from analysis.exports.schema import history_schema
+from analysis.exports.schema import history_schema, links_schema
 from analysis.exports.write import export
 from analysis.figures.draw import draw
 from analysis.report.page import report
@@ -60,6 +61,20 @@ def test_broken_runs_are_named_by_every_reader(name, tmp_path):
         assert str(caught.value).endswith("Export the sweep again: osr export cac-fig3")
         assert "\n" not in str(caught.value)
     assert not is_complete_export(folder, [], "")
+
+
+@pytest.mark.parametrize("name", ["runs.parquet", "scores.parquet", "history.parquet"])
+def test_an_export_of_which_a_file_was_deleted_is_made_anew(name, tmp_path):
+    """`osr run` took it for whole and left it, and figures found nothing."""
+    (trial,) = trials = [planned_trial("CAC")]
+    folder = write_export(tmp_path, trials, [run_of(trial)])
+    schema = links_schema(["scores.parquet", "history.parquet"], "its-store")
+    pq.write_table(schema.empty_table(), folder / "links.parquet")
+    for each in ("scores.parquet", "history.parquet"):
+        (folder / each).touch()
+    assert is_complete_export(folder, [trial.trial_id], "its-store")
+    (folder / name).unlink()
+    assert not is_complete_export(folder, [trial.trial_id], "its-store")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,18 @@ def test_each_candidate_is_one_row(tmp_path):
     assert rows[3]["values"] == []
 
 
+def test_fits_behind_a_candidate_s_values_are_named(tmp_path):
+    """By the ids of history.parquet; a pruned candidate has those of the steps that it took."""
+    write_candidates(tmp_path / FILE, SWEEP, searches_in(record_of(search_facts())))
+    fits = [row["fits"] for row in pq.read_table(tmp_path / FILE).to_pylist()]
+    assert fits[:4] == [
+        ["fit-0-step-0", "fit-0-step-1"],
+        ["fit-1-step-0", "fit-1-step-1"],
+        ["fit-2-step-0"],
+        [],
+    ]
+
+
 def test_columns_are_as_declared(tmp_path):
     """Each carries its unit and meaning into the file."""
     write_candidates(tmp_path / FILE, SWEEP, searches_in(record_of(search_facts())))
@@ -94,7 +106,7 @@ def test_a_candidate_left_at_a_rung_is_estimated_by_that_rung():
     assert search.estimate(pruned) == 0.875 - ((0.5 - 0.25) + (0.75 - 0.375)) / 2
     assert search.outcome(pruned) == "pruned at epoch 30"
     assert search.num_saved == 2 - 1.25
-    assert "pruning saved 0.8 of 10 steps" in search.summary
+    assert "pruning saved 0.8 of 10 steps" in search.summary(0.0)
     assert search.steps == (Step(3, 0), Step(1, 0))
 
 
@@ -150,5 +162,5 @@ def test_listing_a_long_search_looks_at_each_candidate_a_few_times(monkeypatch):
     (search,) = searches_in(record_of(search_facts(many)))
     assert len(search.ranked) == 1000
     assert [search.shown_mean(each) for each in search.candidates]
-    assert search.summary
+    assert search.summary(0.0)
     assert len(looked) <= 10 * 1000

@@ -1,22 +1,16 @@
 """Exports from a real MLflow database, in one go."""
 
 import shutil
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from handmade import run_of
 from tracked import FILES, SWEEP, TRIALS, Store, content, scores_of
 
-from analysis.exports.candidates import CANDIDATE_COLUMNS
 from analysis.exports.columns import (
-    EMBEDDING_COLUMNS,
     HISTORY_COLUMNS,
-    LINK_COLUMNS,
-    MINED_COLUMNS,
     RUN_COLUMNS,
     SCORE_COLUMNS,
-    STAGE_COLUMNS,
 )
 from analysis.exports.mlflow_runs import Found, SweepRuns, artifact
 from analysis.exports.schema import METRICS, history_schema, plan_in, runs_schema, scores_schema
@@ -66,7 +60,7 @@ def test_columns_are_as_declared(store, tmp_path):
 
 def test_metric_columns_are_the_metrics_of_a_score():
     """`exports.schema` names them without importing torch; here the two are held together."""
-    assert tuple(evaluate([0.0, 1.0], [0, 0], [0, -1], 1)) == METRICS
+    assert tuple(evaluate([0.0, 1.0], [0, 0], [0, -1], 1, [0.5, 0.5])) == METRICS
 
 
 def test_exports_are_equal_byte_for_byte(store, tmp_path, empty_database):
@@ -236,13 +230,3 @@ def test_a_server_of_artifacts_that_breaks_is_not_taken_for_a_full_disk():
     held = SweepRuns(Server(), SWEEP, "1", "")
     with pytest.raises(ExportError, match="artifacts of run a cannot be listed: 500 Server Error"):
         held.has(Found("a", "1", "mlflow-artifacts:/x", {}), "mined.parquet")
-
-
-def test_every_column_is_documented():
-    """docs/exports.md says name, type, unit and meaning, as the files themselves do."""
-    text = (Path(__file__).parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")
-    groups = (RUN_COLUMNS, HISTORY_COLUMNS, SCORE_COLUMNS, MINED_COLUMNS, EMBEDDING_COLUMNS)
-    groups += (STAGE_COLUMNS, LINK_COLUMNS, CANDIDATE_COLUMNS)
-    for column in [column for columns in groups for column in columns]:
-        line = f"| {column.name} | {column.type} | {column.unit} | {column.meaning}"
-        assert line in text

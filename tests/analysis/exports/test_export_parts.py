@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from tracked import SWEEP, TRIALS, content
 
-from analysis.exports.columns import RUN_COLUMNS
 from analysis.exports.parts import put_together, row_groups
 from analysis.exports.read import read_embeddings, read_links, read_runs
+from analysis.exports.schema import run_columns
 from analysis.exports.write import ExportError, export
 from analysis.tables.sweep_table import table
 from osr_core.errors import DataError
@@ -237,8 +237,8 @@ def test_exports_of_other_versions_can_be_read(store, tmp_path):
     runs = pq.read_table(folder / "runs.parquet")
     changed = runs.drop_columns(["num_parameters"]).append_column("later", pa.array(["x"]))
     pq.write_table(changed, folder / "runs.parquet")
-    read, _ = read_runs(folder)
-    assert read.column_names == [column.name for column in RUN_COLUMNS]
+    read, plan = read_runs(folder)
+    assert read.column_names == [column.name for column in run_columns(plan)]
     assert read["num_parameters"].to_pylist() == [None]
     assert table(folder).num_splits == 3
     pq.write_table(changed.drop_columns(["auroc"]), folder / "runs.parquet")

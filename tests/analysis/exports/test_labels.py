@@ -1,8 +1,17 @@
 """Which trials share a row, and how it is called."""
 
+import json
+from dataclasses import replace
+
+import pytest
 from handmade import BY_ORACLE, plan_of, planned_trial
 
 from analysis.exports.labels import recipe_label, row_labels
+from analysis.exports.schema import Plan
+from sweeps.planning.data import placeholders
+from sweeps.planning.plan import make_plan
+from sweeps.planning.record import plan_record
+from sweeps.planning.spec import parse_spec
 
 
 def test_row_is_named_by_what_differs():
@@ -87,3 +96,30 @@ def test_what_one_method_changes_of_the_recipe_is_said_beside_what_all_change():
     changed = plan_of(trials, **{"training.batch_size": 32})
     assert recipe_label(changed) == f"common, changed (training.batch_size=32; {of_cac})"
     assert recipe_label(plan_of(trials[2:])) == "common"
+
+
+@pytest.mark.parametrize(
+    ("cac", "said"),
+    [
+        ({}, "published"),
+        ({"alpha": 10, "anchor_weight": 0.1}, "published"),  # as the paper has them
+        ({"alpha": 5}, "published, changed (of CAC: alpha=5)"),
+        (
+            {"anchor": False, "training": {"epochs": 2}},
+            "published, changed (of CAC: anchor=false, ",
+        ),
+        (
+            {"alpha": [5, 10], "anchor_weight": 0.4},
+            "published, changed (of CAC: anchor_weight=0.4)",
+        ),
+    ],
+)
+def test_a_setting_that_is_not_the_methods_own_is_said(cac, said):
+    """In its row it is not, where all of the method's trials have it."""
+    values = {"name": "x", "datasets": ["digits"], "splits": [0], "recipe": "published"}
+    spec = parse_spec({**values, "methods": {"softmax": {}, "cac": cac}}, "x")
+    record = plan_record(make_plan(spec, placeholders(["digits"])), "abc")
+    plan = Plan.from_record(json.loads(json.dumps(record)))
+    assert recipe_label(plan).startswith(said)
+    assert (recipe_label(plan) == "published") == (said == "published")
+    assert recipe_label(replace(plan, defaults={})).startswith("published")  # of an older export

@@ -45,6 +45,12 @@ def test_setting_that_decides_alone_has_all_importance():
     assert shares["alpha"] == pytest.approx(1.0, abs=0.02)
 
 
+def test_what_settings_explain_only_together_is_not_shared_out():
+    """The best lie at two opposite corners: what each says alone is far from all of it."""
+    corners = grid_of(lambda alpha, weight: 0.9 if (alpha > 10) == (weight > 0.1) else 0.1)
+    assert sum(importances(search_of(corners)).values()) < 0.7
+
+
 def test_importances_are_the_same_each_time():
     """The forest is drawn with a seed."""
     search = search_of(grid_of(lambda alpha, weight: alpha / 40 + weight / 3))

@@ -165,10 +165,13 @@ def test_rows_of_several_sweeps_and_datasets_are_pooled(tmp_path):
 def test_rows_datasets_and_metrics_are_chosen(tmp_path):
     """In the order given; the first row is the one compared with."""
     made = compare(
-        [folder_of(tmp_path, "a", {"A": A, "B": B, "C": B})], ["B", "A"], ["svhn"], ["fpr95"]
+        [folder_of(tmp_path, "a", {"A": A, "B": B, "C": B})],
+        ["B", "A"],
+        ["svhn"],
+        ["fpr95_known_positive"],
     )
     assert [one.row for one in made.standings] == ["B", "A"]
-    assert {one.metric for one in made.standings} == {"fpr95"}
+    assert {one.metric for one in made.standings} == {"fpr95_known_positive"}
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -193,6 +196,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     assert len(caught.value.problems) == 3
     with pytest.raises(ConfigError, match="two rows or more"):
         compare([one], ["A"])
+    with pytest.raises(ConfigError, match="two rows or more; there is none"):
+        compare([])
     with pytest.raises(ConfigError, match="in two of the sweeps"):
         compare([one, folder_of(tmp_path, "b", {"A": A})])
     with pytest.raises(ConfigError, match="nothing is paired"):

@@ -47,6 +47,7 @@ def sweep(folder, datasets=("svhn", "svhn")):
             [made_on(instruction_set=["AVX512"], device=["cuda"]), made_on()],
             f"{WORDS}device cpu and cuda (fit); instruction set AVX2 and AVX512 (fit).",
         ),
+        ([made_on(pillow=["11"]), made_on(pillow=["12"])], f"{WORDS}pillow 11 and 12 (fit)."),
         ([made_on(hardware=["A", "B"])], f"{WORDS}hardware A and B (fit)."),  # of an ensemble
     ],
 )

@@ -1,11 +1,13 @@
 """What tables, figures and papers' tables say of settings that a search has chosen."""
 
 import csv
+import dataclasses
 
 import pytest
 from handmade import BY_ORACLE, HELD_OUT, plan_of, planned_trial, run_of, text_of, write_export
 from paper_runs import CAC
 
+from analysis.exports.labels import changes_label
 from analysis.exports.schema import Plan
 from analysis.figures.source import Source, rests_on_trial
 from analysis.tables import comparison_sheet, paper_sheet
@@ -41,6 +43,21 @@ def test_each_searched_row_says_rule_candidates_and_what_was_looked_at(folder):
     assert f"- selection of {ORACLE}: {BY_ORACLE}" in text
     assert "- selection of every other row: none" in text
     assert "selection ORACLE or held_out_classes_auroc or none, 1 split" in text
+
+
+def test_row_that_a_search_has_chosen_too_counts_as_both(tmp_path):
+    """The paper's values, which a search may find best: the header had "none, and ..." in one."""
+    trial = planned_trial("CAC", selection=f"none, and {HELD_OUT}")
+    text = text_of(table(write_export(tmp_path, [trial], [run_of(trial)])))
+    assert "selection held_out_classes_auroc or none, 1 split" in text
+    assert f"- selection of CAC: none, and {HELD_OUT}" in text
+
+
+def test_header_shows_four_digits_of_what_a_sampler_drew(tmp_path):
+    """Where all rows of a method share a setting, its header has it in their place."""
+    trial = planned_trial("CAC", alpha=15.635081932291683, selection=HELD_OUT)
+    plan = dataclasses.replace(plan_of([trial]), defaults={"cac": {"alpha": 10.0}})
+    assert changes_label(plan) == "of CAC: alpha=15.64"
 
 
 def test_sweep_without_a_search_says_only_none(tmp_path):

@@ -52,7 +52,7 @@ def test_best_and_second_best_are_what_a_reader_sees(aurocs, expected, tmp_path)
 
 def test_lowest_fpr95_is_best(tmp_path):
     """The share of accepted unknowns is the one metric of which less is better."""
-    assert ranks(tmp_path, [0.3, 0.1, 0.2], "fpr95") == [0, 1, 2]
+    assert ranks(tmp_path, [0.3, 0.1, 0.2], "fpr95_known_positive") == [0, 1, 2]
 
 
 def test_unfinished_row_is_shown_but_not_ranked(tmp_path):

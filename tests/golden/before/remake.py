@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis.exports.write import export
+from osr_core.results.commit import Commit
 from sweeps.home import Home
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import load_spec
-from sweeps.store.commit import Commit
 from sweeps.store.store import Store
 from sweeps.tracking.database import make_database
 from sweeps.tracking.synchronise import synchronise

@@ -1,4 +1,4 @@
-"""docs/cluster.md names only what there is."""
+"""docs/cluster.md and docs/slurm.md name only what there is."""
 
 import re
 import shlex
@@ -12,7 +12,9 @@ from ray.scripts.scripts import cli as ray_cli
 from sweeps.commands.app import app
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+PAGE = "".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("cluster.md", "slurm.md")
+)
 BLOCKS = re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 LINES = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
 TOOLS: dict[str, click.Group] = {"osr": typer.main.get_command(app), "ray": ray_cli}  # type: ignore[dict-item]

@@ -16,9 +16,10 @@ from sweeps.store.store import Store
 
 
 @pytest.fixture(autouse=True)
-def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start of Ray takes seconds."""
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A start of Ray takes seconds, and a home in the working folder is somebody's own."""
     monkeypatch.setattr(rehearsal, "ray_starts", lambda: "starts")
+    monkeypatch.setenv("OSR_HOME", str(tmp_path / "no-home"))
 
 
 def osr(*words: str | Path, code: int = 0) -> str:
@@ -81,6 +82,15 @@ def test_store_that_cannot_be_made_is_a_fault(tmp_path: Path):
     found = findings("--home", tmp_path / "file", code=1)
     assert found["store"]["state"] == "fault"
     assert "cannot be written" in found["store"]["detail"]
+
+
+@pytest.mark.parametrize("name", ["store", "mlflow", "exports", "ray"])
+def test_a_file_in_the_place_of_a_homes_folder_is_a_fault(name: str, tmp_path: Path):
+    """The home itself can be written, and a run would end when it comes to that folder."""
+    (tmp_path / name).write_text("")
+    found = findings("--home", tmp_path, code=1)["store" if name == "store" else "home"]
+    assert found["state"] == "fault"
+    assert found["detail"] == f"{tmp_path / name} cannot be written. Choose another --home."
 
 
 def test_a_cache_that_cannot_be_kept_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,7 @@
 """What a command ends with tells a script who has to do something."""
 
 import io
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,22 @@ def test_output_that_does_not_fit_on_a_disk_is_said(command: str):
         done = subprocess.run(osr, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "error: the output cannot be written: No space left on device"
     assert (done.returncode, done.stderr.partition(". ")[0]) == (3, said)
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", ">&- 2>&- <&-"])
+def test_a_complaint_that_nobody_hears_keeps_its_code(where: str):
+    """What a script goes by; a log on a full disk made it 1, which is a failed stage."""
+    osr = f"exec {sys.executable} -m sweeps plan no-such-spec {where}"
+    assert subprocess.run(osr, shell=True, check=False).returncode == 2
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path):
+    """A store's file would hold what Ray prints."""
+    code = "from sweeps.commands.terminal import hold_closed_streams as hold; hold(); "
+    code += f"import sys; sys.exit(open({str(tmp_path / 'file')!r}, 'w').fileno())"
+    osr = [sys.executable, "-c", code]
+    done = subprocess.run(f"exec {shlex.join(osr)} >&- 2>&- <&-", shell=True, check=False)
+    assert done.returncode > 2
 
 
 def test_a_full_disk_under_a_file_is_no_wrong_request(

@@ -18,6 +18,8 @@ from sweeps.commands import rehearsal
 from sweeps.commands.app import app
 from sweeps.home import Home
 from sweeps.store.folder import LocalFiles
+from sweeps.tracking.database import make_ready
+from sweeps.tracking.errors import TrackingError
 from tests.sweeps.command import run_osr
 
 # MLflow's own use of SQLAlchemy warns that it is old.
@@ -92,16 +94,46 @@ def test_nothing_is_left_behind(tmp_path: Path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+REVISION = "UPDATE alembic_version SET version_num = '0123456789ab'"
+OTHERS = {  # what another version of MLflow, or a migration that was cut, leaves
+    "newer": [REVISION],
+    "older": ["UPDATE alembic_version SET version_num = '181f10493468'"],
+    "without a table": [REVISION, "DROP TABLE tags"],
+    "without a revision": ["DELETE FROM alembic_version"],
+    "with two revisions": ["INSERT INTO alembic_version VALUES ('0123456789ab')"],
+}
+
+
 @pytest.fixture
-def old(with_database: Callable[[Path], Path], tmp_path: Path) -> Home:
+def old(with_database: Callable[[Path], Path], tmp_path: Path, changes: list[str]) -> Home:
     """A home whose database is of another version of MLflow."""
     home = Home(with_database(tmp_path / "home"))
     with sqlite3.connect(home.database) as database:
-        database.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
+        for change in changes:
+            database.execute(change)
     database.close()
     return home
 
 
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+def test_a_database_of_any_other_mlflow_is_told_as_one(old: Home):
+    """Some of them end in an error of alembic's, which is none of MLflow's."""
+    with pytest.raises(TrackingError, match=r"another version of MLflow.*Delete it: `osr sync"):
+        make_ready(old)
+    team = Home(old.root, f"sqlite:///{old.database}")
+    with pytest.raises(TrackingError, match=r"sqlite:.* another version of MLflow.*ask whoever"):
+        make_ready(team)
+
+
+@pytest.mark.parametrize("changes", [["ALTER TABLE experiments DROP COLUMN last_update_time"]])
+def test_a_damaged_database_is_no_page_of_errors(old: Home):
+    """`osr ui` opened it, and each of MLflow's pages failed."""
+    done = CliRunner().invoke(app, ["ui", "--home", str(old.root)])
+    assert isinstance(done.exception, TrackingError)
+    assert f"If it is damaged, delete {old.database}: `osr sync" in str(done.exception)
+
+
+@pytest.mark.parametrize("changes", [[REVISION]], ids=["newer"])
 @pytest.mark.parametrize("command", [["ui"], ["export", "x"], ["doctor", "--json"]])
 def test_a_database_of_another_mlflow_is_named_with_the_simplest_way_out(
     old: Home, monkeypatch: pytest.MonkeyPatch, command: list[str]

@@ -16,7 +16,7 @@ FIT, SCORE = stage_id("fit", "cac", 0), stage_id("score", "cac", 0)
 def store(tmp_path: Path) -> Store:
     """A sweep in which one stage is in each state."""
     made = made_by_hand(tmp_path)
-    made.attempts.save_progress(FIT, 12, 1.0, [{"epoch": 3, "at": 2.0, "lr": 0.1}])
+    made.attempts.save_progress(FIT, 12, 1.0, [{"epoch": 3, "at": 2.0, "lr": 0.1}], host="node-1")
     made.attempts.save_failure(SCORE, "out of luck", "Traceback ...")
     made.orders.cancel("small", [stage_id("score", "mls", 1)])
     return made
@@ -31,7 +31,7 @@ def test_it_shows_the_ids_that_other_commands_take(store: Store):
     """Of what is begun, what failed and what was cancelled."""
     lines = typed(store, "status").stdout.splitlines()
     (begun,) = [line.split() for line in lines if FIT[:8] in line]
-    assert begun[-2:] == ["3", "12"]
+    assert begun[-2:] == ["3/12", "node-1"]
     (failed,) = [line for line in lines if SCORE[:8] in line]
     assert "out of luck" in failed
     assert any(stage_id("score", "mls", 1)[:8] in line for line in lines)

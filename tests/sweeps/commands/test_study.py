@@ -26,10 +26,16 @@ def home(tmp_path: Path) -> Path:
         "sweep": "searching",
         "trials": [trial_facts(SPEC, trial) for trial in trials],
         "stages": [
-            {"stage_id": each.id, "label": "fit", "inputs": [i.id for i in each.inputs.values()]}
+            {
+                "stage_id": each.id,
+                "kind": each.kind.name,
+                "label": "fit",
+                "inputs": [i.id for i in each.inputs.values()],
+            }
             for each in stages.values()
         ],
         "searches": [study.facts()],
+        "leaves": {"fit": ["history.parquet"]},
     }
     for stage_id in stages:
         store.commit(stage_id, {}, {}, {}, started_at=1.0, wall_s=3600.0, host="here")
@@ -39,12 +45,13 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_candidates_are_printed_best_first_at_80_columns(home: Path, monkeypatch):
-    """With rule, states, savings, and why the hopeless ones were pruned."""
+    """With the id that `osr figure search --search` asks, rule, states, savings and reasons."""
     monkeypatch.setenv("COLUMNS", "80")
     text = call_osr("study", "searching", home=home).stdout
     (facts,) = json.loads(call_osr("study", "searching", "--json", home=home).stdout)
     assert max(map(len, text.splitlines())) <= 80
-    assert text.startswith("search of cac on digits by held_out_classes_auroc (AUROC of held-out")
+    title = f"search {facts['search_id'][:8]} of cac on digits by held_out_classes_auroc (AUROC"
+    assert text.startswith(title)
     assert "10 of 10 candidates asked: " in text
     assert f"pruning saved {facts['saved_steps']} of 50 steps" in " ".join(text.split())
     assert "behind candidate" in text
@@ -72,9 +79,13 @@ def test_json_has_every_value(home: Path):
 
 
 def test_status_has_a_line_of_each_search(home: Path):
-    """What is asked, and the best so far."""
+    """What is asked, the best so far, and the time that pruning saved: 2 h for each step."""
     text = " ".join(call_osr("status", "searching", home=home).stdout.split())
+    (facts,) = json.loads(call_osr("study", "searching", "--json", home=home).stdout)
     assert "search of cac on digits: 10 of 10 candidates asked, best " in text
+    saved = facts["saved_steps"]
+    assert saved > 0
+    assert f"; pruning saved {saved} of 50 steps, about {2 * saved} h 0 min" in text
     assert "search" not in call_osr("status", "plain", home=home).stdout
 
 
@@ -89,7 +100,7 @@ def test_dashboard_that_is_not_installed_is_named(home: Path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     done = call_osr("study", "searching", "--dashboard", home=home)
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("not installed: pip install optuna-dashboard")
+    assert done.stderr.strip().endswith("not installed: pip install 'osr-sweeps[dashboard]'")
 
 
 def test_dashboard_is_opened_on_a_journal_of_the_searches(home: Path, monkeypatch):

@@ -3,6 +3,7 @@
 The searcher and the conduct of a launch are the real ones; a cluster of one slot is played here.
 """
 
+import errno
 import io
 import json
 from collections.abc import Callable
@@ -113,6 +114,27 @@ def test_a_retry_lets_a_method_that_was_stopped_go_on(tmp_path: Path):
         played.go_on()
     assert sum("cac" in name for name in played.ran) == 2 + 4 + 4
     assert played.launch.not_begun == {}
+
+
+def test_a_retry_that_cannot_be_ticked_off_is_heeded_later_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Left standing, it would bring the stage back again after its next failure."""
+    fails = [True]
+    played = Played(tmp_path, lambda stage: FAULT if fails and fails.pop() else None)
+    with mock.patch.object(StageSearcher, "FINISHED", None), played.progress:
+        played.conduct.begin(played.searcher)
+        played.go_on()
+        (failed,) = played.conduct.given_up
+        played.store.orders.retry(Fence("small", 1), [failed])
+        with monkeypatch.context() as away:
+            error = OSError(errno.ETIMEDOUT, "the store is away")
+            away.setattr(played.store._files, "_delete", mock.Mock(side_effect=error))
+            played.conduct.look()
+        assert played.searcher.frontier.exhausted
+        played.conduct.look()
+        assert not played.searcher.frontier.exhausted
+        assert played.store.orders.read(Fence("small", 1)).retried == frozenset()
 
 
 def record_of(played: Played) -> dict[str, object]:

@@ -13,10 +13,12 @@ import typer
 from mlflow import MlflowClient
 
 from osr_core.errors import ConfigError
+from osr_core.imported import SCORES, WEIGHTS, Imported
 from osr_core.source import source_of
 from sweeps.commands.run import ask
-from sweeps.launch.changed import changed_stages, in_words, settle
+from sweeps.launch.changed import changed_stages, in_words, refuse, settle
 from sweeps.planning.data import plan_with_data
+from sweeps.planning.imports import entries_of, with_scores, with_weights
 from sweeps.planning.plan import Plan
 from sweeps.planning.record import plan_record
 from sweeps.planning.spec import parse_spec
@@ -99,6 +101,35 @@ def test_what_is_kept_stays_and_is_asked_about_again(tmp_path: Path) -> None:
     for _ in range(2):
         settle(plan, store, lambda text: bool(told.append(text)))
     assert told == [f"2 results were made by other code of the same version: {CAC_FIT}, {CAC}."] * 2
+    assert store.committed(plan.stages) == set(plan.stages)
+
+
+def with_import(plan: Plan, what: str) -> Plan:
+    """A plan with a network, or with scores, that came from elsewhere."""
+    split, imported = plan.trials[0].split, Imported(what=what, file="theirs", sha256="3f9a")
+    if what == SCORES:
+        return plan.extended([with_scores("theirs", split, plan.fingerprints, imported)])
+    (entry,) = entries_of(plan.spec, split, ["softmax"])
+    return plan.extended([with_weights(entry, split, 0, plan.fingerprints, imported)])
+
+
+@pytest.mark.parametrize(
+    ("what", "label"),
+    [
+        (SCORES, "scores.import theirs imported digits/0 seed 0"),
+        (WEIGHTS, "weights.import softmax digits"),
+    ],
+)
+def test_an_import_of_other_code_is_never_withdrawn(what: str, label: str, tmp_path: Path) -> None:
+    """Nothing here can make it again; whoever has its file can, and others may keep it."""
+    plan, store = with_import(planned("softmax", "cac"), what), Store(tmp_path)
+    leave(store, plan, [label, CAC])
+    how = rf"importing its file again \(osr import\), not by --remake: {label}\."
+    with pytest.raises(ConfigError, match=rf"{how} Or go on with all of it by --keep"):
+        settle(plan, store, lambda told: True)
+    with pytest.raises(ConfigError, match=rf"^2 results were .*{how} Make them anew"):
+        settle(plan, store, refuse)
+    assert not settle(plan, store, lambda told: False)
     assert store.committed(plan.stages) == set(plan.stages)
 
 

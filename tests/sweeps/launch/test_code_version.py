@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.launch.code_version import code_version
+from sweeps.launch.code_version import code_version, tracked
 
 PACKAGE = f"osr-sweeps {version('osr-sweeps')}"
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -60,6 +60,20 @@ def test_a_failure_of_git_is_told(checkout: Path, monkeypatch: pytest.MonkeyPatc
     assert code_version(checkout).startswith(f"{PACKAGE} (commit unknown: git: not a git repo")
     monkeypatch.setenv("PATH", "")
     assert code_version(checkout) == f"{PACKAGE} (commit unknown: git is not installed)"
+
+
+def test_names_of_any_bytes_end_no_command(checkout: Path):
+    """Of a file that is sent to a cluster, and of a folder that git complains of."""
+    odd = os.fsdecode(b"caf\xe9")
+    (checkout / f"{odd}.py").write_text("1\n")
+    git(checkout, "add", ".")
+    assert [path.name for path in tracked(checkout) or ()] == [f"{odd}.py", "code.py"]
+    moved = checkout.parents[1].rename(checkout.parents[2] / odd)
+    (moved / ".git").rename(moved / "git")
+    (moved / ".git").write_text(f"gitdir: {moved}/gone", errors="surrogateescape")
+    told = code_version(moved / "sweeps" / "launch")
+    assert told.startswith(f"{PACKAGE} (commit unknown: git: not a git repository: ")
+    assert told.encode().decode().endswith("caf\\xe9/gone)")
 
 
 def test_the_package_in_another_projects_repository_has_its_own_version(checkout: Path):

@@ -7,7 +7,9 @@ import pytest
 
 from osr_core.errors import ConfigError
 from osr_core.stage import Stage
+from sweeps.commands.plan import tell_estimate
 from sweeps.launch.estimate import CPU, estimate, price_of, prices
+from sweeps.launch.outlook import Outlook
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.record import plan_record
 from sweeps.planning.spec import parse_spec
@@ -108,6 +110,18 @@ def test_prices_are_by_the_longest_name_that_fits():
     for wrong in ("L4", "L4=cheap", "=3", "L4=-1", "L4=nan", "L4=inf"):
         with pytest.raises(ConfigError, match="OSR_PRICES must be names of hardware"):
             prices(wrong)
+
+
+def test_a_plan_tells_its_estimate_in_times(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A column of 0.003333 hours is not read; programs get hours as numbers."""
+    plan = planned(30)
+    todo = [*plan.stages.values()]
+    tell_estimate(Outlook(plan, set(), todo, estimate=estimate(plan, todo, store)))
+    told = capsys.readouterr().out
+    assert "NVIDIA L4   2        12 min 0 s   10 min 0 s   14 min 0 s   -" in told
+    assert "CPU         2        6 s          6 s          6 s          -" in told
 
 
 def test_a_plan_says_what_is_known_and_what_is_not(tmp_path: Path):

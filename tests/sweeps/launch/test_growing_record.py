@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from osr_core.results.whole_files import write_atomically
 from sweeps.launch.growing_record import GrowingRecord
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.plan import Plan
@@ -56,7 +57,7 @@ def in_any_order(record: Mapping[str, Any] | None) -> dict[str, Any]:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Each file of a record that is written, and its bytes."""
     files: list[tuple[str, int]] = []
-    write = folder.write_atomically
+    write = write_atomically
 
     def noted(path: Path, content: bytes) -> None:
         if {"sweeps", "grown"} & set(path.parts[-4:]):

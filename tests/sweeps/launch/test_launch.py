@@ -5,11 +5,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -23,9 +22,12 @@ from sweeps.launch.progress import SweepProgress
 from sweeps.launch.shutdown import AtOnce, Shutdown
 from sweeps.launch.state import Launch
 from sweeps.planning.plan import make_plan
+from sweeps.planning.resources import Resources
 from sweeps.planning.spec import parse_spec
 from sweeps.running.cluster import ClusterError, check_answers, connect, explained
 from sweeps.running.outcome import Cause, Outcome
+from sweeps.running.placement import Machines
+from sweeps.running.searcher import StageSearcher
 from sweeps.store.files import FileError
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
@@ -46,20 +48,9 @@ def conduct(tmp_path: Path) -> Conduct:
     return Conduct(launch, progress, sent)  # type: ignore[arg-type]
 
 
-class Searcher:
-    """Hands out stages until it is stopped."""
-
-    stopped = False
-    stages: ClassVar[dict[str, Stage]] = {}
-
-    def withdraw(self, ids: list[str]) -> list[str]:
-        return []
-
-    def cancel_queued(self, ids: Set[str]) -> None:
-        assert not ids
-
-    def stop(self) -> None:
-        self.stopped = True
+def nothing_left(conduct: Conduct) -> StageSearcher:
+    """Hands out stages until it is stopped, of which there are none."""
+    return StageSearcher([], Resources(), conduct, lambda: Machines(({"CPU": 1.0},)), wait_s=60.0)
 
 
 def test_ctrl_c_on_a_full_disk_is_a_stop(conduct: Conduct, monkeypatch: pytest.MonkeyPatch):
@@ -68,11 +59,11 @@ def test_ctrl_c_on_a_full_disk_is_a_stop(conduct: Conduct, monkeypatch: pytest.M
     def full(name: str, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    conduct.begin(searcher := Searcher())  # type: ignore[arg-type]
+    conduct.begin(searcher := nothing_left(conduct))
     monkeypatch.setattr(conduct.launch.store._files, "_write", full)
     with Shutdown(conduct.stop):
         signal.raise_signal(signal.SIGINT)
-    assert (searcher.stopped, conduct.launch.stopped) == (True, True)
+    assert (searcher.stopping, conduct.launch.stopped) == (True, True)
 
 
 GIVEN_UP = Outcome(stage_id="", wall_s=1.0, cause=Cause.REFUSED, reason="out of luck")
@@ -153,13 +144,13 @@ def test_one_that_cannot_go_on_says_why_and_hands_out_no_more(
     """No stage is to blame, so none is given up; and what workers save now may be refused."""
     said: list[Any] = []
     monkeypatch.setattr(conduct.launch.console, "print", said.append)
-    conduct.begin(searcher := Searcher())  # type: ignore[arg-type]
+    conduct.begin(searcher := nothing_left(conduct))
     stage_id = next(iter(conduct.launch.plan.stages))
     outcome = Outcome(stage_id=stage_id, wall_s=1.0, cause=cause, reason="by process 2")
     with pytest.raises(LaunchError, match="by process 2"):
         conduct.ended(outcome, [])
     assert conduct.launch.store.attempts.failures([stage_id]) == {}
-    assert (searcher.stopped, said) == (True, [])
+    assert (searcher.stopping, said) == (True, [])
 
 
 def test_a_fit_that_is_repeated_may_be_trained_by_another_sweep_meanwhile(conduct: Conduct):

@@ -1,4 +1,4 @@
-"""The time that is left: effort left over the rate so far, kind by kind."""
+"""What a user sees while a sweep runs."""
 
 import io
 from dataclasses import replace
@@ -6,46 +6,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from osr_core.kinds import FIT, SCORE
-from osr_core.stage import Stage
-from sweeps.launch.progress import Pace, SweepProgress
+from sweeps.launch.eta import Eta
+from sweeps.launch.progress import SweepProgress
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Cause, Outcome
 
 SPEC = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"mls": {}, "cac": {}}}
-
-
-def fit(method: str, epochs: int) -> Stage:
-    """A stage whose effort is its epochs."""
-    config = {"method": {"name": method}, "training": {"epochs": epochs}}
-    return Stage(kind=FIT, config=config)
-
-
-def score(number: int) -> Stage:
-    """A stage of effort 1."""
-    return Stage(kind=SCORE, config={"method": {"name": "cac"}, "number": number})
-
-
-def test_each_kind_has_its_own_rate():
-    """Ten epochs of CAC took 100 s and a score 1 s: 20 more epochs and two scores take 202 s."""
-    todo = [fit("cac", 10), fit("cac", 20), score(1), score(2), score(3), fit("softmax", 30)]
-    pace = Pace(todo)
-    assert pace.eta(1.0) == "?"
-    pace.ended(todo[0], 100.0)
-    pace.ended(todo[2], 1.0)
-    pace.skipped(todo[5])
-    assert pace.eta(101.0) == "3 min 22 s"
-    assert pace.eta(101.0 / 2) == "1 min 41 s"  # two run at a time
-
-
-def test_a_kind_of_which_none_has_ended_takes_the_rate_of_all():
-    """110 s for an effort of 11."""
-    todo = [fit("cac", 10), score(1), fit("softmax", 3)]
-    pace = Pace(todo)
-    pace.ended(todo[0], 100.0)
-    pace.ended(todo[1], 10.0)
-    assert pace.eta(110.0) == "30 s"
 
 
 def test_counts_tell_done_from_failed_stopped_and_repeated():
@@ -80,7 +47,7 @@ def test_what_waits_for_a_machine_does_not_count_as_running():
             lambda: progress.postponed(first.id),
         ):
             step()
-            details.append(progress.bar.tasks[0].fields["detail"].partition(", 0 failed")[0])
+            details.append(progress.detail.partition(", 0 failed")[0])
     assert details == [
         "0 running, 1 queued",
         "0 running, 2 queued",
@@ -115,13 +82,24 @@ def test_the_best_candidate_so_far_is_shown_once_and_when_another_leads(is_termi
     ]
 
 
-def test_a_long_sweep_asks_each_stage_once(monkeypatch: pytest.MonkeyPatch):
-    """The guess is made at every start and end; it must not go through all stages again."""
-    asked = []
-    monkeypatch.setattr(Stage, "effort", property(lambda stage: asked.append(stage) or 1.0))
-    todo = [score(number) for number in range(2000)]
-    pace = Pace(todo)
-    for stage in todo:
-        pace.ended(stage, 1.0)
-        pace.eta(1.0)
-    assert len(asked) <= 3 * len(todo)
+def test_a_long_sweep_is_laid_out_for_a_fiftieth_of_the_time(monkeypatch: pytest.MonkeyPatch):
+    """The guess is asked for at every start and end; in between, the last one runs down."""
+    clock, laid_out = [1000.0], []
+
+    def eta(now: float) -> Eta:
+        laid_out.append(now)
+        clock[0] += 2.0  # so long does it take
+        return Eta(500.0, 400.0, 600.0)
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    plan = make_plan(parse_spec(SPEC, "small"), {"digits/train": "-", "digits/test": "-"})
+    progress = SweepProgress(plan, [], Console(file=io.StringIO()))
+    monkeypatch.setattr(progress.pace, "eta", eta)
+    said = []
+    for _ in range(10):
+        said.append(progress.eta())
+        clock[0] += 10.0
+    assert len(laid_out) == 1
+    assert said[:2] == [Eta(500.0, 400.0, 600.0), Eta(488.0, 388.0, 588.0)]
+    progress.eta()
+    assert len(laid_out) == 2

@@ -118,7 +118,7 @@ def test_a_plan_is_refused_when_store_code_or_data_have_moved_on(
     with pytest.raises(reviewed.ConfigError, match="it is of store"):
         read.check(plan, Store(spec.parent / "other"), read.code)
     with monkeypatch.context() as other:
-        other.setattr(reviewed, "source_digest", lambda plan: "other")
+        other.setattr(reviewed, "source_of", lambda plan: "other")
         with pytest.raises(reviewed.ConfigError, match=r"files of the code .* have changed since"):
             read.check(plan, store, read.code)
     first = next(iter(plan.stages))
@@ -131,7 +131,7 @@ def test_a_plan_is_refused_when_store_code_or_data_have_moved_on(
     assert f"Look again: osr plan SPEC --output {file}" in refused.stderr
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "no", '{"format": "osr-sweeps plan 1"}'])
+@pytest.mark.parametrize("content", ["{}", "[]", "no", '{"format": "osr-sweeps plan 2"}'])
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, content: str):
     """A spec in JSON, for one."""
     (tmp_path / "plan.json").write_text(content)

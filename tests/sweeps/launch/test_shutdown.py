@@ -17,7 +17,7 @@ from sweeps.launch import shutdown
 from sweeps.launch.conduct import Conduct
 from sweeps.launch.shutdown import AtOnce, Shutdown
 from sweeps.signals import NOTICES
-from tests.sweeps.launch.test_launch import Searcher, conduct
+from tests.sweeps.launch.test_launch import conduct, nothing_left
 
 __all__ = ["conduct"]  # the fixture
 NAMES = [number.name for number in NOTICES]
@@ -76,10 +76,10 @@ def test_a_launch_under_nohup_outlives_its_terminal():
 def test_a_stop_comes_before_the_word_about_it(conduct: Conduct, unread: TextIO):
     """Ctrl-C ends `tee` first, and what is printed then reaches nobody."""
     conduct.launch.console = Console(file=unread)
-    conduct.begin(searcher := Searcher())  # type: ignore[arg-type]
+    conduct.begin(searcher := nothing_left(conduct))
     with Shutdown(conduct.stop), pytest.raises(SystemExit):
         signal.raise_signal(signal.SIGINT)
-    assert (searcher.stopped, conduct.launch.stopped) == (True, True)
+    assert (searcher.stopping, conduct.launch.stopped) == (True, True)
     os.dup2(os.open(os.devnull, os.O_WRONLY), unread.fileno())
 
 

@@ -9,11 +9,12 @@ from osr_core.backbones import resolve_backbone
 from osr_core.backbones.flops import forward_flops
 from osr_core.data import READERS
 from osr_core.data.sizes import TRAIN_IMAGES, num_train_images
+from osr_core.methods.pmal.method import PMAL
 from sweeps.commands.app import app
 from sweeps.planning.cost import cost, images_trained_on
 from sweeps.planning.data import placeholders
 from sweeps.planning.plan import Plan, make_plan
-from sweeps.planning.spec import papers_specs, parse_spec
+from sweeps.planning.spec import load_spec, papers_specs, parse_spec
 
 
 def plan_of(datasets: list[str], **keys: object) -> Plan:
@@ -47,6 +48,21 @@ def test_a_method_that_sends_images_more_than_once_costs_more() -> None:
         for name in ("arpl", "arpl_cs")
     ]
     assert passes[1] == 4 * passes[0]
+
+
+def test_embedding_pmals_prototypes_costs_what_its_docstring_says() -> None:
+    """By the default `embed_every`, of a fit on TinyImageNet's 20 classes in batches of 128; they
+    were a quarter of an epoch when each step embedded them.
+    """
+    plan, shares = make_plan(load_spec("pmal_table5"), placeholders(["tinyimagenet"])), {}
+    for fit in plan.stages.values():
+        if fit.kind.trains and fit.config["method"]["name"] == "pmal":
+            images = images_trained_on(fit)
+            assert images is not None
+            passes = 3 * fit.effort * images * forward_flops(fit.config["backbone"])
+            mined = fit.inputs["prototypes"].config["method"]
+            shares[mined["prototypes"]] = round(100 * PMAL.further_flops(fit, images) / passes, 1)
+    assert shares == {1: 0.5, 5: 2.7, 10: 5.3, 20: 10.7, 30: 16.0}
 
 
 def test_a_shared_fit_costs_once() -> None:
@@ -92,8 +108,13 @@ def test_cost_lists_both_papers_and_needs_no_data(tmp_path: Path) -> None:
     rows = json.loads(runner.invoke(app, ["cost", "--json", "--tflops", "100"]).stdout)
     assert [row["sweep"].replace("-", "_") for row in rows] == papers_specs()
     assert all(row["GPU hours"] == row["flops"] / 1e14 / 3600 for row in rows)
+    told = runner.invoke(app, ["cost", "cac_fig2", "--tflops", "100"]).stdout
+    assert "cac-fig2   7      5,600    50.4 million   199 PFLOP    33 min 11 s" in told
     (digits,) = json.loads(runner.invoke(app, ["cost", "digits", "--json"]).stdout)
     home = ["--home", str(tmp_path)]
     planned = json.loads(runner.invoke(app, ["plan", "digits", "--json", *home]).stdout)
     same = ("fits", "epochs", "image_passes", "flops")
     assert [digits[name] for name in same] == [planned[name] for name in same]
+    told = runner.invoke(app, ["plan", "digits", *home]).stdout
+    assert "image passes   486,240      of all fits together" in told
+    assert "operations     7.67 TFLOP" in told

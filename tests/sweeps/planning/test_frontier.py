@@ -109,3 +109,18 @@ def test_what_needs_two_stages_comes_back_with_the_second():
     assert len(frontier.withdraw([first.id, second.id])) == 3
     assert frontier.revive([first.id, both.id]) == [first.id]
     assert frontier.revive([second.id]) == [second.id, both.id]
+
+
+def test_what_is_added_when_its_input_was_given_up_comes_back_with_it():
+    """As those that were there before: a later retry takes the input back, and what needs it."""
+    first = stage("first")
+    early, late = stage("early", first), stage("late", first)
+    frontier = Frontier([first, early])
+    assert frontier.next() == first
+    assert frontier.fail(first.id) == [early.id]
+    assert frontier.add([late]) == [late.id]
+    assert sorted(frontier.revive([first.id])) == sorted([first.id, early.id, late.id])
+    assert frontier.next() == first
+    frontier.finish(first.id)
+    handed_out = [frontier.next(), frontier.next()]
+    assert sorted(each.id for each in handed_out if each) == sorted([early.id, late.id])

@@ -7,6 +7,7 @@ import pytest
 from osr_core.data import READERS
 from osr_core.errors import ConfigError
 from sweeps.launch.outlook import remarks_on
+from sweeps.planning.known_data import KnownData
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.record import plan_of, plan_record
 from sweeps.planning.spec import load_spec, parse_spec
@@ -75,6 +76,6 @@ def test_peculiarities_of_every_protocol_are_pointed_to() -> None:
     """Also of those that a method's entry names, by which its row is made."""
     entries = [{"protocol": "osrci"}, {"protocol": "arpl", "search": {"space": {"alpha": [5, 10]}}}]
     values = {"name": "x", "datasets": ["digits"], "splits": [0], "methods": {"cac": entries}}
-    said = remarks_on(parse_spec(values, "x"), None)
+    said = remarks_on(parse_spec(values, "x"), KnownData(None))
     asked = [text.partition("`")[2] for text in said]
     assert asked == [f"osr splits digits --protocol {p}`." for p in ("cac", "osrci", "arpl")]

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from osr_core.errors import ConfigError
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.entry import MethodSettings
+from sweeps.planning.json_schema import json_schema
 from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import SweepSpec, parse_spec
 
@@ -77,6 +79,10 @@ def test_each_point_of_a_grid_has_its_own_search():
         ({"space": {"data.lr": WEIGHT}}, "layer 'data' does not exist"),
         ({"space": {"alpha": {**WEIGHT, "when": {"beta": 1}}}}, "when names 'beta'"),
         ({"space": {"anchor_weight": WEIGHT}, "select": "auroc"}, "select must be one of"),
+        (
+            {"space": {"anchor_weight": WEIGHT}, "select": "held_out_auroc"},
+            "not 'held_out_auroc'. Did you mean 'held_out_classes_auroc'?",
+        ),
         ({"space": {"anchor_weight": WEIGHT}, "sampler": "cmaes"}, "sampler must be one of"),
         ({"space": {"anchor_weight": WEIGHT}, "candidates": 0}, "candidates must be >= 1"),
         ({"space": {"anchor_weight": WEIGHT}, "candidate": 5}, "Did you mean 'candidates'?"),
@@ -97,6 +103,10 @@ def test_each_point_of_a_grid_has_its_own_search():
             "training.epochs 1.5 is not in the space",
         ),
         ({"space": {"anchor_weight": WEIGHT}, "enqueue": [{}]}, "'anchor_weight' is missing"),
+        (
+            {"space": {"alpha": [2.0, 3.0]}, "enqueue": [{"alpha": 2.0}] * 3, "candidates": 2},
+            "enqueue has 3 settings; it must have <= candidates, 2",
+        ),
         (
             {"space": {"anchor_weight": WEIGHT}, "enqueue": [{"anchor_weight": 2.0}]},
             "anchor_weight 2.0 is not in the space",
@@ -121,6 +131,26 @@ def test_what_is_wrong_is_said(search: Any, said: str):
     assert problem.startswith("s.yaml: methods: cac: search")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"space": {"anchor_wieght": WEIGHT}},
+        {"space": {"anchor_weight": []}},
+        {"space": {"anchor_weight": {"low": 0.1}}},
+        {"select": "auroc"},
+        {"sampler": "cmaes"},
+        {"candidate": 3},
+        {"candidates": 0},
+    ],
+)
+def test_an_editor_knows_the_block_by_the_schema(wrong: dict[str, Any]):
+    """What it takes, and what it underlines as `osr plan` would refuse it."""
+    valid = jsonschema.Draft202012Validator(json_schema())
+    right = {"space": {"anchor_weight": WEIGHT, "training.lr": [0.1]}, "from": "earlier"}
+    assert valid.is_valid({**SPEC, "methods": {"cac": {"search": right}}})
+    assert not valid.is_valid({**SPEC, "methods": {"cac": {"search": {**right, **wrong}}}})
+
+
 def test_all_problems_are_said_at_once():
     """Those of the space beside those of the rest."""
     search = {"space": {"beta": WEIGHT, "alpha": []}, "sampler": "cmaes", "top": 0}
@@ -131,6 +161,8 @@ def test_all_problems_are_said_at_once():
 def test_what_is_fixed_is_not_searched_and_a_condition_on_it_can_hold():
     """Beside the block, and in the space: one of them would never count."""
     assert "is fixed at 5.0" in problems({"space": {"alpha": [5.0, 10.0]}}, alpha=5.0)[0]
+    rates = {"space": {"training.lr": [0.1, 0.2]}}
+    assert "training.lr: is fixed at 0.1" in problems(rates, training={"lr": 0.1})[0]
     space = {"label_smoothing": {"low": 0.0, "high": 0.3, "when": {"loss": "one_vs_rest"}}}
     said = problems({"space": space}, "softmax", loss="cross_entropy")[0]
     assert "it is fixed at 'cross_entropy'" in said
@@ -141,6 +173,16 @@ def test_a_condition_names_a_choice_that_exists():
     smoothing = {"low": 0.0, "high": 0.3, "when": {"loss": "hinge"}}
     space = {"loss": ["one_vs_rest", "cross_entropy"], "label_smoothing": smoothing}
     assert "which is none of its choices" in problems({"space": space}, "softmax")[0]
+
+
+def test_a_point_of_ones_own_has_just_the_settings_that_count():
+    """One more failed when it was tried, or was told to the sampler though it had no effect."""
+    smoothing = {"low": 0.0, "high": 0.3, "when": {"loss": "cross_entropy"}}
+    space = {"loss": ["one_vs_rest", "cross_entropy"], "label_smoothing": smoothing}
+    points = [{"loss": "one_vs_rest", "label_smoothing": 0.1}, {"loss": "cross_entropy"}]
+    more, less = problems({"space": space, "enqueue": points}, "softmax")
+    assert "enqueue.0: label_smoothing does not count beside the others; leave it out" in more
+    assert "enqueue.1: 'label_smoothing' is missing" in less
 
 
 def test_a_split_with_too_few_known_classes_is_refused(tmp_path: Path):
@@ -185,6 +227,22 @@ def test_values_with_which_every_candidate_fails_are_refused(space: dict[str, An
 def test_a_value_that_another_setting_makes_possible_is_kept():
     """Only some candidates fail, and the sampler learns of it."""
     space = {"training.keep": ["last", "accuracy"], "training.validation": [0.0, 0.2]}
+    plan_with_data(spec_of({"space": space}), None)
+
+
+def test_a_choice_that_another_choice_makes_possible_is_kept():
+    """PMAL without a quality needs a diversity that asks for no order; its default asks for one."""
+    space = {"quality": ["none", "robustness"], "diversity": ["random", "nearest_better"]}
+    plan_with_data(spec_of({"space": space}, "pmal"), None)
+    said = problems({"space": {**space, "diversity": ["nearest_better"]}}, "pmal")
+    assert said[0].endswith("where quality is 'none': nothing orders the images.")
+
+
+def test_a_value_that_a_late_choice_of_a_large_space_makes_possible_is_kept():
+    """Only the first few hundred combinations were tried, and the others taken for impossible."""
+    alphas = [float(n) for n in range(1, 301)]
+    space = {"training.validation": [0.0, 0.2], "alpha": alphas}
+    space["training.keep"] = ["last", "accuracy"]
     plan_with_data(spec_of({"space": space}), None)
 
 

@@ -18,7 +18,7 @@ from osr_core.identity import canonical_json
 from osr_core.methods import OWN
 from osr_core.recipes import Training
 from sweeps.planning.resources import Resources
-from sweeps.planning.spec import SweepSpec, load_spec, parse_spec
+from sweeps.planning.spec import NAMED_BY, SweepSpec, load_spec, parse_spec
 
 GOOD: dict[str, Any] = {"name": "small", "datasets": ["digits"], "splits": [0]}
 GOOD |= {"methods": {"softmax": {}}}
@@ -144,7 +144,14 @@ def test_wrong_shape_is_said_in_words():
         ),
         ({"resources": None}, "sweep.yaml: resources: must be a mapping, such as {cpus: 2}, not N"),
         ({"splits": [[0]]}, "sweep.yaml: splits.0: must be a whole number, not [0]."),
-        ({"name": None}, "sweep.yaml: name: must be a name, not None."),
+        ({"name": None}, f"sweep.yaml: name: must be {NAMED_BY}, not None."),
+        ({"name": "My sweep"}, f"sweep.yaml: name: must be {NAMED_BY}, not 'My sweep'."),
+        (
+            {"name": 2024},
+            f"sweep.yaml: name: must be {NAMED_BY}, not 2024; in quotes a number is a name.",
+        ),
+        ({"splits": []}, "sweep.yaml: splits: must be one entry or more, such as [0, 1], not []."),
+        ({"methods": {}}, "sweep.yaml: methods: must be one entry or more, such as {softmax: {}}"),
         ({"methods": ["cac"]}, "sweep.yaml: methods: must be a mapping, such as"),
         ({"seeds": [2**63]}, "sweep.yaml: seeds.0: Input should be less than or equal to 9223372"),
     ):
@@ -168,6 +175,12 @@ def test_text_that_yaml_cannot_make_values_of_is_refused(text: str, tmp_path: Pa
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"is not valid YAML|nested too deeply"):
         load_spec(str(path))
+
+
+def test_what_is_there_and_no_file_is_not_said_to_be_absent(tmp_path: Path):
+    """A folder whose name was meant for one of its specs."""
+    with pytest.raises(ConfigError, match=f"spec file {tmp_path} is no file"):
+        load_spec(str(tmp_path))
 
 
 def test_file_that_may_not_be_read_is_named(unprivileged: None):

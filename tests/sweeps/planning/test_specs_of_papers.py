@@ -78,8 +78,18 @@ def test_rows_copied_from_osrci_are_trained_as_there(name: str) -> None:
         assert (training["weight_decay"], training["validation"]) == (0, 0)
         assert training["augmentation"] == as_dict(Augmentation())
         assert trial.backbone.items() >= OSRCI_NETWORK.items()
-    rules = {t.hyperparameters["rule"] for t in copied if "OpenMax" in t.title}
-    assert rules <= {"osrci"}
+    of_openmax = [t.hyperparameters for t in copied if "OpenMax" in t.title]
+    rules = {(settings["rule"], settings["distance"], settings["tail"]) for settings in of_openmax}
+    assert rules <= {("osrci", "euclidean", 20)}
+
+
+@pytest.mark.parametrize("name", ["cac_table2", "cac_table3", "cac_fig2", "cac_fig3"])
+def test_cacs_own_numbers_are_on_its_authors_lists_of_april_2020(name: str) -> None:
+    """Those of November 2021 are OSRCI's, which the rows that it copies belong to."""
+    older, osrci = "cac@original_2020", "cac"
+    for trial in plan_of(name).trials:
+        copied = name == "cac_table2" and trial.title != "CAC"
+        assert trial.split.protocol == (osrci if copied else older)
 
 
 def test_rows_copied_from_osrci_share_their_classifier_and_their_gan() -> None:

@@ -27,6 +27,8 @@ def machines(alive: int, lost: int = 0) -> Machines:
 class Notes:
     """Writes down what a launch is told."""
 
+    is_behind = False
+
     def __init__(self, told: Callable[[Outcome], None] | None = None) -> None:
         self.outcomes: list[Outcome] = []  # of attempts that are repeated
         self.ends: list[tuple[Outcome, list[str]]] = []

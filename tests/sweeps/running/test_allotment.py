@@ -27,7 +27,7 @@ def machine(root: Path, files: Mapping[str, str], **environment: str) -> LocalMa
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
+        path.write_bytes(os.fsencode(text + "\n"))
     return LocalMachine(root, environment)
 
 
@@ -65,8 +65,21 @@ def test_taskset_is_heeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             },
             64,
         ),
+        (
+            {
+                "proc/self/cgroup": "4:cpuacct,cpu:/docker/3f",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "400000",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            4,
+        ),
+        ({"proc/self/cgroup": "0::/\udce9", "sys/fs/cgroup/cpu.max": "200000 100000"}, 2),
+        ({"proc/self/cgroup": "none", "sys/fs/cgroup/cpu.max": "200000 100000"}, 64),
     ],
-    ids=["outer group", "fraction", "half", "first version", "first version without"],
+    ids=[
+        *("outer group", "fraction", "half", "first version", "first version without"),
+        *("of old kernels", "no UTF-8", "no group"),
+    ],
 )
 def test_a_containers_quota_is_heeded(tmp_path: Path, files: Mapping[str, str], cores: int):
     """Of the group itself or of one around it; a core that is there in part counts if alone."""
@@ -78,7 +91,8 @@ def test_a_batch_systems_word_is_heeded_within_its_jobs(tmp_path: Path):
     assert machine(tmp_path, {}, SLURM_CPUS_ON_NODE="3", SLURM_JOB_ID="7").cpus() == 3
     assert machine(tmp_path, {}, NCPUS="3").cpus() == 64
     assert machine(tmp_path, {}, NCPUS="3", PBS_JOBID="7").cpus() == 3
-    assert machine(tmp_path, {}, SLURM_CPUS_ON_NODE="3(x2)", SLURM_JOB_ID="7").cpus() == 64
+    for word in ("3(x2)", "²", "-3", ""):
+        assert machine(tmp_path, {}, SLURM_CPUS_ON_NODE=word, SLURM_JOB_ID="7").cpus() == 64
 
 
 def test_the_memory_of_a_group_is_heeded(tmp_path: Path):
@@ -134,6 +148,20 @@ def test_ray_gets_a_folder_whose_sockets_can_be_named(tmp_path: Path):
         assert found == place / "ray"
         found = session_folder.session_folder({"RAY_TMPDIR": str(place)}, ())
         assert found == place / "ray"
+    finally:
+        place.rmdir()
+
+
+def test_a_link_to_nowhere_is_no_folder_for_ray(tmp_path: Path):
+    """Such as one to a disk that is not mounted any more; Ray would end in its own words."""
+    place = Path("/tmp") / f"osr-{os.getpid()}"
+    place.mkdir()
+    try:
+        for target in (tmp_path / "gone", place / "ray"):  # the second is a circle
+            (place / "ray").symlink_to(target)
+            found = session_folder.session_folder({}, (place,))
+            assert found == place / f"ray-{os.geteuid()}"
+            (place / "ray").unlink()
     finally:
         place.rmdir()
 

@@ -24,10 +24,10 @@ def trainable(folder: Path, *stages: Stage, added: str = "") -> BundleTrainable:
     made = BundleTrainable.__new__(BundleTrainable)
     made.identities = {stage.id: stage.identity for stage in (FIRST, SECOND)}
     made.workplace = Workplace(store=str(folder), data_root=None)
+    made.node = "here"
     made.bundle = {
         "stage_ids": [stage.id for stage in stages],
-        "cpus": 1,
-        "gpus": 0.0,
+        "takes": {"CPU": 1, "GPU": 0.0},
         "lacks_gpu": False,
         "added": added,
     }
@@ -67,7 +67,7 @@ def test_what_was_meant_for_a_gpu_does_not_run_on_the_cpu(
     """A machine whose torch sees no GPU is named; no hours are spent on the wrong device."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     made = trainable(tmp_path, FIRST)
-    made.bundle["gpus"] = 0.5
+    made.bundle["takes"] = {"CPU": 1, "GPU": 0.5}
     (outcome,) = made.step()["outcomes"]
     assert outcome["cause"] == Cause.UNFIT
     assert "has given 0.5 GPU to a stage, and torch" in outcome["reason"]

@@ -4,19 +4,25 @@ import itertools
 import time
 from pathlib import Path
 
+import PIL
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy
 import torch
 
+from osr_core import machine as made_on
 from osr_core.kinds import NOOP
+from osr_core.machine import machine_facts
 from osr_core.stage import Stage
 from sweeps.running import machine
-from sweeps.running.machine import MACHINE, MOST_ROWS, Samples, machine_facts, sampled
+from sweeps.running.machine import MACHINE, MOST_ROWS, Samples, sampled
 from sweeps.running.worker import work
 from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
+
+VERSIONS = {"torch": torch.__version__, "pillow": PIL.__version__, "scipy": scipy.__version__}
 
 
 def seen_busy(rows: list[dict[str, float]]) -> bool:
@@ -89,7 +95,8 @@ def test_a_marker_says_what_the_stage_ran_on(tmp_path: Path):
     assert told.pop("hardware")
     assert told.pop("instruction_set") == torch.backends.cpu.get_cpu_capability()
     assert told.pop("threads") == 2
-    assert told == {"device": "cpu", "gpu_s": 0.0, "versions": {"torch": torch.__version__}}
+    assert told.pop("versions") == VERSIONS
+    assert told == {"device": "cpu", "gpu_s": 0.0}
 
 
 def test_a_gpu_is_named_with_its_versions_and_seconds(
@@ -101,19 +108,15 @@ def test_a_gpu_is_named_with_its_versions_and_seconds(
         "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\n"
         "GCC version:  gcc version 12.3.0 (Ubuntu 12.3.0-1ubuntu1)\n"
     )
-    monkeypatch.setattr(machine, "DRIVER_INFO", driver)
+    monkeypatch.setattr(made_on, "DRIVER_INFO", driver)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3_000_000)
-    machine._cuda_versions.cache_clear()
+    made_on._cuda_versions.cache_clear()
     told = machine_facts(torch.device("cuda"), gpus=0.5, wall_s=10.0)
-    machine._cuda_versions.cache_clear()
+    made_on._cuda_versions.cache_clear()
     assert (told["device"], told["hardware"], told["gpu_s"]) == ("cuda", "NVIDIA H100", 5.0)
-    assert told["versions"] == {
-        "torch": torch.__version__,
-        "cuda": "12.8",
-        "cudnn": "91002",
-        "driver": "570.86.15",
-    }
+    on_gpus = {"cuda": "12.8", "cudnn": "91002", "driver": "570.86.15"}
+    assert told["versions"] == VERSIONS | on_gpus
     assert told["peak_gpu_memory_megabytes"] == 3.0

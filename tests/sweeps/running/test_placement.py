@@ -8,7 +8,7 @@ from osr_core.stage import Stage
 from sweeps.planning.resources import Resources
 from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Cause
-from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of, lacks_gpu
+from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of, lacks_gpu, meets
 from sweeps.running.searcher import StageSearcher, UnplacedError
 from tests.sweeps.running.one_by_one import Notes
 
@@ -59,6 +59,69 @@ def test_a_stage_alone_gets_a_whole_gpu():
     assert alone(Ask(2, 0.25)) == Ask(2, 1.0)
     assert alone(Ask(2, 2.0)) == Ask(2, 2.0)
     assert alone(Ask(2, 0.0)) == Ask(2, 0.0)
+
+
+def test_a_type_of_gpu_is_asked_for_by_what_takes_one():
+    """Of which there must be one then; what takes none goes anywhere."""
+    resources = Resources(gpu_type="L4", kinds={"score": {"gpus": 0}})
+    ask = ask_of(stage("fit"), resources, Machines((CPUS,)))
+    assert str(ask) == "1 CPU and 1 GPU (type L4)"
+    assert ask.takes == {"CPU": 1, "GPU": 1.0, "accelerator_type:L4": 0.001}
+    assert ask_of(stage("score"), resources, Machines((CPUS,))) == Ask(1, 0.0)
+    typed = [{**GPU, f"accelerator_type:{name}": 1.0} for name in ("L4", "H100")]
+    machines = Machines((*typed, GPU))
+    assert (machines.room_for(ask), Machines((GPU, typed[1])).room_for(ask)) == (1, 0)
+    assert str(machines).startswith("8 CPUs, 1 GPUs of type L4; 8 CPUs, 1 GPUs of type H100; 8 CPU")
+    other = resources.on("H100")
+    assert str(ask_of(stage("fit"), other, machines)) == "1 CPU and 1 GPU (type H100)"
+
+
+def test_resources_and_labels_of_ones_own_are_asked_for_by_kind():
+    """A licence for one, a machine that stays for another; the rest as for all."""
+    resources = Resources(
+        custom={"licence": 0.5},
+        labels={"ray.io/market-type": "!spot"},
+        kinds={"score": {"custom": {}, "labels": {"zone": "in(a, b)"}}},
+        methods={"pmal": {"gpu_type": "H100"}},
+    )
+    plain, spot, here = {}, {"ray.io/market-type": "spot"}, {"zone": "b"}
+    machines = Machines(
+        (CPUS, {**CPUS, "licence": 1.0}, {**CPUS, "licence": 1.0}), labels=(here, spot, plain)
+    )
+    fit = ask_of(stage("fit"), resources, machines)
+    assert machines.room_for(fit) == 2  # of the last machine's licence
+    assert str(fit) == "1 CPU (licence 0.5, label ray.io/market-type: !spot)"
+    score = ask_of(stage("score"), resources, machines)
+    assert machines.room_for(score) == 8
+    assert ask_of(stage("fit", "pmal"), resources, machines).takes["accelerator_type:H100"] == 0.001
+    assert "8 CPUs, 0 GPUs, licence 1, label ray.io/market-type: spot" in str(machines)
+
+
+@pytest.mark.parametrize(
+    ("selector", "met"),
+    [("a", {"a"}), ("!a", {"b", None}), ("in(a,b)", {"a", "b"}), ("!in(a, b)", {None})],
+)
+def test_labels_are_chosen_as_ray_chooses_them(selector: str, met: set[str | None]):
+    """A label that a machine does not have differs from every value."""
+    assert {value for value in ("a", "b", None) if meets(value, selector)} == met
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"custom": {"GPU": 1}}, "'GPU' is no resource of one's own; write cpus, gpus or gpu_type"),
+        ({"custom": {"licence": 0}}, "resources.custom.licence: Input should be greater than 0"),
+        ({"labels": {"zone": "in(a"}}, "'in(a' is not VALUE, !VALUE, in(A,B) or !in(A,B)"),
+        ({"gpu_type": "an L4"}, "resources.gpu_type"),
+        ({"kinds": {"fit": {"gpu_typ": "L4"}}}, "gpu_typ"),
+    ],
+)
+def test_what_no_machine_can_have_is_said_of_the_spec(resources: dict[str, object], words: str):
+    """Before anything waits for it."""
+    values = {"name": "x", "datasets": ["digits"], "splits": [0], "methods": {"cac": {}}}
+    with pytest.raises(ConfigError) as caught:
+        parse_spec({**values, "resources": resources}, "x")
+    assert words in str(caught.value)
 
 
 def test_room_is_counted_machine_by_machine():
@@ -125,7 +188,7 @@ def test_a_stage_that_fits_nowhere_does_not_keep_the_others_from_running(
     for number in map(str, range(30)):
         clock[0] += 30.0
         config = asked.suggest(number)
-        if not isinstance(config, dict) or config["gpus"] > 1:
+        if not isinstance(config, dict) or config["takes"]["GPU"] > 1:
             continue
         asked.on_trial_start(number)
         ended += 1
@@ -145,7 +208,7 @@ def test_what_is_given_back_when_a_gpu_came_is_handed_out_for_it(monkeypatch: py
     outcome = {"stage_id": fit.id, "wall_s": 0.0, "cause": Cause.GPU_CAME}
     asked.on_trial_complete("1", {"outcomes": [outcome]})
     after = asked.suggest("2")
-    assert [(each["gpus"], each["lacks_gpu"]) for each in (before, after)] == [
+    assert [(each["takes"]["GPU"], each["lacks_gpu"]) for each in (before, after)] == [
         (0.0, True),
         (1.0, False),
     ]
@@ -168,7 +231,11 @@ def test_a_cancelled_stage_that_fits_on_no_machine_is_taken_out():
     resources = Resources(methods={"pmal": {"gpus": 2}})
     asked = StageSearcher(stages, resources, notes, lambda: Machines((GPU,)), wait_s=60.0)
     handed_out = {number: asked.suggest(number) for number in ("1", "2")}
-    gpus = {number: each["gpus"] for number, each in handed_out.items() if isinstance(each, dict)}
+    gpus = {
+        number: each["takes"]["GPU"]
+        for number, each in handed_out.items()
+        if isinstance(each, dict)
+    }
     (fitting,) = [number for number in gpus if gpus[number] == 1]
     asked.on_trial_start(fitting)
     asked.cancel_queued({each.id for each in stages})
@@ -178,3 +245,33 @@ def test_a_cancelled_stage_that_fits_on_no_machine_is_taken_out():
     asked.on_trial_complete(fitting, {"outcomes": [ended]})
     assert asked.idle
     assert asked.suggest("3") == StageSearcher.FINISHED
+
+
+def test_what_is_retried_while_its_first_trial_is_still_queued_is_trained_once():
+    """Ray cannot be told to forget a trial: where its stage is wanted again, it is that trial's."""
+    (fit,), notes = [stage("fit")], Notes()
+    asked = StageSearcher([fit], Resources(), notes, lambda: Machines((CPUS,)), wait_s=60.0)
+    assert isinstance(asked.suggest("1"), dict)
+    asked.cancel_queued({fit.id})
+    assert [end.cause for end, _ in notes.ends] == [Cause.CANCELLED]
+    assert asked.revive([fit.id]) == [fit.id]
+    assert asked.suggest("2") is None
+    asked.on_trial_start("1")
+    asked.on_trial_complete("1", {"outcomes": [{"stage_id": fit.id, "wall_s": 1.0}]})
+    assert [end.cause for end, _ in notes.ends] == [Cause.CANCELLED, None]
+    assert asked.suggest("2") == StageSearcher.FINISHED
+    assert asked.room.handed_out.total() == 0
+
+
+@pytest.mark.parametrize("error", [False, True], ids=["ended", "died"])
+def test_what_is_retried_once_its_first_trial_is_gone_is_handed_out_anew(error: bool):
+    """Its worker has seen the order, or never came to be."""
+    (fit,), notes = [stage("fit")], Notes()
+    asked = StageSearcher([fit], Resources(), notes, lambda: Machines((CPUS,)), wait_s=60.0)
+    asked.suggest("1")
+    asked.cancel_queued({fit.id})
+    told = {"outcomes": [{"stage_id": fit.id, "wall_s": 1.0, "cause": Cause.CANCELLED}]}
+    asked.on_trial_complete("1", None if error else told, error=error)
+    asked.revive([fit.id])
+    assert isinstance(again := asked.suggest("2"), dict)
+    assert again["stage_ids"] == [fit.id]

@@ -43,7 +43,7 @@ def test_out_of_memory_is_retried_once_with_a_gpu_of_its_own(
     sweep.run()
     ids = [config["stage_ids"] for config in sweep.configs]
     assert ids == [[STAGE.id], [STAGE.id], [USER.id]]
-    assert [config["gpus"] for config in sweep.configs] == [0.25, 1.0, 0.25]
+    assert [config["takes"]["GPU"] for config in sweep.configs] == [0.25, 1.0, 0.25]
     assert sweep.store.committed([STAGE.id, USER.id]) == {STAGE.id, USER.id}
     (outcome,) = sweep.retried
     assert (outcome.cause, "2.00 GiB" in str(outcome.reason)) == (Cause.OUT_OF_MEMORY, True)
@@ -178,8 +178,8 @@ def test_a_stage_that_another_sweep_trains_is_handed_out_when_it_lets_go(
     monkeypatch.setattr(sweep.notes, "may_run", lambda stage: answers.pop(0))
     assert sweep.searcher.suggest("1") == {
         "stage_ids": [STAGE.id],
-        "cpus": 1,
-        "gpus": 0.25,
+        "takes": {"CPU": 1, "GPU": 0.25},
+        "labels": {},
         "lacks_gpu": False,
         "added": "",
     }

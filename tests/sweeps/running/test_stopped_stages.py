@@ -1,11 +1,13 @@
 """A worker that is ordered to stop saves first; one stage's end does not end the sweep."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from osr_core.results.saved_state import SavedState
 from osr_core.tensors import from_bytes
 from osr_core.training import Fit
 from sweeps.launch.changed import changed_stages
@@ -13,11 +15,11 @@ from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
 from sweeps.running import checkpoint, worker
 from sweeps.running.checkpoint import StoreCheckpoint
-from sweeps.running.outcome import Cause
+from sweeps.running.outcome import Cause, Stopped
 from sweeps.running.worker import work
 from sweeps.running.workplace import Workplace
-from sweeps.store.attempts import Attempts, SavedState
-from sweeps.store.files import FileError
+from sweeps.store.attempts import Attempts
+from sweeps.store.files import FileError, UnreachableError
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from tests.sweeps.running.test_retries import STAGE, USER, Sweep
@@ -69,6 +71,25 @@ def test_a_fit_that_is_to_stop_saves_its_epochs(
     assert saved is not None
     assert from_bytes(saved.content)[1]["progress"]["epoch"] == 2
     assert store.committed([stage.id]) == set()
+
+
+def test_a_stage_that_is_to_leave_its_place_does_not_begin_and_is_not_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Another sweep has less of the cluster; what runs is its own sweep's to the end."""
+    plan = plan_with_data(parse_spec(SPEC, "small"), None)
+    stage = next(stage for stage in plan.stages.values() if stage.kind.name == "fit")
+    store, here, one_epoch = Store(tmp_path), place(tmp_path), Fit.one_epoch
+    store.orders.leave(FENCE, [stage.id])
+    assert work(stage.id, {stage.id: stage.identity}, here).cause == Cause.YIELDED
+    store.orders.take_back(FENCE, [stage.id])
+
+    def ordered(fit: Fit) -> dict[str, float]:
+        store.orders.leave(FENCE, [stage.id])
+        return one_epoch(fit)
+
+    monkeypatch.setattr(Fit, "one_epoch", ordered)
+    assert work(stage.id, {stage.id: stage.identity}, here).cause is None
 
 
 def test_a_fit_on_a_full_disk_ends_at_its_next_checkpoint(
@@ -166,3 +187,56 @@ def test_a_stage_does_not_begin_when_its_method_is_held(tmp_path: Path):
     ((outcome, skipped),) = sweep.ended
     assert (outcome.cause, skipped, sweep.retried) == (Cause.HELD, [USER.id], [])
     assert StoreCheckpoint(sweep.store, STAGE.id, sweep.workplace, "").due() is False
+
+
+@dataclass
+class SilentStore:
+    """Each request waits a minute of a clock of its own, and gets no answer."""
+
+    now: float = 0.0
+    asked_at: list[float] = field(default_factory=list)
+
+    @property
+    def orders(self) -> "SilentStore":
+        """As are its leases."""
+        return self
+
+    leases = orders
+
+    def read(self, fence: Fence) -> None:
+        """Nobody is there."""
+        self.asked_at.append(self.now)
+        self.now += 60
+        raise UnreachableError("the store does not answer")
+
+    check = read
+
+
+def test_half_of_the_time_is_work_while_the_store_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Epochs of 10 s; asked at the end of each, the store took six minutes of every seven."""
+    store = SilentStore()
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: store.now))
+    held = StoreCheckpoint(store, "ab" * 16, place(tmp_path), "")  # type: ignore[arg-type]
+    for _epoch in range(60):
+        store.now += 10
+        if held.due():
+            held.save(b"state")
+    assert len(store.asked_at) * 60 <= store.now / 2
+    assert store.now - store.asked_at[-1] < 130  # and it is asked again and again
+
+
+def test_a_machine_that_goes_is_a_reason_to_ask_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It may be the last chance to save."""
+    store = SilentStore()
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: store.now))
+    held = StoreCheckpoint(store, "ab" * 16, place(tmp_path), "")  # type: ignore[arg-type]
+    assert not held.due()
+    monkeypatch.setattr(checkpoint.Terminations, "received", True)
+    assert held.due()
+    with pytest.raises(Stopped):
+        held.save(b"state")
+    assert len(store.asked_at) == 2

@@ -1,11 +1,15 @@
 """The hours of a search: of the stages behind its results, whatever launches made them."""
 
+import errno
+import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from sweeps.planning.search_block import Options
 from sweeps.search.budget import Budget
+from sweeps.store.files import UnreachableError
 from sweeps.store.store import Store
 from tests.sweeps.search.worlds import smooth, spec_with, study_of
 
@@ -54,3 +58,19 @@ def test_a_search_that_goes_on_has_what_is_left_of_its_hours(tmp_path: Path):
     longer = study_of(spec_with({"wall_hours": 3.0, "lag": 1, "prune": "none"}), store)
     longer.advance()
     assert len(longer.candidates) == 2
+
+
+def test_hours_that_cannot_be_read_now_are_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A search would ask more than it may; what was deleted counts no more, as before."""
+    store = Store(tmp_path)
+    commit(store, "a", 0, 2)
+    error = OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+    with monkeypatch.context() as away:
+        away.setattr(store._files, "_read", Mock(side_effect=error))
+        with pytest.raises(UnreachableError):
+            Budget(store).count(["a"])
+    budget = Budget(store)
+    budget.count(["a", "gone"])
+    assert budget.is_spent(Options(gpu_hours=2))

@@ -103,12 +103,33 @@ def test_a_row_of_the_spec_that_a_search_has_chosen_says_both(tmp_path: Path):
     assert both.startswith("none, and held_out_classes_auroc (")
 
 
-def test_a_stage_that_a_user_cancels_says_nothing_of_its_candidate(tmp_path: Path):
+@pytest.mark.parametrize("cause", [Cause.CANCELLED, Cause.UNREACHABLE])
+def test_a_stage_that_a_user_cancels_or_a_server_says_nothing_of_its_candidate(
+    tmp_path: Path, cause: Cause
+):
     """The next launch tries it again."""
     plan = plan_with_data(parse_spec(spec_of("known_accuracy"), "growing"), None)
     searches = Searches(plan, Store(tmp_path))
     plan = searches(plan, None)
     trial = next(trial for trial in plan.trials if trial.purpose == "search")
     fit = trial.score.inputs["model"]
-    assert searches(plan, Outcome(stage_id=fit.id, wall_s=1.0, cause=Cause.CANCELLED)) is plan
+    assert searches(plan, Outcome(stage_id=fit.id, wall_s=1.0, cause=cause)) is plan
     assert plan.searches[0]["candidates"][0]["state"] == "running"
+
+
+@pytest.mark.parametrize("cause", [Cause.WORKER_DIED, Cause.NODE_LOST, Cause.OUT_OF_MEMORY])
+def test_a_candidate_whose_worker_is_dead_has_failed_and_others_follow(
+    tmp_path: Path, cause: Cause
+):
+    """Once its stage is given up; the reason says what it died of."""
+    plan = plan_with_data(parse_spec(spec_of("known_accuracy"), "growing"), None)
+    searches = Searches(plan, Store(tmp_path))
+    plan = searches(plan, None)
+    trial = next(trial for trial in plan.trials if trial.purpose == "search")
+    asked = len(plan.searches[0]["candidates"])
+    fit = trial.score.inputs["model"]
+    plan = searches(plan, Outcome(stage_id=fit.id, wall_s=1.0, cause=cause))
+    first, *others = plan.searches[0]["candidates"]
+    assert (first["state"], first["reason"]) == ("failed", str(cause))
+    assert {each["state"] for each in others} == {"running"}
+    assert len(others) == asked  # one more than before

@@ -115,3 +115,21 @@ def test_stages_of_a_search_have_no_way_to_test_images(name: str, monkeypatch: p
     assert len(list(results(stages))) == 2
     has_test = any("test" in stage.config for stage in stages)
     assert (bool(given), has_test, "test" in seen) == (RULES[name].is_oracle,) * 3
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if not rule.is_oracle])
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_no_method_s_stages_name_a_test_set_or_train_on_hidden_classes(method: str, name: str):
+    """Also those of methods that mine, generate or fit several networks in a row."""
+    if method == "guess":
+        pytest.skip("the cheat of this file, tried above")
+    search = {"space": {"training.lr": [0.1, 0.2]}, "select": name, "splits": [0]}
+    spec = spec_with({}, methods={method: {"search": search}})
+    split = spec.split("digits", "cac", 0)
+    (step,) = subject_of(spec).trials({})
+    trial = step[name]
+    assert trial.inner is not None
+    assert trial.score.kind.name == "validate"
+    for stage in trial.score.walk():
+        assert "test" not in stage.config
+        assert not {*trial.inner.hidden, *split.unknown} & {*stage.config["task"]["known"]}

@@ -48,10 +48,22 @@ def test_two_rules_that_hide_the_same_classes_share_their_fit():
     assert fits == [33, 33, 63]
 
 
-def test_ensemble_counts_for_every_candidate():
-    """PMAL trains three networks; candidates that share two of them cost less than this."""
+def test_what_all_candidates_share_counts_once():
+    """PMAL trains two networks, mines and trains the last one: ten of these on 3 splits for the
+    search, one for the evaluation, and the ensemble once for each. k of k-NN trains no network.
+    """
     space = {"epsilon": {"low": 0.1, "high": 0.9}}
-    assert most("pmal", space)["fits"] == 3 * most()["fits"]
+    assert most("pmal", space)["fits"] == (10 * 3 + 2 * 3) + 3 * 3
+    assert most("pmal", space, top=2)["fits"] == (10 * 3 + 2 * 3) + (2 * 3 + 2 * 3)
+    assert most("knn", {"neighbours": {"low": 1, "high": 50}})["fits"] == 3 + 3
+
+
+def test_what_only_some_candidates_share_counts_for_each():
+    """A learning rate is in every network; and a setting that counts only beside another one."""
+    assert most("pmal", {"training.lr": {"low": 0.01, "high": 0.1}})["fits"] == 3 * 33
+    when = {"low": 0.1, "high": 0.9, "when": {"quality": "robustness"}}
+    space = {"quality": ["probability", "robustness"], "epsilon": when}
+    assert most("pmal", space)["fits"] == 3 * 33
 
 
 def test_a_space_that_holds_epochs_or_members_costs_what_its_most_costly_candidate_does():
@@ -60,8 +72,8 @@ def test_a_space_that_holds_epochs_or_members_costs_what_its_most_costly_candida
     assert row["epochs"] == 33 * 32
     assert row["flops"] == 4 * most()["flops"]
     members = most("pmal", {"members": [2, 5, 3]})
-    assert members["fits"] == 33 * 6
-    assert most(space={"training.epochs": [2]})["epochs"] == 33 * 2
+    assert members["fits"] == (10 * 4 + 2) * 3 + 3 * 6  # two of the five are in every ensemble
+    assert most(space={"training.epochs": [1, 2]})["epochs"] == 33 * 2
 
 
 def test_rungs_cost_nothing_at_most():
@@ -89,6 +101,19 @@ def test_plan_says_what_searches_cost_at_most(spec: str, tmp_path: Path):
     assert "cac digits 10 3 33 264" in text
     plain = json.loads(runner.invoke(app, ["plan", "digits", "--json", *home]).stdout)
     assert plain["searches_at_most"] == []
+
+
+def test_plan_says_where_the_papers_values_are_not_tried(tmp_path: Path):
+    """They come first by default, and k-NN's 50 neighbours are no candidate up to 40."""
+    home = ["--home", str(tmp_path), "--json"]
+    said = []
+    for high, more in ((40, {}), (60, {}), (40, {"enqueue": [{"neighbours": 5}]})):
+        search = {"space": {"neighbours": {"low": 1, "high": high}}, **more}
+        path = tmp_path / "spec.yaml"
+        path.write_text(yaml.safe_dump({**SPEC, "methods": {"knn": {"search": search}}}))
+        facts = json.loads(CliRunner().invoke(app, ["plan", str(path), *home]).stdout)
+        said.append(any("the paper's values do not lie in its" in r for r in facts["remarks"]))
+    assert said == [True, False, False]
 
 
 def test_cost_has_a_row_for_each_search(spec: str):

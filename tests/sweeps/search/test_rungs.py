@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from analysis.exports.searches import Search, searches_in
 from osr_core.data import benchmark
+from osr_core.data.checks import class_counts
 from osr_core.data.tasks import fingerprints
 from osr_core.errors import ConfigError
 from sweeps.planning.plan import PlannedTrial, plan_with
@@ -23,6 +25,7 @@ from tests.sweeps.search.worlds import play, smooth, spec_with, study_of, told
 
 RULE = "held_out_classes_auroc"
 RUNGS = (30, 90)
+COUNTS = partial(class_counts, None)
 EPOCHS = 200  # of the common recipe
 SEARCH = {"rungs": list(RUNGS)}
 
@@ -45,7 +48,7 @@ def as_exported(study: Study) -> Search:
     spec = study.subject.spec
     trials = [trial for steps in study._steps for step in steps for trial in step.values()]
     facts = {"trials": [trial_facts(spec, each) for each in trials], "searches": [study.facts()]}
-    (search,) = searches_in(facts)
+    (search,) = searches_in({**facts, "stages": [], "leaves": {}})
     return search
 
 
@@ -172,7 +175,7 @@ def refused(search: Mapping[str, Any], method: str = "cac", **changes: Any) -> s
     """What a spec with such a search is told."""
     block = {"space": {"training.lr": {"low": 0.01, "high": 0.1}}, **search}
     with pytest.raises(ConfigError) as caught:
-        check_searches(spec_of(method, block, **changes), None)
+        check_searches(spec_of(method, block, **changes), None, COUNTS)
     return str(caught.value)
 
 
@@ -194,4 +197,5 @@ def test_rungs_that_cannot_be_are_refused_before_any_work():
     epochs = {"space": {"training.epochs": {"low": 100, "high": 300}}, "rungs": [30]}
     assert "the space has some of 100 to 300 epochs" in refused(epochs)
     assert "rungs must be of type int" in refused({"rungs": [0.5]})
-    check_searches(spec_of("cac", {"space": {"alpha": [5.0, 10.0]}, "rungs": [30, 199]}), None)
+    last = {"space": {"alpha": [5.0, 10.0]}, "rungs": [30, 199]}
+    check_searches(spec_of("cac", last), None, COUNTS)

@@ -9,7 +9,9 @@ import pytest
 from osr_core.errors import ConfigError
 from sweeps.home import Home
 from sweeps.launch.outlook import outlook
+from sweeps.planning.data import plan_with_data
 from sweeps.planning.plan import PlannedTrial
+from sweeps.search.most import at_most
 from sweeps.store.store import Store
 from tests.sweeps.search.worlds import complete, play, smooth, spec_with, study_of, told
 
@@ -73,6 +75,14 @@ def test_the_best_average_is_chosen_and_of_equal_ones_the_earlier(tmp_path: Path
     assert [c.number for c in tied.chosen] == [0]
 
 
+def test_selection_counts_candidates_in_words(tmp_path: Path):
+    """For the header of a table."""
+    said = played(tmp_path / "1", {"candidates": 1}, seed=1, at_once=1).selection(0)
+    assert said.endswith("best of 1 candidate")
+    said = played(tmp_path / "2", {"candidates": 2}, seed=1, at_once=1).selection(1)
+    assert said.endswith("number 2 of 2 candidates")
+
+
 def test_the_papers_values_come_first_and_so_do_points_of_ones_own(tmp_path: Path):
     """CAC's defaults are anchor weight 0.1 and alpha 10; both lie in the space."""
     paper = study_of(spec_with({}), Store(tmp_path / "p"))
@@ -117,6 +127,16 @@ def test_values_that_do_not_go_together_are_a_failed_candidate(tmp_path: Path):
     assert failed
     assert all(c.params == {"loss": "one_vs_rest", "label_smoothing": 0.1} for c in failed)
     assert "one_vs_rest has no label_smoothing" in failed[0].reason
+
+
+def test_what_is_fixed_may_need_a_setting_of_the_space(tmp_path: Path):
+    """The best weights by accuracy need images to measure on, whose share the search varies."""
+    search = {"space": {"training.validation": [0.1, 0.2]}, "candidates": 4}
+    entry = {"training": {"keep": "accuracy"}, "search": search}
+    study = study_of(spec_with({}, methods={"softmax": entry}), Store(tmp_path))
+    assert study.advance()
+    (dearest,) = at_most(plan_with_data(study.subject.spec, None))
+    assert dearest["fits"] == 4 * 5 + 5
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -1,6 +1,8 @@
 """A server that is late, busy, silent or not there: nothing is made twice, and nothing hangs."""
 
+import os
 import re
+import signal
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +11,8 @@ import pytest
 
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
+from sweeps.running.outcome import Cause
+from sweeps.running.retries import RETRIES
 from sweeps.running.worker import work
 from sweeps.running.workplace import Workplace
 from sweeps.store import bucket
@@ -18,6 +22,7 @@ from sweeps.store.leases import Fence, FencedError
 from sweeps.store.store import Store
 from tests.bucket import Fault, Proxy, UriAt
 from tests.faults.harness import WAIT_S, free_port
+from tests.sweeps.running.one_by_one import STAGE
 from tests.sweeps.small import ID, SPEC, leave
 
 MARKER, LEASE = r"PUT .*/commit\.json", r"PUT .*/1\.json"
@@ -207,6 +212,41 @@ def test_a_fit_outlives_a_checkpoint_that_cannot_be_saved(store: Store, proxy: P
     assert outcome.cause is None, outcome.reason
     assert sum(bool(re.search(r"PUT .*\.checkpoint", what)) for what in proxy.seen) == 3 + 1
     assert "the state is not saved now: " in str(store.attempts.log(fit.id))
+
+
+@pytest.mark.parametrize("requests", [".*", r"PUT .*/commit\.json"], ids=["all", "the marker"])
+def test_an_attempt_that_cannot_reach_the_bucket_says_so(store: Store, proxy: Proxy, requests: str):
+    """At its beginning or its end: nothing is said of the stage, which may be tried more often."""
+    proxy.faults = [Fault(requests, "busy")]
+    place = Workplace(store=store.uri, data_root=None)
+    outcome = work(STAGE.id, {STAGE.id: STAGE.identity}, place)
+    assert outcome.cause == Cause.UNREACHABLE
+    assert RETRIES[Cause.UNREACHABLE] > RETRIES[Cause.ERROR]
+
+
+def test_a_signal_is_heard_while_the_bucket_is_silent(store: Store, proxy: Proxy):
+    """A driver that waits for its bucket is told to stop; here it hears it before the answer."""
+    store._files.write("work/a", b"one")
+    proxy.faults = [held := Fault("GET .*work/a", "hold", times=1)]
+    heard: list[bool] = []
+
+    def hear(number: int, frame: object) -> None:
+        heard.append(held.released.is_set())
+        held.released.set()
+
+    def send() -> None:
+        assert held.met.wait(WAIT_S)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, hear)
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        assert store._files.read("work/a") == b"one"
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == [False]
 
 
 def test_a_retry_that_cannot_be_noted_ends_no_sweep(store: Store, proxy: Proxy):

@@ -3,7 +3,7 @@
 import json
 
 from osr_core.identity import canonical_json, digest
-from sweeps.store.commit import Commit
+from osr_core.results.commit import Commit
 from tests.sweeps.small import IDENTITY
 
 BEFORE = {

@@ -24,6 +24,7 @@ from sweeps.store.leases import (
     started_at,
 )
 from sweeps.store.store import Store
+from sweeps.store.witness import Witness
 
 
 def test_a_clock_that_is_set_does_not_change_when_a_process_began(monkeypatch: pytest.MonkeyPatch):
@@ -88,7 +89,7 @@ def test_osr_status_names_a_sweeps_driver_or_says_that_it_died(
     store, here = Store(home.store), holder()
 
     def told() -> list[str]:
-        return driver_lines(store, home, ["digits"])
+        return driver_lines(store, home, Witness(store.leases).lives(["digits"]))
 
     assert told() == []
     process = f"process {os.getpid()} on {here['host']} since {here['since']}"
@@ -114,7 +115,7 @@ def test_a_driver_on_another_machine_that_beats_is_named(
     store, other = Store(home.store), {**holder(), "boot": "elsewhere"}
     store.leases.create("digits", 1, other)
     monkeypatch.setattr(time, "sleep", lambda seconds: beat(store, other))
-    (line,) = driver_lines(store, home, ["digits"])
+    (line,) = driver_lines(store, home, Witness(store.leases).lives(["digits"]))
     assert "is being run by process" in line
 
 

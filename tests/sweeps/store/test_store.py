@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.store.attempts import SavedState
+from osr_core.results.layout import FORMAT
+from osr_core.results.saved_state import SavedState
 from sweeps.store.files import StoreError
-from sweeps.store.layout import FORMAT
 from sweeps.store.leases import Lease
 from sweeps.store.store import DamagedError, Store
 from tests.sweeps.small import ID, IDENTITY, leave

@@ -43,7 +43,7 @@ class LiveFit:
         for loss in losses:
             at = self.started_at + len(self.rows) + 1.0
             self.rows.append({"epoch": len(self.rows) + 1, "at": at, "train/loss": loss})
-        self.store.attempts.save_progress(self.stage.id, 4, self.started_at, self.rows)
+        self.store.attempts.save_progress(self.stage.id, 4, self.started_at, self.rows, host="here")
 
     def commit(self) -> None:
         """The attempt has ended well."""

@@ -8,6 +8,7 @@ import pytest
 
 from osr_core.kinds import NOOP
 from osr_core.stage import Stage
+from sweeps.store.files import UnreachableError
 from sweeps.tracking import background
 from sweeps.tracking.background import PATIENCE_S, BackgroundTracking
 
@@ -51,6 +52,23 @@ def test_a_wrong_address_is_said_at_the_start_and_at_the_end(
     said = [record.getMessage() for record in caplog.records if record.name == background.__name__]
     assert said == ["MLflow does not answer ([Errno 111] Connection refused); the sweep goes on"]
     assert tracking.problem == "[Errno 111] Connection refused"
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_mlflow(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+):
+    """Whoever reads it looks at the right server."""
+
+    def away() -> None:
+        clock.now += 1
+        raise UnreachableError("s3://results/leases cannot be listed")
+
+    with caplog.at_level(logging.WARNING):
+        tracking = BackgroundTracking(away)  # type: ignore[arg-type]
+        tracking.close("FINISHED", hurry=False)
+    said = [record.getMessage() for record in caplog.records if record.name == background.__name__]
+    words = "(s3://results/leases cannot be listed); the sweep goes on"
+    assert said == [f"the store does not answer {words}"]
 
 
 class Server:

@@ -87,6 +87,8 @@ def test_the_report_has_the_tables_numbers_and_sorts_them(tiny: tuple[Path, str]
     home, _ = tiny
     path = Path(run_osr("report", home=home).stdout.strip())
     page.open(path.resolve().as_uri())
+    page.wait_for_text("In short")
+    page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     printed = re.findall(r"\d+\.\d ± \d+\.\d", run_osr("table", "tiny", home=home).stdout)
     assert len(printed) == 15
     for number in printed:

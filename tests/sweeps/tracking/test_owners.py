@@ -23,8 +23,9 @@ from sweeps.planning.record import plan_record
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 from sweeps.tracking.completeness import plan_held
+from sweeps.tracking.experiment import begin_sweep_run
 from sweeps.tracking.synchronise import synchronise
-from sweeps.tracking.tags import STORE, experiment_names
+from sweeps.tracking.tags import BY, REASON, STORE, experiment_names
 from tests.sweeps.tracking.test_arrival import finished
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -61,6 +62,22 @@ def contents(client: MlflowClient, name: str) -> list[Any]:
 def protocols(folder: Path) -> set[str]:
     """What an export says of its rows."""
     return set(pq.read_table(folder / "runs.parquet")["protocol"].to_pylist())
+
+
+def test_a_sweeps_own_run_says_who_runs_it_and_what_for(home: Home, client: MlflowClient):
+    """The latest one; an `osr sync`, which runs nothing, changes neither."""
+    plan, _ = finished(home)
+    experiment_id = client.create_experiment("told")
+    anna, ben = {"by": "anna@laptop", "reason": "Table 2"}, {"by": "ben@desk", "reason": None}
+    run_id = begin_sweep_run(client, plan, experiment_id, "", anna)
+    for holder, by, reason in (
+        (anna, "anna@laptop", "Table 2"),
+        ({"host": "desk"}, "anna@laptop", "Table 2"),
+        (ben, "ben@desk", ""),
+    ):
+        assert begin_sweep_run(client, plan, experiment_id, run_id, holder) == run_id
+        tags = client.get_run(run_id).data.tags
+        assert (tags[BY], tags[REASON]) == (by, reason)
 
 
 def test_two_stores_with_one_name_have_an_experiment_each(

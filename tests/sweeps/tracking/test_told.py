@@ -80,7 +80,8 @@ def test_a_run_says_what_all_its_stages_were_computed_on(told: SimpleNamespace):
     assert set(kinds) == {"fit", "calibrate", "score"}
     for facts in kinds.values():
         assert facts["threads"] == [torch.get_num_threads()]
-        assert set(facts) == {"device", "hardware", "threads", "instruction_set", "torch"}
+        libraries = {"torch", "pillow", "scipy"}
+        assert set(facts) == {"device", "hardware", "threads", "instruction_set", *libraries}
 
 
 def test_columns_say_what_a_run_is_about(told: SimpleNamespace):
@@ -103,7 +104,8 @@ def test_text_names_paper_task_numbers_and_the_shared_fit(told: SimpleNamespace)
     fewest = run.data.metrics["scored/unknown_images_min"]
     assert f"scored of each unknown class: {fewest:g} to " in note
     machine = told.store.read_commit(run.data.tags["stage_id"]).machine
-    assert f"device cpu: {machine['hardware']}; torch {torch.__version__}" in note
+    assert f"device cpu: {machine['hardware']}; pillow " in note
+    assert f", torch {torch.__version__}" in note
     link = r"\[fit softmax digits/3 seed 0\]\(#/experiments/\d+/runs/(\w+)\), shared by 3 trials"
     (run_id,) = re.findall(link, note)
     assert told.runs["fit softmax digits/3 seed 0"].info.run_id == run_id

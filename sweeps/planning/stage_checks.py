@@ -1,4 +1,4 @@
-"""Which weights of a fit are kept: a schedule may ask for those of the best epoch."""
+"""What a fit cannot do is found before anything runs: weights to keep, GPUs to be spread over."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,34 @@ from typing import Any
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.methods import learner_named
 from osr_core.stage import Stage
+from sweeps.planning.resources import Resources
+
+
+def check_stage(stage: Stage, resources: Resources) -> None:
+    """Refuse a stage that cannot run as it is planned.
+
+    Raises:
+        ConfigError: see below.
+    """
+    check_keep(stage)
+    check_divisible(stage, resources)
+
+
+def check_divisible(stage: Stage, resources: Resources) -> None:
+    """Refuse several GPUs for a fit whose batches cannot be divided.
+
+    Raises:
+        ConfigError: a batch is more than its images to this method, or its steps draw numbers.
+    """
+    gpus = resources.gpus_of(stage) or 0.0
+    if not stage.kind.trains or gpus <= 1:
+        return
+    name = stage.config["method"]["name"]
+    if not learner_named(name).divisible:
+        raise ConfigError(
+            f"resources give a fit of '{name}' {gpus:g} GPUs, and it can use one: its batches "
+            f"cannot be divided. Write resources: {{methods: {{{name}: {{gpus: 1}}}}}}."
+        )
 
 
 def check_keep(stage: Stage) -> None:

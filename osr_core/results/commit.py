@@ -6,12 +6,21 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from osr_core.identity import canonical_json, digest
+from osr_core.results.whole_files import checksum_of
 
 LATER = (
     "source",
     "machine",
     "epochs_at",
 )  # left out where empty, as in markers that are older than these
+
+
+def facts_of(artifacts: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    """What a marker says of each artifact: by it damage is noticed, and its file is found."""
+    return {
+        name: {"bytes": len(content), "blake2b": checksum_of(content)}
+        for name, content in artifacts.items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +36,7 @@ class Commit:
     code: str = ""  # the version of the code that made it
     # the digest of the source that made it (osr_core/source.py); empty: not known
     source: str = ""
-    # what it ran on and what it took of that (sweeps/running/machine.py); empty: nobody noted it
+    # what it ran on and what it took of that (osr_core/machine.py); empty: nobody noted it
     machine: Mapping[str, Any] = field(default_factory=dict)
     # when each epoch of a fit ended, in seconds since 1970; None, or none at all: nobody noted it
     epochs_at: Sequence[float | None] = field(default_factory=list)

@@ -13,17 +13,20 @@ class k alone; G is a decoder (decoder.py) with tanh, x in [-1, 1]:
 Source: Oza and Patel, "C2AE: class conditioned auto-encoder for open-set recognition", CVPR 2019.
 The authors' code is no longer to be had.
 
-Choices that the paper leaves open:
-- x' is of class j: on digits AUROC 94.7, of any other class 93.2, the input itself 92.3.
+Choices that the paper leaves open, with AUROCs of a prototype on one split of digits:
+- x' is of class j: 94.7, of any other class 93.2, the input itself 92.3.
 - z has its positions, which pooling would lose: 94.7 instead of 89.2.
 - The decoder is trained for as many epochs as the classifier, un-augmented images as x'.
 The extreme value distributions of the paper set a threshold and are left out: no ranking changes.
 The classifier is in eval mode while the decoder learns, its batch norms too.
+
+A last stage, `c2ae.reconstruct`, passes the weights on. It leaves pictures of training images under
+each class (pictures.py), and says of SAMPLED how often the own class errs least.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +34,22 @@ from torch import Tensor, nn
 from osr_core.backbones import Backbone
 from osr_core.backbones.flops import flops_of, forward_flops, stage_shapes
 from osr_core.config import setting
-from osr_core.data.base import Benchmark
+from osr_core.context import WEIGHTS, Context, Result, StageFunction
+from osr_core.data.base import Benchmark, ImageSet
 from osr_core.data.batches import Batch, Batches
+from osr_core.kinds import Kind
 from osr_core.methods.base import ImageMethod, MethodConfig, Prediction, make_optimizer
+from osr_core.methods.c2ae.pictures import RECONSTRUCT, RECONSTRUCTED, table_of_pictures
 from osr_core.methods.decoder import Decoder
 from osr_core.methods.softmax import Softmax
+from osr_core.precision import whole_float32
 from osr_core.recipes import Recipe, Training, by_adam, common
 from osr_core.stage import Stage
+from osr_core.tables import table_to_bytes
 from osr_core.trial import Trial
+
+SAMPLED = 512  # training images that are decoded under every class
+BATCH = 64  # of them at once
 
 
 def absolute_error(targets: Tensor, images: Tensor) -> Tensor:
@@ -81,6 +92,31 @@ class ByClass:
         return self.train.take(self.positions[chosen])
 
 
+@whole_float32()
+@torch.no_grad()
+def reconstruct(context: Context, config: Mapping[str, Any]) -> Result:
+    """Decode training images, every so many, under each class, and pass the weights on."""
+    num_known, train = len(config["task"]["known"]), context.train(config)
+    method = C2AE.fresh(config, num_known, context.device).eval()
+    method.load_trained(context.weights("decoder"))
+    at = torch.linspace(0, len(train) - 1, min(SAMPLED, len(train))).long()
+    sample = context.batches(ImageSet(train.images[at], train.labels[at]))
+    found = [
+        method.errors(batch.images, method.maps(batch.images)) for batch in sample.ordered(BATCH)
+    ]
+    errors = torch.cat(found)
+    own = errors.gather(1, sample.labels[:, None]).squeeze(1)
+    numbers = {
+        "own_error": own.mean(),
+        "other_error": ((errors.sum(1) - own) / (num_known - 1)).mean(),
+        "own_is_least": (errors.argmin(1) == sample.labels).double().mean(),
+    }
+    pictures = table_of_pictures(context.batches(train), num_known, method.decoded)
+    weights = context.inputs["decoder"][WEIGHTS]
+    artifacts = {WEIGHTS: weights, RECONSTRUCTED: table_to_bytes(pictures)}
+    return Result(artifacts, {f"reconstruct/{name}": float(n) for name, n in numbers.items()})
+
+
 class C2AE(ImageMethod):
     """Softmax's classifier, and a decoder that is told a class."""
 
@@ -89,6 +125,7 @@ class C2AE(ImageMethod):
     source = "Oza and Patel, CVPR 2019"
     terms: ClassVar[tuple[str, ...]] = ("match", "non_match")
     passes = 0  # with gradients
+    kinds: ClassVar[Mapping[Kind, StageFunction]] = {RECONSTRUCT: reconstruct}
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Softmax.Config):
@@ -117,11 +154,12 @@ class C2AE(ImageMethod):
 
     @classmethod
     def recipe(cls, trial: Trial) -> Stage:
-        """The Softmax row's classifier; then the decoder, as many epochs by Adam."""
+        """The Softmax row's classifier; the decoder, as many epochs by Adam; what it makes."""
         schedule, lr = trial.training, trial.config.decoder_lr
         decoding = by_adam(schedule, epochs=schedule.epochs, lr=lr, beta1=0.9)
         classifier = trial.fit(Softmax)
-        return trial.fit(role="decoder", training=decoding, inputs={"classifier": classifier})
+        decoder = trial.fit(role="decoder", training=decoding, inputs={"classifier": classifier})
+        return trial.stage(RECONSTRUCT, "fit", inputs={"decoder": decoder})
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
@@ -137,8 +175,7 @@ class C2AE(ImageMethod):
         decoder = flops_of(
             lambda: Decoder(last[1], last[2], side, backbone["channels"], width, nn.Tanh()), last
         )
-        epochs: int = fit.config["training"]["epochs"]
-        return num_images * epochs * (forward_flops(backbone) + 6 * decoder)
+        return num_images * fit.effort * (forward_flops(backbone) + 6 * decoder)
 
     def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take the classifier's weights, which stay as they are."""
@@ -164,29 +201,38 @@ class C2AE(ImageMethod):
         return {"main": make_optimizer(learning, training)}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        self.check_labels(batch.label)
         if self.by_class is None:
             raise ValueError("C2AE's losses need training images by class, which `prepare` takes")
         with torch.no_grad():
-            _, maps = self.embed_stages(batch.images)
+            maps = self.maps(batch.images)
         step = torch.randint(1, self.num_known, batch.label.shape, device=batch.label.device)
         other = (batch.label + step) % self.num_known
         weight = self.config.match_weight
-        match = self.error(batch.images, maps[-1], batch.label).mean()
-        non_match = self.error(self.by_class.draw(other), maps[-1], other).mean()
+        match = self.error(batch.images, maps, batch.label).mean()
+        non_match = self.error(self.by_class.draw(other), maps, other).mean()
         return {"match": weight * match, "non_match": (1 - weight) * non_match}
+
+    def maps(self, images: Tensor) -> Tensor:
+        """The last maps z of images (B, C, H, W) in [0, 1]."""
+        return self.embed_stages(images)[1][-1]
 
     def error(self, images: Tensor, maps: Tensor, label: Tensor) -> Tensor:
         """(B,) e of images (B, C, H, W) in [0, 1] against what maps give under label (B,)."""
         return absolute_error(2 * images - 1, self.decoder(self.condition(maps, label)))
 
+    def errors(self, images: Tensor, maps: Tensor) -> Tensor:
+        """(B, K) e under every class."""
+        classes = torch.arange(self.num_known, device=images.device)
+        return torch.stack([self.error(images, maps, k.expand(len(images))) for k in classes], 1)
+
+    def decoded(self, images: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """What images (B, C, H, W) in [0, 1] become under label (B,), in [0, 1], and e (B,)."""
+        made = self.decoder(self.condition(self.maps(images), label))
+        return (made + 1) / 2, absolute_error(2 * images - 1, made)
+
     def forward(self, images: Tensor) -> Prediction:
-        embedding, maps = self.embed_stages(images)
-        logits: Tensor = self.head(embedding)
+        embedding, stages = self.embed_stages(images)
+        maps, logits = stages[-1], self.head(embedding)
         if self.config.inference == "predicted":
-            return Prediction(logits, self.error(images, maps[-1], logits.argmax(1)), embedding)
-        classes = [
-            torch.full_like(logits[:, 0], k, dtype=torch.int64) for k in range(self.num_known)
-        ]
-        errors = torch.stack([self.error(images, maps[-1], k) for k in classes])
-        return Prediction(logits, errors.amin(0), embedding)
+            return Prediction(logits, self.error(images, maps, logits.argmax(1)), embedding)
+        return Prediction(logits, self.errors(images, maps).amin(1), embedding)

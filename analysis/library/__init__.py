@@ -1,0 +1,1 @@
+"""What notebooks call of tables and figures; `analysis` itself offers these names."""

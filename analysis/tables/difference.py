@@ -1,0 +1,63 @@
+"""The difference between two rows over the splits that both have, and what may be said of it. Pure.
+
+The one place that decides whether a lead means anything: `osr table compare` and the report use it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from analysis.tables.statistics import bootstrap, wilcoxon
+
+LEVEL = 0.05  # of the test
+HINT = 0.1  # five wins of five give 1/16, four of four 1/8
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First less second, in the unit of the values."""
+
+    mean: float
+    low: float | None  # 95 % bootstrap interval over splits; None of one split
+    high: float | None
+    p_value: float  # Wilcoxon's signed-rank test, two-sided, uncorrected
+    num_pairs: int  # splits
+    num_ahead: int  # of these, those on which the first is larger
+
+    @property
+    def leaves_out_zero(self) -> bool:
+        """Whether the interval lies on one side of zero."""
+        return self.low is not None and self.high is not None and self.low * self.high > 0
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether interval and test both speak against chance."""
+        return self.leaves_out_zero and self.p_value <= LEVEL
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Of paired values, one of each row per split.
+
+    Raises:
+        ValueError: lengths differ, or no pair.
+    """
+    p_value = wilcoxon(first, second)
+    pairs = [a - b for a, b in zip(first, second, strict=True)]
+    low, high = bootstrap(pairs) if len(pairs) > 1 else (None, None)
+    mean = fmean(first) - fmean(second)
+    return Difference(mean, low, high, p_value, len(pairs), sum(pair > 0 for pair in pairs))
+
+
+def verdict(found: Difference) -> str:
+    """What the difference means, in a sentence for readers who have never met a test."""
+    splits = f"{found.num_pairs} splits"
+    test = f"the signed-rank test over {splits} gives p = {found.p_value:.3f}"
+    if found.num_pairs == 1:
+        return "One split cannot tell whether this means anything."
+    if not found.leaves_out_zero:
+        return f"This may well be chance: the interval over {splits} includes 0."
+    if found.is_certain:
+        return f"This is more than chance between splits: {test}."
+    if found.p_value <= HINT:
+        return f"This is a hint and no proof: the interval leaves out 0, but {test}."
+    return f"This may well be chance: {test}."

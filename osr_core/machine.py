@@ -1,0 +1,75 @@
+"""What a stage ran on, for its marker."""
+
+import platform
+import re
+import resource
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LIBRARIES = ("torch", "pillow", "scipy")  # pillow makes pixels of files, scipy OpenMax's tails
+MEGABYTE = 1e6
+
+CPU_INFO, DRIVER_INFO = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/version")
+
+
+def machine_facts(device: torch.device, gpus: float, wall_s: float) -> dict[str, Any]:
+    """What a stage ran on and what it took of that, as plain JSON.
+
+    device is "cpu" or "cuda", hardware the name of that; threads, instruction_set and versions are
+    what the last bits of its numbers may depend on.
+    gpu_s are `wall_s` seconds times the `gpus` given, 0 on the CPU. Peaks are those of the process
+    so far, stages that it ran before included; of a GPU's memory, those since `forget_peak`.
+    """
+    facts: dict[str, Any] = {"device": device.type, "hardware": _cpu_name(), "gpu_s": 0.0}
+    facts |= {"threads": torch.get_num_threads()}
+    facts |= {"instruction_set": torch.backends.cpu.get_cpu_capability()}
+    facts["versions"] = {**_library_versions()}
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    facts["peak_memory_megabytes"] = kilobytes * 1024 / MEGABYTE
+    if device.type == "cuda":
+        facts |= {"hardware": torch.cuda.get_device_name(device), "gpu_s": gpus * wall_s}
+        facts["versions"] |= _cuda_versions()
+        facts["peak_gpu_memory_megabytes"] = torch.cuda.max_memory_allocated(device) / MEGABYTE
+    return facts
+
+
+def forget_peak() -> None:
+    """The most that is allocated of a GPU's memory is measured from now on."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.reset_peak_memory_stats()
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    """Of those of LIBRARIES that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+@cache
+def _cpu_name() -> str:
+    """The CPU's model, or its kind where the system does not say."""
+    told = CPU_INFO.read_text() if CPU_INFO.exists() else ""
+    found = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
+    return found[1].strip() if found else platform.machine()
+
+
+@cache
+def _cuda_versions() -> dict[str, str]:
+    """Of CUDA, its library of neural networks and the driver, as far as they tell."""
+    told = DRIVER_INFO.read_text() if DRIVER_INFO.exists() else ""
+    driver = re.search(r"\s(\d+(?:\.\d+)+)\s", told)
+    found = {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "driver": driver[1] if driver else None,
+    }
+    return {name: str(version) for name, version in found.items() if version}

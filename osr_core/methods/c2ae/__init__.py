@@ -1,0 +1,1 @@
+"""Class conditioned auto-encoder: see method.py."""

@@ -1,0 +1,1 @@
+"""How what stages leave lies in files: one form, whoever runs them and in whatever store."""

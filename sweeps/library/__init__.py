@@ -1,0 +1,1 @@
+"""What notebooks and scripts call; `sweeps` itself offers these names."""

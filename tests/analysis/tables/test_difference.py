@@ -1,0 +1,38 @@
+"""What may be said of a difference over splits."""
+
+import pytest
+
+from analysis.tables.difference import difference, verdict
+from analysis.tables.statistics import bootstrap
+
+
+def test_difference_is_of_pairs():
+    """Mean, interval and test of 10, 9, 8, 7 and 6 points; five wins of five give p = 1/16."""
+    found = difference([90, 91, 92, 93, 94], [80, 82, 84, 86, 88])
+    assert found.mean == pytest.approx(8)
+    assert (found.low, found.high) == bootstrap([10, 9, 8, 7, 6])
+    assert (found.p_value, found.num_pairs, found.num_ahead) == (0.0625, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([3], "One split cannot tell"),
+        ([3, -3, 2, -2, 1], "may well be chance: the interval over 5 splits includes 0"),
+        (
+            [3, 3.5, 2, 2.5, 1],
+            "no proof: the interval leaves out 0, but the signed-rank test",
+        ),
+        ([-3, -3.5, -2, -2.5, -1], "no proof: the interval leaves out 0"),
+        (
+            [3, 3.5, 2, 2.5, 1, 1.5, 4, 4.5],
+            "more than chance between splits: the signed-rank test over 8",
+        ),
+        ([0, 0, 0], "may well be chance"),
+        ([3, 3.5], "may well be chance: the signed-rank test over 2 splits gives p = 0.500"),
+        ([3, 3.5, 2, 4], "may well be chance: the signed-rank test over 4 splits gives p = 0.125"),
+    ],
+)
+def test_a_lead_means_what_interval_and_test_both_allow(pairs, said):
+    """Eight wins of eight give p = 2/256; five of five cannot prove anything."""
+    assert said in verdict(difference(pairs, [0] * len(pairs)))

@@ -1,0 +1,58 @@
+"""A training step tells the device what to do and waits for nothing: it reads no number back."""
+
+import pytest
+import torch
+from blobs import TRAINING, Runs, context, shortened, trial
+from waiting import Waits
+
+from osr_core.execution import run_stage
+from osr_core.methods import METHODS
+from osr_core.recipes import Augmentation
+from osr_core.training import Fit
+
+SHORT = shortened(TRAINING, epochs=2, augmentation=Augmentation(crop_padding=1, flip=True))
+
+
+def test_what_would_wait_is_heard() -> None:
+    """Each way to read a number, and each shape that depends on one."""
+    numbers = torch.tensor([1.0, 0.0])
+    for ask in (
+        lambda: numbers[0].item(),
+        lambda: float(numbers[0]),
+        lambda: bool((numbers > 0).any()),
+        numbers.cpu,
+        numbers.tolist,
+        lambda: numbers[numbers > 0],
+        lambda: numbers.nonzero(),
+        lambda: torch.equal(numbers, numbers),
+        lambda: torch.nn.functional.one_hot(numbers.long()),
+    ):
+        with Waits([]) as waits:
+            ask()
+        assert waits.found != []
+    with Waits([]) as waits:
+        torch.where(numbers > 0, numbers, -numbers).sum()
+    assert waits.found == []
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_epoch_reads_nothing_but_the_means_of_its_terms(
+    name: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every network that a method trains; the means are read when the last step is told."""
+    heard: list[str] = []
+    whole = Fit.train_epoch
+
+    def listened_to(fit: Fit, generator: torch.Generator) -> dict[str, float]:
+        with Waits(fit.optimizers.values()) as waits:
+            row = whole(fit, generator)
+        heard.extend(waits.found)
+        return row
+
+    monkeypatch.setattr(Fit, "train_epoch", listened_to)
+    for stage in trial(name, SHORT).score.walk():
+        if stage.kind.trains:
+            run_stage(stage.kind.name, stage.config, context(runs.inputs(stage)))
+    means = [each for each in heard if " under " in each]
+    assert means != []
+    assert [each for each in heard if each not in means] == []
