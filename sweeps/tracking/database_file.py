@@ -48,7 +48,7 @@ def shown_in_file(home: Home, sweep: str, store_id: str, leaves: Leaves) -> set[
     if found is None:
         return set()
     try:
-        with _opened(home.database, "ro") as database:
+        with _opened(home.database) as database:
             if not database.execute(SWEEP_RUNS, found[:1]).fetchone():
                 return set()
             runs = database.execute(WHOLE_RUNS, (ARRIVED, found[0])).fetchall()
@@ -63,7 +63,7 @@ def check_readable(path: Path) -> None:
     MLflow asks such a file for minutes without a word.
     """
     try:
-        with _opened(path, "ro") as database:
+        with _opened(path) as database:
             database.execute("PRAGMA schema_version").fetchone()
     except sqlite3.Error as error:
         raise TrackingError(
@@ -75,7 +75,7 @@ def check_readable(path: Path) -> None:
 def check_writable(path: Path) -> None:
     """TrackingError where a file's database cannot be changed; nothing is changed."""
     try:
-        with _opened(path, "rw") as database:
+        with _opened(path) as database:
             database.execute("BEGIN IMMEDIATE")
             database.execute("CREATE TABLE osr_doctor (number INTEGER)")
             database.execute("ROLLBACK")
@@ -92,7 +92,7 @@ def _experiment(home: Home, sweep: str, store_id: str) -> tuple[int, str] | None
         return None
     asked = (*experiment_names(sweep, store_id), HELD, STORE, store_id)
     try:
-        with _opened(home.database, "ro") as database:
+        with _opened(home.database) as database:
             found: tuple[int, str] | None = database.execute(EXPERIMENT, asked).fetchone()
     except sqlite3.Error:
         return None
@@ -121,7 +121,7 @@ def take_along(home: Home) -> None:
         return
     check_readable(home.database)
     try:
-        with _opened(home.database, "ro") as database:
+        with _opened(home.database) as database:
             rows = database.execute("SELECT artifact_location FROM experiments").fetchall()
     except sqlite3.Error:
         return  # it is empty, and MLflow fills it
@@ -129,7 +129,7 @@ def take_along(home: Home) -> None:
     try:
         for there in sorted(folders - {here}):
             if there.endswith(FOLDER):
-                with _opened(home.database, "rw") as database:
+                with _opened(home.database) as database:
                     _replace(database, there, here)
     except sqlite3.Error as error:
         raise TrackingError(
@@ -148,7 +148,9 @@ def _replace(database: sqlite3.Connection, there: str, here: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    uri = f"{path.as_uri()}?mode={mode}"
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A file that is there, for writing where the user may: the first to open it after a kill
+    undoes what was written by half, and whoever may only read is refused until then.
+    """
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
         yield database
