@@ -83,7 +83,7 @@ def devices(finished: Iterable[FinishedTrial]) -> tuple[str, str]:
 
 
 def in_a_sentence(spent: Iterable[Cost], finished: Iterable[FinishedTrial]) -> str:
-    """All of a sweep's training: "Training took 12 min 3 s of CPU time (9 fits) on ..."."""
+    """All of a sweep's training: "Training took 12 min 3 s in 9 fits on CPU (...)"."""
     spent = list(spent)
     if not spent:
         return "No epoch of training is on record here."
@@ -91,8 +91,7 @@ def in_a_sentence(spent: Iterable[Cost], finished: Iterable[FinishedTrial]) -> s
     total = duration(sum(cost.wall_s for cost in spent))
     fits = sum(cost.num_fits for cost in spent)
     longest = spent[0]
-    told = f"Training took {total}{f' of {kind} time' * bool(kind)}, "
-    told += "1 fit" if fits == 1 else f"{fits} fits"
-    told += f" on {hardware}" if hardware else ""
+    told = f"Training took {total} in {fits} fit{'s' * (fits != 1)}"
+    told += f" on {kind} ({hardware})" if kind and hardware else ""
     where = f"{longest.method} on {longest.dataset}"
-    return f"{told}; the most of it {where}, {duration(longest.wall_s)}."
+    return f"{told}, most of it for {where} ({duration(longest.wall_s)})."

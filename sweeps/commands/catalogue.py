@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweeps.commands.listing import say, show
-from sweeps.commands.options import DataOption, JsonOption
+from sweeps.commands.options import DEFAULT_PROTOCOL, DataOption, JsonOption
 from sweeps.home import expanded
 
 if TYPE_CHECKING:
     from osr_core.data.splits import ClassSplit
+
+DRAWN = 5  # splits of each dataset that are shown of a protocol that draws as many as one likes
 
 
 def methods(
@@ -30,11 +32,13 @@ def methods(
     else:
         rows = settings_listing(method_named(name).Config)
     show(rows, as_json)
+    if name is None and not as_json:
+        typer.echo("Settings of one: osr methods NAME")
 
 
 def splits(
     dataset: Annotated[str | None, typer.Argument(help="Show this dataset's classes.")] = None,
-    protocol: Annotated[str, typer.Option(help="Family of splits.")] = "cac",
+    protocol: Annotated[str, typer.Option(help="Family of splits.")] = DEFAULT_PROTOCOL,
     data_root: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,9 +53,12 @@ def splits(
     names = list(listed[protocol].counts if protocol in listed else BENCHMARKS)
     names = names if dataset is None else [dataset]
     told = [listed[protocol].source, *listed[protocol].notes] if protocol in listed else []
+    counts = {name: splits_of(name, protocol) for name in names}
+    if None in counts.values():
+        told.append(f"Any number is a split; those shown are 0 to {DRAWN - 1}.")
     rows = []
-    for name in names:
-        for index in range(splits_of(name, protocol) or 0):
+    for name, count in counts.items():
+        for index in range(DRAWN if count is None else count):
             split = class_split(name, protocol, index, names_under(data_root))
             row: dict[str, Any] = {"split": split.id, "openness": round(split.openness, 4)}
             if as_json:
@@ -62,8 +69,14 @@ def splits(
                 row |= named_classes(split, data_root, as_json)
             rows.append(row)
     show(rows, as_json, title=f"protocol {protocol}")
-    for text in told if not as_json else ():
+    if as_json:
+        return
+    for text in told:
         say(f"{protocol}: {text}")
+    having = {key for key, about in listed.items() if dataset is None or dataset in about.counts}
+    others = sorted(key for key in having - {protocol} if "@" not in key)
+    if others:
+        say(f"Other protocols: {', '.join(others)}, by --protocol")
 
 
 def named_classes(

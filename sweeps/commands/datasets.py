@@ -9,7 +9,14 @@ from typer.core import TyperGroup
 
 from osr_core.errors import ConfigError, unknown_name
 from sweeps.commands.listing import say, show
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, JsonOption, with_store
+from sweeps.commands.options import (
+    DEFAULT_HOME,
+    DEFAULT_PROTOCOL,
+    DataOption,
+    HomeOption,
+    JsonOption,
+    with_store,
+)
 
 ONE = "show"  # the command that stands for a data set's name
 
@@ -141,9 +148,17 @@ def _long(row: dict[str, Any]) -> dict[str, Any]:
         "licence": row["licence"],
         "in specs": known_in,
         "protocols": families,
-        "splits": f"osr splits {known_in[0]}" if known_in else None,
+        "splits": _listing(known_in[0]) if known_in else None,
         "get it": (fetched or "put its files there: docs/datasets.md") if needed else "it is here",
     }
+
+
+def _listing(name: str) -> str:
+    """The command that lists a data set's splits, by a protocol that has some."""
+    from osr_core.data.splits import protocols
+
+    own = [family for family, about in protocols().items() if name in about.counts]
+    return f"osr splits {name}" + ("" if DEFAULT_PROTOCOL in own else f" --protocol {own[0]}")
 
 
 def _state(row: dict[str, Any], subset: str) -> str:

@@ -74,6 +74,7 @@ ReasonOption = Annotated[
     str | None, typer.Option(help="What the sweep is for, as `osr queue` shows it to others.")
 ]
 DEFAULT_HOME = Path("osr-home")
+DEFAULT_PROTOCOL = "cac"  # whose splits are listed where none is named
 NO_PATH = (errno.ELOOP, errno.ENAMETOOLONG)  # what no folder can be made of, whoever tries
 
 

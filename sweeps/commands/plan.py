@@ -128,8 +128,8 @@ def tell_estimate(ahead: "Outlook") -> None:
         rows = [in_words(each._asdict()) for each in shares]
         show(rows, False, title="estimate of what is to run")
         say(
-            "Time of one GPU, or on a CPU of one stage, from what like stages in the store took "
-            "for each epoch: by their mean, by the quickest of them, and by the slowest."
+            "The time is that of one GPU, or on a CPU of one stage at a time. It rests on what "
+            "like stages in the store took for each epoch: their mean, the least and the most."
         )
     if unknown:
         named = ", ".join(f"{count} x {name}" for name, count in [*unknown.items()][:NAMED])

@@ -25,9 +25,7 @@ def report(
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
 ) -> None:
-    """Make one HTML page of exported sweeps: who leads and whether it means anything, curves,
-    images, methods, cost.
-    """
+    """Make one HTML page of exported sweeps: who leads, whether it means anything, what it cost."""
     from analysis.report.page import report as make_report
     from analysis.report.surroundings import Surroundings
     from sweeps.planning.spec import packaged_specs

@@ -1,6 +1,7 @@
 """`osr datasets`: what is there, and fetching what is not."""
 
 import json
+import re
 
 import pytest
 from data_files import noise, write_mnist, write_parquet
@@ -74,6 +75,24 @@ def test_splits_lists_the_datasets_that_the_protocol_has():
     assert not any(row["split"].startswith(("cifar100/", "imagenet")) for row in rows)
     rows = json.loads(osr("--protocol", "pmal", "--json", command="splits").output)
     assert [row["openness"] for row in rows] == [0.5736, 0.4226, 0.0794]
+
+
+def test_a_protocol_of_any_number_of_splits_shows_the_first_ones():
+    """It listed none, though the error for CIFAR-100 says to choose it."""
+    rows = json.loads(osr("cifar100", "--protocol", "random", "--json", command="splits").output)
+    assert [row["split"] for row in rows] == [f"cifar100/{index}" for index in range(5)]
+    shown = osr("cifar100", "--protocol", "random", command="splits").output
+    assert "Any number is a split" in shown
+    assert "Other protocols" not in shown  # no other one has CIFAR-100
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_listing_that_a_data_set_names_has_its_splits(name):
+    """`osr splits cifar100` is refused: the default protocol has none of it."""
+    words, *_ = re.findall(r"osr splits (\S+(?: --protocol \S+)?)", osr(name).output)
+    listed = osr(*words.split(), command="splits")
+    assert listed.exit_code == 0
+    assert "/0" in listed.output
 
 
 def test_what_is_there_and_cannot_be_read_is_not_called_missing(root):
