@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -17,6 +17,9 @@ from sweeps.commands.options import (
     JsonOption,
     with_store,
 )
+
+if TYPE_CHECKING:
+    from osr_core.data.base import Benchmark
 
 ONE = "show"  # the command that stands for a data set's name
 
@@ -40,8 +43,8 @@ datasets_app = typer.Typer(
 def datasets(
     context: typer.Context, data_root: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the data sets: what a spec may name, and what of it is here; NAME: all about one."""
-    from osr_core.data import READERS
+    """List the data sets, and what of each is here; with NAME, show one in full."""
+    from osr_core.data import BENCHMARKS, READERS
     from osr_core.data.inventory import inventory
 
     if context.invoked_subcommand is not None:
@@ -51,6 +54,9 @@ def datasets(
     if as_json:
         return
     _note_problems(rows)
+    for name, pair in BENCHMARKS.items():
+        if pair.known is not pair.unknown:
+            typer.echo(_of_two(name, pair))
     typer.echo("All about one: osr datasets NAME")
 
 
@@ -79,7 +85,7 @@ def show_one(
         show(rows, True)
         return
     if len(readers) > 1:
-        typer.echo(f"{name}: known classes of {pair.known.name}, unknown {pair.unknown.name}")
+        typer.echo(_of_two(name, pair))
     show([_long(row) for row in rows], False)
     _note_problems(rows)
 
@@ -115,6 +121,11 @@ def share_dataset(
     size = f"{num_files} file{'s' * (num_files != 1)}, {sum(sizes) / 1e6:.1f} MB"
     where = user_home.bucket or user_home.store
     typer.echo(f"{name} {'is now' if is_new else 'was'} in {where}: {size}")
+
+
+def _of_two(name: str, pair: "Benchmark") -> str:
+    """Where the classes of a spec's data set come from."""
+    return f"{name}: known classes of {pair.known.name}, unknown classes of {pair.unknown.name}"
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

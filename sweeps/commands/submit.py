@@ -29,7 +29,7 @@ def submit(
     reason: ReasonOption = None,
     gpu_type: GpuTypeOption = None,
 ) -> None:
-    """Send a sweep to a cluster, code and spec, and end. Again: nothing new, unless it failed."""
+    """Send a sweep to a cluster, code and spec, and end; again only if the last one failed."""
     from sweeps.clusters.jobs import Jobs, entrypoint
     from sweeps.launch.shipment import SPEC, shipment
     from sweeps.launch.terms import terms_of, whoami

@@ -49,6 +49,7 @@ class SweepProgress:
         self.dones = self.totals - Counter(stage.kind.name for stage in todo)  # by kind
         self.failed: set[str] = set()  # ids of stages given up in this launch
         self.failures: deque[str] = deque(maxlen=FAILURES)  # why, the last ones
+        self.is_up = False  # whether the cluster has taken a stage
         self.queued: set[str] = set()  # handed out, without a machine yet
         self.running: set[str] = set()
         self.elsewhere: set[str] = set()  # ids of stages that other sweeps train
@@ -109,6 +110,7 @@ class SweepProgress:
 
     def handed_out(self, stage: Stage) -> None:
         """A stage waits for its machine."""
+        self.is_up = True
         self.queued.add(stage.id)
 
     def began(self, stage: Stage) -> None:
@@ -211,7 +213,8 @@ class SweepProgress:
     def picture(self) -> RenderableType:
         """What a terminal shows while the sweep runs."""
         so_far = duration(time.monotonic() - self.since)
-        lines = [Line("now", f"{self.detail}, {so_far} so far")]
+        now = f"{self.detail}, {so_far} so far" if self.is_up else "Ray is starting"
+        lines = [Line("now", now)]
         lines += [Line("eta", str(self.eta() or NO_ETA)), *self._kinds()]
         lines += [Line("best AUROC", line) for line in self.results.lines()]
         lines += [Line("GPU memory", self.gpus.line)] if self.gpus.line else []

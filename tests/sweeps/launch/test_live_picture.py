@@ -73,16 +73,25 @@ def test_a_running_sweep_fits_the_terminal(under_way: SweepProgress, columns: in
     check_picture("run", columns, text.getvalue())
 
 
-def test_before_a_stage_has_ended_the_time_says_that_something_happens():
-    """A first fit may take an hour, in which nothing else changes."""
-    plan, text = planned(), io.StringIO()
+def test_before_a_stage_has_ended_something_is_seen_to_happen():
+    """Ray takes half a minute to start, and a first fit may take an hour."""
+    plan = planned()
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     progress = SweepProgress(plan, [*plan.stages.values()], console)
+
+    def shown() -> list[str]:
+        text = io.StringIO()
+        Console(file=text, width=80).print(progress.picture())
+        return [line.strip().partition(" ")[2].strip() for line in text.getvalue().splitlines()]
+
+    assert shown()[1] == "Ray is starting"
+    fit = next(iter(plan.stages.values()))
+    progress.handed_out(fit)
+    progress.began(fit)
     progress.since -= 9030
-    Console(file=text, width=80).print(progress.picture())
-    _, now, eta, *_ = map(str.rstrip, text.getvalue().splitlines())
-    assert now.split(maxsplit=1)[1] == "0 running, 0 failed, 2 h 30 min so far"
-    assert eta.split(maxsplit=1)[1] == "not known before a stage has ended"
+    _, now, eta, *_ = shown()
+    assert now == "1 running, 0 failed, 2 h 30 min so far"
+    assert eta == "not known before a stage has ended"
 
 
 def test_the_drivers_own_thread_looks_at_what_runs(monkeypatch: pytest.MonkeyPatch):
