@@ -113,7 +113,7 @@ HISTORY_COLUMNS = (
     Column("seed", pa.int64(), "", "the spec's seed, from which all others are derived"),
     Column("member", pa.int32(), "", "number of the repetition within an ensemble"),
     Column("epoch", pa.int32(), "epochs", "counted from 1"),
-    Column("metric", pa.string(), "", "a loss term, a validation metric, or wall_s"),
+    Column("metric", pa.string(), "", "a loss term or what else a method tells, or wall_s"),
     Column("value", pa.float64(), "", "the metric at the end of the epoch"),
 )
 SCORE_COLUMNS = (
