@@ -138,9 +138,10 @@ def test_making_images_goes_on_where_it_was_stopped(name: str, runs: Runs) -> No
     assert set(resumed.artifacts) == {FAKES, "generated.parquet"}
 
 
-def test_a_generator_that_has_collapsed_is_told_with_its_number(runs: Runs) -> None:
+@pytest.mark.parametrize("name", MAKING)
+def test_a_generator_that_has_collapsed_is_told_with_its_number(name: str, runs: Runs) -> None:
     """All images equal: nothing can be learned from them, and nothing else would say so."""
-    stage = next(s for s in trial("osrci").score.walk() if s.kind.name == "gan.generate")
+    stage = next(s for s in trial(name).score.walk() if s.kind.name == GENERATES)
     inputs = {role: dict(artifacts) for role, artifacts in runs.inputs(stage).items()}
     weights, header = from_bytes(inputs["gan"][WEIGHTS])
     last = max(name for name in weights if re.fullmatch(r"generator\.layers\.\d+\.weight", name))

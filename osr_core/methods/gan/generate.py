@@ -6,7 +6,6 @@ It goes batch by batch, each with draws of its own, and can go on after any of t
     generated.parquet      a few of them for people, beside what they were made from
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from osr_core.context import Context, Result
 from osr_core.data.batches import Batches
 from osr_core.generators import generator_for
 from osr_core.kinds import Kind
+from osr_core.methods.collapse import deviation, warn_if_collapsed
 from osr_core.methods.gan.gan import GAN, GANConfig, network_of
 from osr_core.methods.softmax import Softmax
 from osr_core.precision import whole_float32
@@ -48,7 +48,6 @@ BATCH = 64  # images
 SHOWN = 32  # of them in the table, or fewer
 NO_NUMBERS = ("images", "index", "interpolation")  # of what is made; means of all else are told
 MOST_PIXELS = 200_000  # in the table
-COLLAPSED = 0.1  # of the training images' deviation
 FEWEST_JUDGED = 8  # images; of fewer the deviation says little of their generator
 
 
@@ -100,29 +99,15 @@ def generate(
     metrics = {f"generate/{name}": float(values.mean()) for name, values in numbers.items()}
     metrics |= {f"generate/largest_{name}": float(numbers[name].max()) for name in largest}
     starts = makers.train.images[made["index"][:, 0]].cpu()
-    if (of_starts := deviation(starts)) > 0:
-        variety = metrics["generate/variety"] = deviation(made["images"]) / of_starts
-        warn_if_collapsed(variety, num)
+    if (of_starts := float(deviation(starts))) > 0:
+        variety = metrics["generate/variety"] = float(deviation(made["images"])) / of_starts
+        if num >= FEWEST_JUDGED:
+            warn_if_collapsed(variety, "Train it longer, or with another gan_lr.")
     artifacts = {
         FAKES: to_bytes({"images": made["images"], "index": made["index"]}),
         GENERATED: table_to_bytes(shown(made, makers)),
     }
     return Result(artifacts, metrics)
-
-
-def warn_if_collapsed(variety: float, num: int) -> None:
-    """Warn where `num` images differ by a share of what they were made from that is too small."""
-    if variety < COLLAPSED and num >= FEWEST_JUDGED:
-        warnings.warn(
-            f"generated images differ by {variety:.3f} of what the images they were made from do: "
-            "the generator has collapsed. Train it longer, or with another gan_lr.",
-            stacklevel=2,
-        )
-
-
-def deviation(images: Tensor) -> float:
-    """The mean over pixels of their standard deviation over images (N, C, S, S) uint8."""
-    return float(images.float().std(0, correction=0).mean())
 
 
 def makers_of(context: Context, config: Mapping[str, Any]) -> Makers:
