@@ -77,6 +77,7 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     method, train, epochs, training = loop.method, loop.train, epochs_of(config), loop.training
     history = loop.progress.history
     refuse_lost(method.state_dict(), f"after {epochs.stop} epochs", training.lr)
+    method.look_back(history[-1])
     calibrate_method(method, train)
     if isinstance(method, ImageMethod):
         refuse_lost_logits(method, train, training)

@@ -113,7 +113,7 @@ HISTORY_COLUMNS = (
     Column("seed", pa.int64(), "", "the spec's seed, from which all others are derived"),
     Column("member", pa.int32(), "", "number of the repetition within an ensemble"),
     Column("epoch", pa.int32(), "epochs", "counted from 1"),
-    Column("metric", pa.string(), "", "a loss term, a validation metric, or wall_s"),
+    Column("metric", pa.string(), "", "a loss term or what else a method tells, or wall_s"),
     Column("value", pa.float64(), "", "the metric at the end of the epoch"),
 )
 SCORE_COLUMNS = (
@@ -140,6 +140,7 @@ EMBEDDING_COLUMNS = (
     Column("label", pa.int32(), "", "position among the sorted known classes, -1 for unknown"),
     Column("embedding", LOGITS, "", "output of the backbone"),
 )
+POSITION = "of the training image among those of the known classes, counted from 0"
 GENERATED_COLUMNS = (
     Column("stage_id", pa.string(), "", "identity of the stage that made the images"),
     Column("dataset", pa.string(), "", "dataset of the known training images"),
@@ -148,6 +149,21 @@ GENERATED_COLUMNS = (
     Column("role", pa.string(), "", "start or partner (training images), or generated"),
     Column("label", pa.int32(), "", "a training image's class; else what the classifier says"),
     Column("p_unknown", pa.float64(), "fraction", "probability of none of the known classes"),
+    Column("position", pa.int32(), "", POSITION + "; null where generated", optional=True),
+    Column(
+        "interpolation",
+        pa.float64(),
+        "fraction",
+        "t, the start's share of G-OpenMax's latent; null for other images",
+        optional=True,
+    ),
+    Column(
+        "squared_distance",
+        pa.float64(),
+        "",
+        "of OSRCI's latent from its start's; null for other images",
+        optional=True,
+    ),
     Column("channels", pa.int32(), "", "1 grey, 3 colour"),
     Column("side", pa.int32(), "pixels", "of the image"),
     Column("pixels", PIXELS, "", "levels, channel after channel, row after row"),
@@ -157,6 +173,7 @@ RECONSTRUCTED_COLUMNS = (
     Column("dataset", pa.string(), "", "dataset of the known training images"),
     Column("split", pa.int32(), "", "number of the split in its protocol"),
     Column("column", pa.int32(), "", "number of the training image"),
+    Column("position", pa.int32(), "", POSITION, optional=True),
     Column("label", pa.int32(), "", "the training image's class"),
     Column(
         "condition",

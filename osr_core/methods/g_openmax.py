@@ -14,7 +14,8 @@ Deviations, and why:
 - The paper's own generator is a conditional DCGAN, of which no code is known; no table has it.
 - The stand-in draws until enough images are below a probability of one half. Such are 0.5 % of the
   candidates by a classifier trained one against the rest, and none at all by a good one: it need
-  not end. Here the number of candidates is fixed, and the share below one half is told.
+  not end. Here the number of candidates is fixed, and the share of them below one half is told, as
+  are the mean and the largest of the probabilities that are kept.
 """
 
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ def interpolations(context: Context, config: Mapping[str, Any]) -> Result:
 
     @torch.no_grad()
     def make(makers: Makers, count: int, draws: torch.Generator) -> Made:
-        images, logits, index = [], [], []
+        images, logits, index, share = [], [], [], []
         for _ in range(candidates):
             pair = torch.stack([drawn_positions(makers, count, draws) for _ in range(2)], 1)
             first, second = (makers.gan.encode(makers.train.take(pair[:, i])) for i in range(2))
@@ -57,16 +58,18 @@ def interpolations(context: Context, config: Mapping[str, Any]) -> Result:
             images.append(makers.gan.generator(t * first + (1 - t) * second))
             logits.append(makers.logits(images[-1]))
             index.append(pair)
+            share.append(t.flatten())
         kept, chosen, certainty = least_certain(torch.cat(images), torch.cat(logits), count)
         return {
             "images": kept,
             "index": torch.cat(index)[chosen.cpu()],
+            "interpolation": torch.cat(share)[chosen],
             "p_unknown": unknown_of(makers, kept),
             "certainty": certainty[chosen],
             "below_half": (certainty < 0.5).float().mean().expand(count).clone(),
         }
 
-    return generate(context, config, make)
+    return generate(context, config, make, largest=("certainty",))
 
 
 class GOpenMax(OpenMax):

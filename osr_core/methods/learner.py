@@ -106,7 +106,10 @@ class Learner(nn.Module, ABC):
     def train_step(
         self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
     ) -> dict[str, Tensor]:
-        """One update; detached terms come back. Override where a paper has more than one step."""
+        """One update; detached terms come back. Override where a paper has more than one step.
+
+        Other numbers of the batch may come back behind them; all are logged as means over images.
+        """
         terms = self.losses(batch)
         optimizers["main"].zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -119,6 +122,9 @@ class Learner(nn.Module, ABC):
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """What is measured on held-out known images."""
         return self.losses(batch)
+
+    def look_back(self, row: Mapping[str, float]) -> None:
+        """After the last epoch, whose numbers `row` has: warn if the fit came to nothing."""
 
     def calibrate(self, train: Batches) -> None:
         """After the last epoch, in eval mode and without gradients: fit what scoring needs."""

@@ -26,6 +26,8 @@ Deviations, and why:
 Copies start alike, as in the code: what tells experts apart at first is their class maps.
 """
 
+import math
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
@@ -39,7 +41,13 @@ from osr_core.backbones.flops import flops_of, stem_shape
 from osr_core.config import setting
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch
-from osr_core.methods.base import ImageMethod, MethodConfig, Prediction, log_odds_of_unknown
+from osr_core.methods.base import (
+    ImageMethod,
+    MethodConfig,
+    Prediction,
+    descend,
+    log_odds_of_unknown,
+)
 from osr_core.methods.learner import refuse_lost_embeddings
 from osr_core.precision import backbone_precision
 from osr_core.recipes import Recipe, Training, strongly_augmented
@@ -122,16 +130,30 @@ class MEDAF(ImageMethod):
         gated = (weight[:, :, None] * maps.detach().mean((3, 4))).sum(1)
         return embedding, maps, gated
 
+    def train_step(
+        self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> dict[str, Tensor]:
+        """Besides the terms, "cosine": the mean over pairs of experts, which w_d = 0 hides."""
+        terms, apart = self.terms_and_diversity(batch)
+        descend(optimizers["main"], torch.stack(list(terms.values())).sum())
+        found = {**terms, "cosine": apart / math.comb(self.config.experts, 2)}
+        return {name: number.detach() for name, number in found.items()}
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
+        return self.terms_and_diversity(batch)[0]
+
+    def terms_and_diversity(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms, and () the third without its weight."""
         _, maps, gated = self.seen(batch.images)
         rows = torch.arange(len(maps), device=maps.device)
         by_expert = [F.cross_entropy(logits, batch.label) for logits in maps.mean((3, 4)).unbind(1)]
         apart = diversity(maps[rows, :, batch.label])
-        return {
+        terms = {
             "experts": self.config.expert_weight * torch.stack(by_expert).sum(),
             "gate": self.config.gate_weight * F.cross_entropy(gated, batch.label),
             "diversity": self.config.diversity_weight * apart,
         }
+        return terms, apart
 
     def forward(self, images: Tensor) -> Prediction:
         embedding, _, gated = self.seen(images)

@@ -44,7 +44,7 @@ def plan(
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read every image file again, changed or not.")
     ] = False,
-    stages: Annotated[bool, typer.Option("--stages", help="List all stages.")] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="List stages and shared fits.")] = False,
     diff: Annotated[
         bool,
         typer.Option("--diff", help="List what differs from the sweep of this name in the store."),
@@ -81,6 +81,7 @@ def plan(
     tell_notes(ahead)
     if stages:
         show(listed, False, title="stages")
+        tell_shared(ahead)
     if different is not None:
         tell_differences(different)
     if output is not None:
@@ -181,6 +182,15 @@ def stage_rows(ahead: "Outlook", home: Home) -> list[dict[str, Any]]:
         }
         for stage in plan.stages.values()
     ]
+
+
+def tell_shared(ahead: "Outlook") -> None:
+    """Print which trials use the fits that more than one uses."""
+    from sweeps.planning.shared_fits import shared_fits
+
+    rows = [{**row, "used_by": ", ".join(row["used_by"])} for row in shared_fits(ahead.plan)]
+    if rows:
+        show(rows, False, title="fits that more than one trial uses")
 
 
 def differences_of(ahead: "Outlook", home: Home) -> "Differences":

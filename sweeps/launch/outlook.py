@@ -26,6 +26,7 @@ from sweeps.planning.data import (
 )
 from sweeps.planning.known_data import KnownData
 from sweeps.planning.plan import Plan, make_plan, remaining
+from sweeps.planning.shared_fits import shared_fits
 from sweeps.planning.spec import SweepSpec
 from sweeps.search.sources import source_records
 from sweeps.search.subject import remarks as remarks_on_searches
@@ -83,6 +84,7 @@ class Outlook:
         return {
             "sweep": self.plan.spec.name,
             **self.counts,
+            "shared_fits": shared_fits(self.plan),
             "searches_at_most": self.searches,
             "first": self.first,
             "estimate": self.estimate.facts(),

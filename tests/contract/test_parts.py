@@ -138,9 +138,10 @@ def test_making_images_goes_on_where_it_was_stopped(name: str, runs: Runs) -> No
     assert set(resumed.artifacts) == {FAKES, "generated.parquet"}
 
 
-def test_a_generator_that_has_collapsed_is_told_with_its_number(runs: Runs) -> None:
+@pytest.mark.parametrize("name", MAKING)
+def test_a_generator_that_has_collapsed_is_told_with_its_number(name: str, runs: Runs) -> None:
     """All images equal: nothing can be learned from them, and nothing else would say so."""
-    stage = next(s for s in trial("osrci").score.walk() if s.kind.name == "gan.generate")
+    stage = next(s for s in trial(name).score.walk() if s.kind.name == GENERATES)
     inputs = {role: dict(artifacts) for role, artifacts in runs.inputs(stage).items()}
     weights, header = from_bytes(inputs["gan"][WEIGHTS])
     last = max(name for name in weights if re.fullmatch(r"generator\.layers\.\d+\.weight", name))
@@ -221,10 +222,42 @@ def test_images_made_stand_beside_what_they_were_made_from(name: str, runs: Runs
         column, pixels = row["column"], torch.tensor(row["pixels"], dtype=torch.uint8)
         if row["role"] == "generated":
             assert torch.equal(pixels, tensors["images"][column].flatten())
+            assert row["position"] is None
             continue
-        position = tensors["index"][column, parts.index(row["role"])]
+        position = row["position"]
+        assert position == tensors["index"][column, parts.index(row["role"])]
         assert torch.equal(pixels, train.images[position].flatten())
         assert row["label"] == train.labels[position]
     unknown = [row["p_unknown"] for row in rows if row["role"] == "generated"]
     starts = [row["p_unknown"] for row in rows if row["role"] == "start"]
     assert sum(unknown) > sum(starts)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "other"),
+    [
+        ("osrci", "squared_distance", "interpolation"),
+        ("g_openmax", "interpolation", "squared_distance"),
+    ],
+)
+def test_images_made_say_how(name: str, how: str, other: str, runs: Runs) -> None:
+    """How far a descent went, or where between two images one lies; starts were not made."""
+    stage = next(s for s in trial(name).score.walk() if s.kind.name == GENERATES)
+    rows = pq.read_table(io.BytesIO(runs.result(stage).artifacts[GENERATED])).to_pylist()
+    assert all(row[other] is None for row in rows)
+    assert all((row[how] is None) == (row["role"] != "generated") for row in rows)
+    values = {row[how] for row in rows} - {None}
+    assert len(values) > 20
+    assert 0 < min(values) < max(values) < {"osrci": 4 * 4, "g_openmax": 1}[name]
+
+
+def test_the_surest_image_that_g_openmax_keeps_is_told(runs: Runs) -> None:
+    """Beside their mean: a fake that surely is of a class teaches the wrong thing."""
+    stage = next(s for s in trial("g_openmax").score.walk() if s.kind.name == GENERATES)
+    result = runs.result(stage)
+    makers = makers_of(context(runs.inputs(stage)), stage.config)
+    images = from_bytes(result.artifacts[FAKES])[0]["images"].float() / 255
+    certainty = makers.logits(images).softmax(1).amax(1)
+    told = result.metrics["generate/largest_certainty"]
+    assert told == pytest.approx(float(certainty.max()), abs=0.02)  # images lose less than a level
+    assert told > result.metrics["generate/certainty"]

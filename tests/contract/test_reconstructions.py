@@ -49,6 +49,7 @@ def test_pictures_are_what_the_decoder_makes(runs: Runs) -> None:
         image = train.images[train.labels == k][number]
         pixels = torch.tensor(row["pixels"], dtype=torch.uint8).view(1, 16, 16)
         assert row["label"] == k
+        assert row["position"] == (train.labels == k).nonzero()[number]
         if row["condition"] is None:
             assert torch.equal(pixels, image)
             assert row["error"] is None

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Mapping
 
 import pytest
 import torch
@@ -13,10 +12,11 @@ from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data.batches import Batch
 from osr_core.methods.arpl import ARPL
 from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
-from osr_core.methods.arpl_cs.method import ARPLCS, confusion, fake_loss, real_loss
+from osr_core.methods.arpl_cs.method import ARPLCS, confusion, fake_loss, real_loss, variety
 from osr_core.methods.arpl_cs.norms import DoubledBatchNorm, double_batch_norms, fake_norms
 from osr_core.methods.base import descend
 from osr_core.recipes import Training
+from osr_core.training import Means
 
 DISTANCES = torch.tensor([[0.0, 1.0, 3.0], [2.0, 2.0, 2.0]], dtype=torch.float64)
 LOGITS = torch.tensor([0.3, -2.0, 1.5], dtype=torch.float64)
@@ -228,6 +228,38 @@ def test_a_step_is_the_published_one() -> None:
         assert not torch.equal(parameter, before[name]), name
 
 
+def test_terms_come_in_the_order_of_the_steps() -> None:
+    """Of terms that one batch loses, a fit names the first; how much fakes differ is told last."""
+    method, batch = small_method(), a_batch()
+    assert method.terms == ("discriminator", "generator", "confusion", "cross_entropy", "margin")
+    assert tuple(method.losses(batch)) == method.terms
+    told = method.train_step(batch, method.optimizers(Training(lr=0.01)))
+    assert tuple(told) == (*method.terms, "variety")
+    assert not any(number.requires_grad for number in told.values())
+
+
+@pytest.mark.parametrize(
+    ("player", "first"),
+    [("discriminator", "discriminator"), ("generator", "discriminator"), ("backbone", "generator")],
+)
+def test_the_term_that_is_lost_first_is_that_of_the_first_step(player: str, first: str) -> None:
+    """Of weights that are lost before a batch; the steps behind it lose theirs by it."""
+    method, means = small_method(), Means()
+    next(method.get_submodule(player).parameters()).data.fill_(torch.nan)
+    told = method.train_step(a_batch(), method.optimizers(Training()))
+    means.add(told, 6)
+    assert means.lost_terms().startswith(f"{first} was lost first, in batch 1; then ")
+
+
+def test_variety_is_the_fakes_deviation_over_that_of_the_images() -> None:
+    """Pixel by pixel over a batch; 1 = they differ as much, 0 = all are alike."""
+    images = torch.tensor([[[[0.0, 0.2]]], [[[1.0, 0.6]]]])  # deviations 0.5 and 0.2
+    assert float(variety(images, images)) == 1
+    assert float(variety(0.5 * images, images)) == pytest.approx(0.5)
+    assert float(variety(images[:1].expand(2, -1, -1, -1), images)) == 0
+    assert math.isfinite(float(variety(images, images[:1].expand(2, -1, -1, -1))))
+
+
 @pytest.mark.parametrize("player", ["main", "generator", "discriminator"])
 def test_each_player_moves_its_own_weights(player: str) -> None:
     """With the others' rates at 0 nothing else changes."""
@@ -262,11 +294,3 @@ def test_generator_and_discriminator_have_the_published_optimiser() -> None:
         assert isinstance(optimizers[player], torch.optim.Adam)
         settings = (group["lr"], group["initial_lr"], group["betas"], group["weight_decay"])
         assert settings == (2e-4, 2e-4, (0.5, 0.999), 0)
-
-
-def test_logged_terms_are_those_declared() -> None:
-    """The step measures what validation measures."""
-    method, batch = small_method(), a_batch()
-    logged: Mapping[str, Tensor] = method.train_step(batch, method.optimizers(Training()))
-    assert tuple(logged) == method.terms
-    assert not any(term.requires_grad for term in logged.values())

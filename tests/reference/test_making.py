@@ -34,7 +34,7 @@ def makers() -> Makers:
 
 def make_of(module: Any, making: str, settings: dict[str, Any], monkeypatch: Any) -> Make:
     """What a stage hands to the loop over batches."""
-    monkeypatch.setattr(module, "generate", lambda context, config, make: make)
+    monkeypatch.setattr(module, "generate", lambda context, config, make, **more: make)
     make: Make = getattr(module, making)(None, {"method": settings})
     return make
 
@@ -89,8 +89,10 @@ def test_interpolations_lie_on_the_chord_between_two_latents(
     pairs = torch.stack([first, second], 1).tolist()
     assert sorted(made["index"].tolist()) == sorted(pairs)
     gan = copy.deepcopy(by.gan).double()
-    for pair, image in zip(made["index"].tolist(), made["images"], strict=True):
+    told = made["interpolation"].tolist()
+    for pair, image, own in zip(made["index"].tolist(), made["images"], told, strict=True):
         t = share[pairs.index(pair)]
+        assert own == t
         one, two = (encoded(gan, by, p) for p in pair)
         expected = gan.generator(t * one + (1 - t) * two)[0]
         torch.testing.assert_close(image.double(), expected, **CLOSE)

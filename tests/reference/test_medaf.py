@@ -11,6 +11,7 @@ from torch import Tensor
 from osr_core.data import BENCHMARKS
 from osr_core.methods.base import count_parameters
 from osr_core.methods.medaf import MEDAF, diversity
+from osr_core.recipes import Training
 
 
 def slow_diversity(maps: Tensor) -> Tensor:
@@ -104,6 +105,32 @@ def test_losses_equal_the_formulas() -> None:
     sum(losses.values()).backward()
     terms.sum().backward()
     assert_same_gradients(method, doubled)
+
+
+@pytest.mark.parametrize("weight", [0.01, 0.0])
+def test_an_epoch_tells_the_mean_cosine_of_two_experts(weight: float) -> None:
+    """Of three pairs, whatever weight it has in the loss; it is no term of it."""
+    method, batch = narrow(MEDAF, experts=3, diversity_weight=weight), batch_of(5)
+    doubled = deepcopy(method).double()
+    stem = doubled.backbone.stem(batch.images.double())
+    experts = [doubled.backbone.behind_stem(), *doubled.others[:-1]]
+    maps = [conv(layers(stem)) for layers, conv in zip(experts, doubled.to_maps, strict=True)]
+    own = [torch.stack([each[b, y] for each in maps]).detach() for b, y in enumerate(batch.label)]
+    told = method.train_step(batch, method.optimizers(Training(lr=0.1)))
+    assert tuple(told) == (*method.terms, "cosine")
+    assert float(told["cosine"]) == pytest.approx(float(slow_diversity(torch.stack(own))) / 3)
+    assert not any(number.requires_grad for number in told.values())
+    assert float(told["diversity"]) == pytest.approx(3 * weight * float(told["cosine"]))
+
+
+def test_a_step_is_one_down_the_sum_of_the_terms() -> None:
+    """Of all weights; what is told besides moves none."""
+    method, batch = narrow(MEDAF), batch_of(5)
+    slow = deepcopy(method)
+    method.train_step(batch, method.optimizers(Training(lr=0.1, momentum=0.0, weight_decay=0.0)))
+    sum(slow.losses(batch).values()).backward()
+    for (name, own), before in zip(method.named_parameters(), slow.parameters(), strict=True):
+        torch.testing.assert_close(own, before - 0.1 * before.grad, msg=name)
 
 
 def test_the_gate_moves_no_expert() -> None:

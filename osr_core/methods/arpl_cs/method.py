@@ -40,6 +40,7 @@ from osr_core.methods.arpl import ARPL, reciprocal_distances
 from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
 from osr_core.methods.arpl_cs.norms import double_batch_norms, doubled_norms, fake_norms
 from osr_core.methods.base import MethodConfig, count_parameters, descend, make_optimizer
+from osr_core.methods.collapse import deviation, warn_if_collapsed
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 
@@ -62,6 +63,11 @@ def fake_loss(logits: Tensor) -> Tensor:
     return F.softplus(logits).mean()
 
 
+def variety(fakes: Tensor, images: Tensor) -> Tensor:
+    """() deviation of fakes (B, C, S, S) over that of images, which may be all alike."""
+    return deviation(fakes) / deviation(images).clamp(min=1 / 255)
+
+
 class ARPLCS(ARPL):
     """ARPL that also learns what it must not be sure of."""
 
@@ -69,7 +75,8 @@ class ARPLCS(ARPL):
     title = "ARPL+CS"
     source = "Chen et al., TPAMI 2021, section 4"
     version = 2
-    terms = (*ARPL.terms, "confusion", "generator", "discriminator")
+    # In the order of the steps: of terms that one batch loses, the first is named.
+    terms = ("discriminator", "generator", "confusion", *ARPL.terms)
     divisible = False
     passes = 4  # fakes for the generator; images with fakes for the network; images alone
 
@@ -90,25 +97,27 @@ class ARPLCS(ARPL):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of all three players; in training each has its own step."""
-        terms = super().losses(batch)
-        return {**terms, **self.fake_terms(batch.images)}
+        return {**self.fake_terms(batch.images), **super().losses(batch)}
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
-        return {**super().validation(batch), **self.fake_terms(batch.images)}
+        return {**self.fake_terms(batch.images), **super().validation(batch)}
 
     def fake_terms(self, images: Tensor) -> dict[str, Tensor]:
         """What the players lose on these images and as many fakes."""
         fakes = self.fakes(images)
         return {
-            "confusion": self.confusion(fakes.detach()),
-            "generator": real_loss(self.discriminator(fakes)) + self.confusion(fakes),
             "discriminator": self.found_out(images, fakes),
+            "generator": real_loss(self.discriminator(fakes)) + self.confusion(fakes),
+            "confusion": self.confusion(fakes.detach()),
         }
 
     def train_step(
         self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
     ) -> dict[str, Tensor]:
-        """Discriminator, generator, network with fakes, network without."""
+        """Discriminator, generator, network with fakes, network without.
+
+        Besides the terms, "variety": how much the fakes differ, 1 = as much as the images.
+        """
         fakes = self.fakes(batch.images)
         discriminator = self.found_out(batch.images, fakes)
         descend(optimizers["discriminator"], discriminator)
@@ -118,8 +127,14 @@ class ARPLCS(ARPL):
         descend(optimizers["main"], sum(super().losses(batch).values(), confused))
         terms = super().losses(batch)
         descend(optimizers["main"], sum(terms.values(), torch.zeros_like(confused)))
-        played = {"confusion": confused, "generator": generator, "discriminator": discriminator}
-        return {name: term.detach() for name, term in {**terms, **played}.items()}
+        played = {"discriminator": discriminator, "generator": generator, "confusion": confused}
+        found = {**played, **terms, "variety": variety(fakes.detach(), batch.images)}
+        return {name: number.detach() for name, number in found.items()}
+
+    def look_back(self, row: Mapping[str, float]) -> None:
+        warn_if_collapsed(
+            row["train/variety"], "Train it longer, or with another gan_width or confusion_weight."
+        )
 
     def optimizers(self, training: Training) -> dict[str, torch.optim.Optimizer]:
         """The schedule's for network, points and radius; Adam for each of the other two players."""

@@ -15,10 +15,11 @@ from osr_core.kinds import Kind
 from osr_core.tables import table_of
 
 RECONSTRUCTED = "reconstructed.parquet"
-RECONSTRUCT = Kind(name="c2ae.reconstruct", leaves=(RECONSTRUCTED,))
+RECONSTRUCT = Kind(name="c2ae.reconstruct", version=2, leaves=(RECONSTRUCTED,))
 SCHEMA = pa.schema(
     [
         ("column", pa.int32()),  # of the grid: one for each training image
+        ("position", pa.int32()),  # of the training image among the known ones
         ("label", pa.int32()),  # of the training image
         ("condition", pa.int32()),  # the class that it is decoded under; null: the image itself
         ("error", pa.float64()),  # e; null: the image itself
@@ -58,6 +59,7 @@ def table_of_pictures(train: Batches, num_known: int, decode: Decode) -> pa.Tabl
     column, condition, error = zip(*rows, strict=True)
     values = [
         column,
+        at.repeat(len(pixels)).cpu().numpy(),
         label.repeat(len(pixels)).cpu().numpy(),
         condition,
         error,
