@@ -28,6 +28,16 @@ def holds_password(uri: str | None) -> bool:
     return parts.password is not None or named
 
 
+def check_no_secret(name: str, uri: str | None) -> None:
+    """ConfigError where a bucket's address, the value of `name`, holds a secret key."""
+    if holds_password(uri):
+        raise ConfigError(
+            f"{name} holds a secret key, and this URI is printed and kept in logs. Take it out, "
+            "and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY on every machine instead (for "
+            "gs://: GOOGLE_APPLICATION_CREDENTIALS)."
+        )
+
+
 def check_server(name: str, uri: str) -> None:
     """ConfigError unless `uri`, the value of `name`, may be a web server's."""
     if not (SERVER.fullmatch(uri) and _has_port(uri)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osr_core.errors import ConfigError
-from sweeps.addresses import check_tracking, holds_password
+from sweeps.addresses import check_no_secret, check_tracking, holds_password
 
 SWEEP_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"  # it becomes part of paths
 RESERVED = {  # what no sweep may be called, and why: its table could not be asked for
@@ -33,12 +33,7 @@ class Home:
             )
         if self.tracking is not None:
             check_tracking("OSR_TRACKING_URI", self.tracking)
-        if holds_password(self.bucket):
-            raise ConfigError(
-                "OSR_STORE holds a secret key, and this URI is printed and kept in logs. Take it "
-                "out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY on every machine instead "
-                "(for gs://: GOOGLE_APPLICATION_CREDENTIALS)."
-            )
+        check_no_secret("OSR_STORE", self.bucket)
 
     @property
     def store(self) -> str:

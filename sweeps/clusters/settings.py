@@ -9,7 +9,7 @@ from osr_core.errors import ConfigError
 from sweeps.addresses import check_tracking, holds_password
 from sweeps.clusters.fields import unknown
 from sweeps.environment import PROMISED
-from sweeps.store.address import Address
+from sweeps.store.address import Address, bucket_of
 
 NAME = "osr.env"
 OWN = (
@@ -86,6 +86,7 @@ def _values(settings: Mapping[str, str | None], place: str) -> Iterator[str]:
             "deleted after it."
         )
     looks: dict[str, Callable[[str], object]] = {
+        "OSR_DATA": bucket_of,
         "OSR_STORE": Address.parse,
         "OSR_TRACKING_URI": partial(check_tracking, "OSR_TRACKING_URI"),
     }

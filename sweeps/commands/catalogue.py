@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweeps.commands.listing import say, show
-from sweeps.commands.options import DEFAULT_PROTOCOL, DataOption, JsonOption
+from sweeps.commands.options import DEFAULT_PROTOCOL, DataOption, JsonOption, data_here
 from sweeps.home import expanded
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def splits(
     from osr_core.data import BENCHMARKS
     from osr_core.data.split_files import names_under
     from osr_core.data.splits import class_split, protocols, splits_of
+    from sweeps.launch.data_folder import readers_of
 
     if protocol.endswith(".json"):
         protocol = str(expanded(Path(protocol)))
@@ -53,20 +54,21 @@ def splits(
     names = list(listed[protocol].counts if protocol in listed else BENCHMARKS)
     names = names if dataset is None else [dataset]
     told = [listed[protocol].source, *listed[protocol].notes] if protocol in listed else []
+    root = data_here(data_root, readers_of([] if dataset is None else [dataset]))
     counts = {name: splits_of(name, protocol) for name in names}
     if None in counts.values():
         told.append(f"Any number is a split; those shown are 0 to {DRAWN - 1}.")
     rows = []
     for name, count in counts.items():
         for index in range(DRAWN if count is None else count):
-            split = class_split(name, protocol, index, names_under(data_root))
+            split = class_split(name, protocol, index, names_under(root))
             row: dict[str, Any] = {"split": split.id, "openness": round(split.openness, 4)}
             if as_json:
                 row |= {"protocol": protocol, "notes": told}
             if dataset is None and not as_json:
                 row |= {"unknown": f"{len(split.unknown)} classes", "known": list(split.known)}
             else:
-                row |= named_classes(split, data_root, as_json)
+                row |= named_classes(split, root, as_json)
             rows.append(row)
     show(rows, as_json, title=f"protocol {protocol}")
     if as_json:

@@ -15,8 +15,10 @@ from sweeps.commands.options import (
     DataOption,
     HomeOption,
     JsonOption,
+    data_here,
     with_store,
 )
+from sweeps.store.address import bucket_of
 
 if TYPE_CHECKING:
     from osr_core.data.base import Benchmark
@@ -49,7 +51,7 @@ def datasets(
 
     if context.invoked_subcommand is not None:
         return
-    rows = inventory(data_root, READERS)
+    rows = inventory(data_here(data_root, READERS.values()), READERS)
     show(rows if as_json else [_short(row) for row in rows], as_json)
     if as_json:
         return
@@ -72,7 +74,7 @@ def show_one(
     from osr_core.data.inventory import inventory
 
     above = context.parent.params if context.parent else {}
-    root: Path | None = data_root or above.get("data_root")
+    given: str | None = data_root or above.get("data_root")
     as_json = as_json or above.get("as_json", False)
     readers = {name: READERS[name]} if name in READERS else {}
     if name in BENCHMARKS:
@@ -80,7 +82,7 @@ def show_one(
         readers = {reader.name: reader for reader in (pair.known, pair.unknown)}
     if not readers:
         raise ConfigError(unknown_name("dataset", name, {**BENCHMARKS, **READERS}))
-    rows = inventory(root, readers)
+    rows = inventory(data_here(given, readers.values()), readers)
     if as_json:
         show(rows, True)
         return
@@ -100,7 +102,12 @@ def fetch_dataset(
 
     if data_root is None:
         raise ConfigError("say where to: --data-root FOLDER, or the variable OSR_DATA.")
-    for path in fetch(name, data_root):
+    if bucket_of(data_root):
+        raise ConfigError(
+            f"files are fetched into a folder, not into '{data_root}'. Give --data-root FOLDER, "
+            "and copy it into the bucket with your cloud's own tool."
+        )
+    for path in fetch(name, Path(data_root)):
         typer.echo(path)
 
 
@@ -111,13 +118,15 @@ def share_dataset(
     data_root: DataOption = None,
 ) -> None:
     """Put a data set's files into the store, for machines that lack them; again to go on."""
+    from osr_core.data import reader
     from sweeps.launch.share_data import share
 
     if data_root is None:
         raise ConfigError("say where they lie: --data-root FOLDER, or the variable OSR_DATA.")
     user_home = with_store(home)
+    folder = data_here(data_root, [reader(name)]) or Path(data_root)
     sizes: list[int] = []
-    num_files, is_new = share(name, data_root, user_home, sizes.append)
+    num_files, is_new = share(name, folder, user_home, sizes.append)
     size = f"{num_files} file{'s' * (num_files != 1)}, {sum(sizes) / 1e6:.1f} MB"
     where = user_home.bucket or user_home.store
     typer.echo(f"{name} {'is now' if is_new else 'was'} in {where}: {size}")

@@ -27,7 +27,7 @@ from sweeps.commands.options import (
 )
 from sweeps.home import Home
 from sweeps.launch.code_version import code_version
-from sweeps.store.address import Address
+from sweeps.store.address import DATA, Address, bucket_of
 
 if TYPE_CHECKING:
     from osr_core.data.base import Reader, Subset
@@ -80,7 +80,7 @@ class Finding:
     detail: str
 
 
-def examine(home: Home, data_root: Path | None) -> Iterator[Finding]:
+def examine(home: Home, data_root: str | None) -> Iterator[Finding]:
     """Look at everything, one finding each."""
     yield Finding("osr-sweeps", "ok", f"{version('osr-sweeps')}, code {code_version()}")
     yield Finding(
@@ -187,12 +187,16 @@ def _ray_token() -> Finding:
     return Finding("ray authentication", "ok", f"RAY_AUTH_MODE={mode}")
 
 
-def _data(root: Path | None) -> Iterator[Finding]:
-    """Which data sets are here; without a folder, those that need none."""
+def _data(data_root: str | None) -> Iterator[Finding]:
+    """Which data sets are here; without a folder, those that need none. A bucket is looked at."""
     from osr_core.data import READERS  # it takes a second, and every command imports this file
 
+    bucket = bucket_of(data_root)
+    root = Path(data_root) if data_root and not bucket else None
     has_folder = root is not None and root.is_dir()
-    if not has_folder:
+    if bucket:
+        yield _attempt("data", lambda: _data_bucket(bucket))
+    elif not has_folder:
         given = "no folder is given" if root is None else f"{root} is no folder"
         yield Finding("data", "note", f"{given}: --data-root or OSR_DATA")
     for name, reader in READERS.items():
@@ -203,6 +207,15 @@ def _data(root: Path | None) -> Iterator[Finding]:
         elif not lacking:
             count = sum(found for found in there if isinstance(found, int))
             yield Finding(f"data {name}", "ok", f"{count} files" if count else "built in")
+
+
+def _data_bucket(address: Address) -> str:
+    """How much a data root in a bucket holds; nothing of it is taken."""
+    from sweeps.store.data_root import files_in  # torch takes a second to import
+
+    address.check_answers(DATA)
+    files = files_in(address)
+    return f"{address.root}: {len(files)} files, {sum(each.bytes for each in files) / 1e6:.1f} MB"
 
 
 def _num_files(reader: "Reader", root: Path | None, subset: "Subset") -> int | str:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
-from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, named, with_store
+from sweeps.commands.options import (
+    DEFAULT_HOME,
+    DataOption,
+    HomeOption,
+    data_here,
+    named,
+    with_store,
+)
 from sweeps.commands.results import draw_pictures
 from sweeps.commands.store import sweep_record
 from sweeps.home import Home, expanded
@@ -76,7 +83,7 @@ def scores(
 
     content = content_of(file)
     user_home = with_store(home)
-    plan, meant = place(spec, user_home, data_root, dataset, protocol, split)
+    plan, meant, root = place(spec, user_home, data_root, dataset, protocol, split)
     imported = Imported(
         what=SCORES,
         file=file.name,
@@ -87,7 +94,7 @@ def scores(
     )
     trial = with_scores(method, meant, plan.fingerprints, imported)
     given = {TABLE: content}
-    say(bring(plan.spec, [trial], given, user_home, data_root, draw_pictures), plan)
+    say(bring(plan.spec, [trial], given, user_home, root, draw_pictures), plan)
 
 
 @app.command()
@@ -122,7 +129,7 @@ def weights(
     content = content_of(file)
     tensors = read_weights(content, file.name, entry)
     user_home = with_store(home)
-    plan, meant = place(spec, user_home, data_root, dataset, protocol, split)
+    plan, meant, root = place(spec, user_home, data_root, dataset, protocol, split)
     imported = Imported(
         what=WEIGHTS,
         file=file.name,
@@ -138,7 +145,7 @@ def weights(
     own = (meant, plan.spec.seeds[0], plan.fingerprints, imported)
     trials = [with_weights(each, *own) for each in entries_of(plan.spec, meant, method or ())]
     given = {"weights.safetensors": to_bytes(tensors)}
-    say(bring(plan.spec, trials, given, user_home, data_root, draw_pictures), plan)
+    say(bring(plan.spec, trials, given, user_home, root, draw_pictures), plan)
 
 
 def content_of(file: Path) -> bytes:
@@ -152,16 +159,17 @@ def content_of(file: Path) -> bytes:
 def place(
     spec: str,
     user_home: Home,
-    data_root: Path | None,
+    data_root: str | None,
     dataset: str,
     protocol: str,
     split: int | None,
-) -> "tuple[Plan, ClassSplit]":
-    """The sweep that an import goes into, and the one split that it is about.
+) -> "tuple[Plan, ClassSplit, Path | None]":
+    """The sweep that an import goes into, the one split that it is about, and its data's folder.
 
     Raises:
         ConfigError: the spec has several data sets or splits, and none is named; none of that name.
     """
+    from sweeps.launch.data_folder import readers_of
     from sweeps.launch.imports import sweep_of
     from sweeps.store.store import Store
 
@@ -177,8 +185,9 @@ def place(
             listed = ", ".join(map(str, there))
             raise ConfigError(f"sweep '{loaded.name}' has several: say {option}, one of {listed}.")
         chosen.append(there[0] if given is None else given)
-    plan = sweep_of(loaded, store, data_root, chosen[0])
-    return plan, plan.spec.split(chosen[0], protocol or loaded.protocol, chosen[1])
+    root = data_here(data_root, readers_of([chosen[0]]))
+    plan = sweep_of(loaded, store, root, chosen[0])
+    return plan, plan.spec.split(chosen[0], protocol or loaded.protocol, chosen[1]), root
 
 
 def spec_meant(given: str, store: "Store") -> "SweepSpec":

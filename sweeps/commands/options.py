@@ -2,14 +2,19 @@
 
 import errno
 import os
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from osr_core.errors import ConfigError
 from sweeps.home import Home, expanded
-from sweeps.store.address import Address
+from sweeps.store.address import Address, bucket_of
+
+if TYPE_CHECKING:
+    from osr_core.data.base import Reader
 
 
 def named(path: str | Path) -> Path:
@@ -36,17 +41,36 @@ def expanded_option(given: Path | None) -> Path | None:
     return given and expanded(given)
 
 
+def data_option(given: str | None) -> str | None:
+    """A data root, as `data_folder` takes it.
+
+    Raises:
+        BadParameter: it is empty. ConfigError: an address that cannot be a bucket's.
+    """
+    if given is None or bucket_of(given) is not None:
+        return given
+    return str(expanded(named(given)))
+
+
 DataOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data-root",
         envvar="OSR_DATA",
-        parser=named,
         metavar="PATH",
-        callback=expanded_option,
-        help="Folder with the data sets' files.",
+        callback=data_option,
+        help="Folder with the data sets' files, or one in a bucket: s3://bucket/folder.",
     ),
 ]
+
+
+def data_here(data_root: str | None, readers: "Iterable[Reader]") -> Path | None:
+    """The folder with the data of some readers; says what it takes from a bucket."""
+    from sweeps.launch.data_folder import data_folder
+
+    return data_folder(data_root, readers, partial(typer.echo, err=True))
+
+
 OutputOption = Annotated[
     Path | None,
     typer.Option(parser=named, metavar="PATH", callback=expanded_option, help="File to write."),

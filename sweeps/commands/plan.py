@@ -16,6 +16,7 @@ from sweeps.commands.options import (
     HomeOption,
     JsonOption,
     OutputOption,
+    data_here,
     with_store,
 )
 from sweeps.commands.run import SpecArgument
@@ -57,6 +58,7 @@ def plan(
     What --output writes can be reviewed, and run: osr run PLAN.json.
     """
     from osr_core.data.memory import forget
+    from sweeps.launch.data_folder import readers_of
     from sweeps.launch.outlook import outlook
     from sweeps.planning.spec import load_spec
 
@@ -64,7 +66,7 @@ def plan(
     if rehash:
         forget()
     user_home = with_store(home)
-    ahead = outlook(loaded, user_home, data_root)
+    ahead = outlook(loaded, user_home, data_here(data_root, readers_of(loaded.datasets)))
     listed = stage_rows(ahead, user_home) if stages else []
     different = differences_of(ahead, user_home) if diff else None
     if output is not None:

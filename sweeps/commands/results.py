@@ -17,6 +17,7 @@ from sweeps.commands.options import (
     JsonOption,
     OutputOption,
     at,
+    data_here,
     with_store,
 )
 from sweeps.home import Home
@@ -193,14 +194,14 @@ def exported_sweeps(exports: Path) -> list[str]:
     return sorted(path.parent.name for path in exports.glob("*/runs.parquet"))
 
 
-def image_loader(data_root: Path | None) -> "ImageLoader":
+def image_loader(data_root: str | None) -> "ImageLoader":
     """Gives images by their ids, each (H, W, C) uint8; a dataset's files are read once."""
     from osr_core.data import reader
 
     @cache
     def images_of(name: str, subset: "Subset") -> "Images":
         found = reader(name)
-        return found.at(data_root, subset, found.image_size).images
+        return found.at(data_here(data_root, [found]), subset, found.image_size).images
 
     def load(image_ids: Sequence[str]) -> list[Any]:
         pictures = []

@@ -1,7 +1,6 @@
 """`osr run`: run a sweep, and tell how it ended."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -117,7 +116,7 @@ def run(
 
 
 def run_and_tell(
-    spec: "SweepSpec", home: "Home", data_root: Path | None, quiet: bool = False, **options: Any
+    spec: "SweepSpec", home: "Home", data_root: str | None, quiet: bool = False, **options: Any
 ) -> int:
     """Run a sweep by `run_sweep` with these options, say how it ended, and return the exit code."""
     from sweeps.launch.hooks import told

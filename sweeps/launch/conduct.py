@@ -290,9 +290,10 @@ class Conduct:
 def workplace(launch: Launch) -> Workplace:
     """What every worker of a launch is told."""
     store, resources = launch.store, launch.plan.spec.resources
+    folder = None if launch.data_root is None else str(launch.data_root.resolve())
     return Workplace(
         store=store.uri,
-        data_root=None if launch.data_root is None else str(launch.data_root.resolve()),
+        data_root=launch.data_bucket or folder,
         fence=launch.fence,
         code=launch.code,
         checkpoint_every_s=resources.checkpoint_every_s,

@@ -14,6 +14,7 @@ from sweeps.launch.best import reader_of
 from sweeps.launch.changed import Decide, refuse, settle
 from sweeps.launch.code_version import code_version
 from sweeps.launch.conduct import Conduct
+from sweeps.launch.data_folder import data_folder, readers_of
 from sweeps.launch.estimate import paces
 from sweeps.launch.growing import Growth
 from sweeps.launch.progress import SweepProgress
@@ -27,6 +28,7 @@ from sweeps.planning.plan import Plan, remaining
 from sweeps.planning.record import grown_trials, plan_record
 from sweeps.planning.spec import SweepSpec
 from sweeps.running.allotment import ALL_OF_IT, Allotment
+from sweeps.store.address import bucket_of
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.shared_data import SharedData
 from sweeps.store.store import Store
@@ -46,7 +48,7 @@ PASSES = 2  # the second makes what was found damaged on the way to MLflow
 def run_sweep(
     spec: SweepSpec,
     home: Home,
-    data_root: Path | None,
+    data_root: str | Path | None,
     console: Console,
     *,
     address: str | None = None,
@@ -63,13 +65,15 @@ def run_sweep(
 ) -> Launch:
     """Run every stage of a sweep that is not done yet.
 
-    `allotment` says what of this machine is used; `terms`, what the sweep gets beside others of a
-    cluster; a `careful` launch of a large sweep tries one trial of each method first (see
-    `caution`); `growth` may add trials while it runs; `pictures` go to the runs in MLflow; `decide`
-    is asked about results of other code; `check` may refuse what is planned.
+    `data_root` may be a bucket's address; `allotment` says what of this machine is used; `terms`,
+    what the sweep gets beside others of a cluster; a `careful` launch of a large sweep tries one
+    trial of each method first (see `caution`); `growth` may add trials while it runs; `pictures`
+    go to the runs in MLflow; `decide` is asked about results of other code; `check` may refuse
+    what is planned.
     """
     home = dataclasses.replace(home, root=home.root.resolve())  # Ray starts in another folder
-    plan = plan_with_data(spec, data_root, SharedData.at(home.store).facts)
+    folder = data_folder(data_root, readers_of(spec.datasets), console.print)
+    plan = plan_with_data(spec, folder, SharedData.at(home.store).facts)
     if address is not None:
         from sweeps.running.cluster import check_answers  # Ray takes seconds to import
 
@@ -80,8 +84,9 @@ def run_sweep(
         if check is not None:
             check(plan, store, code)
         plan, growth = settled(plan, store, growth, decide)
-        here = (home, data_root, console, fence, address, allotment)
+        here = (home, folder, console, fence, address, allotment)
         launch = Launch(plan, store, *here, wait_s, code, terms, lease.tell, careful)
+        launch.data_bucket = str(data_root) if bucket_of(data_root) else None
         record = plan_record(plan, code)
         claim_name(store, record, replace)
         if is_complete(plan, store) and is_held(home, store, record, store.aside(plan.stages)):

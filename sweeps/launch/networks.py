@@ -11,6 +11,7 @@ from osr_core.data import reader
 from osr_core.errors import ConfigError, MissingDataError, unknown_name
 from osr_core.tensors import from_bytes, to_bytes
 from sweeps.home import Home
+from sweeps.launch.data_folder import data_folder
 from sweeps.planning.plan import EVALUATE, Plan, PlannedTrial
 from sweeps.planning.record import plan_of
 from sweeps.store.store import Store
@@ -35,7 +36,7 @@ def network_of(trial: str, sweep: str, home: Home) -> tuple[PlannedTrial, dict[s
     return meant, from_bytes(store.read(model.id, WEIGHTS))[0]
 
 
-def weights_of(trial: str, sweep: str, home: Home, data_root: Path | None) -> bytes:
+def weights_of(trial: str, sweep: str, home: Home, data_root: str | None) -> bytes:
     """A trained network in a file of safetensors; its header says what one needs to use it.
 
     The header is JSON under the metadata key "header": "method" and "backbone" (all settings),
@@ -47,6 +48,7 @@ def weights_of(trial: str, sweep: str, home: Home, data_root: Path | None) -> by
     """
     meant, weights = network_of(trial, sweep, home)
     config = meant.score.config
+    root = data_folder(data_root, [reader(config["test"]["known_from"])])
     normalization = {key: weights[f"backbone.normalize.{key}"].tolist() for key in ("mean", "std")}
     header = {
         "sweep": sweep,
@@ -54,7 +56,7 @@ def weights_of(trial: str, sweep: str, home: Home, data_root: Path | None) -> by
         "trial_id": meant.id,
         "method": config["method"],
         "backbone": config["backbone"],
-        "classes": list(class_names(config["test"], data_root)),
+        "classes": list(class_names(config["test"], root)),
         "normalization": normalization,
         "imported": meant.imported and meant.imported.plain(),
     }

@@ -36,6 +36,7 @@ class Launch:
     terms: Terms = field(default_factory=Terms)  # beside other sweeps
     tell: Callable[[Mapping[str, Any]], None] = lambda work: None  # into the lease
     careful: bool = True  # of a large sweep, one trial of each method goes first
+    data_bucket: str | None = None  # from which each machine takes the data, if they lie in one
     why_held: dict[str, str] = field(default_factory=dict)  # by method, why no more of it begins
     not_begun: dict[str, str] = field(default_factory=dict)  # by id of such a stage, the method
     started: set[str] = field(default_factory=set)  # ids of stages handed to the cluster

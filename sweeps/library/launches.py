@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from sweeps.commands.options import data_option
 from sweeps.commands.results import draw_pictures
-from sweeps.home import expanded
+from sweeps.launch.data_folder import data_folder, readers_of
 from sweeps.library.sweep import Sweep, home_at
 from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import SweepSpec, parse_spec
@@ -44,12 +45,14 @@ def plan(spec: Spec, *, data_root: str | Path | None = None) -> "Plan":
 
     Args:
         spec: as for `load_spec`.
-        data_root: the folder of the data sets' files; default: OSR_DATA.
+        data_root: the folder of the data sets' files, or a bucket's address; default: OSR_DATA.
 
     Raises:
         ConfigError: the spec is wrong. DataError: data are missing, or do not fit it.
     """
-    return plan_with_data(load_spec(spec), data_at(data_root))
+    loaded = load_spec(spec)
+    root = data_folder(data_at(data_root), readers_of(loaded.datasets))
+    return plan_with_data(loaded, root)
 
 
 def run(
@@ -66,7 +69,7 @@ def run(
     Args:
         spec: as for `load_spec`.
         home: the folder of all results; default: OSR_HOME, or ./osr-home.
-        data_root: the folder of the data sets' files; default: OSR_DATA.
+        data_root: the folder of the data sets' files, or a bucket's address; default: OSR_DATA.
         address: of a running Ray cluster; default: one is started on this machine.
         quiet: print no progress.
         remake: what becomes of results that other code of the same version has made: True makes
@@ -101,7 +104,6 @@ def run(
     return Sweep(loaded.name, user_home.root).refresh()
 
 
-def data_at(data_root: str | Path | None) -> Path | None:
+def data_at(data_root: str | Path | None) -> str | None:
     """Where the data lie; None: where OSR_DATA says."""
-    given = data_root or os.environ.get("OSR_DATA")
-    return expanded(Path(given)) if given else None
+    return data_option(str(data_root or os.environ.get("OSR_DATA") or "") or None)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from osr_core.data import reader
 from osr_core.data.base import UNKNOWN
 from osr_core.data.imageset import pick
 from osr_core.data.tasks import known_train, open_test
@@ -13,6 +14,7 @@ from osr_core.detector import Detector
 from osr_core.fit import learnt_from
 from osr_core.methods import method_named
 from osr_core.stage import Stage
+from sweeps.launch.data_folder import data_folder
 from sweeps.launch.networks import class_names, network_of
 from sweeps.library.launches import data_at
 from sweeps.library.sweep import home_at
@@ -39,7 +41,7 @@ def load(
         sweep: the sweep's name.
         accept: the share of known images that it accepts, in (0, 1].
         home: the folder of all results; default: OSR_HOME, or ./osr-home.
-        data_root: the folder of the data sets' files; default: OSR_DATA.
+        data_root: the folder of the data sets' files, or a bucket's address; default: OSR_DATA.
         device: where it computes, "cpu" or "cuda".
 
     Raises:
@@ -47,7 +49,9 @@ def load(
         DataError: the data that the threshold is chosen on are not there, or have changed.
     """
     meant, weights = network_of(trial, sweep, home_at(home))
-    root = data_at(data_root)
+    test = meant.score.config["test"]
+    readers = map(reader, (test["known_from"], test["unknown_from"]))
+    root = data_folder(data_at(data_root), readers)
     detector = untrained(meant.score.config, root, torch.device(device))
     detector.method.load_trained(weights)
     images, what = images_to_accept(meant.score, root)

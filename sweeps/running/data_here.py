@@ -1,26 +1,18 @@
-"""A stage's data on its machine: under the data root or, once for all stages, out of the store.
+"""A stage's data on its machine: under the data root or, once for all stages, out of the store."""
 
-    OSR_CACHE/data/files/3f9a....   files from the store, by their checksum
-    OSR_CACHE/data/3f9a..../        a data root made of links to them
-
-The folder may be deleted between sweeps.
-"""
-
-import os
-import shutil
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from osr_core.data import reader
-from osr_core.data.cache import cache_folder, locked
 from osr_core.data.tasks import check_here, data_of
 from osr_core.errors import DataError
-from osr_core.identity import digest
 from osr_core.results.whole_files import write_atomically
-from sweeps.store.files import StoreError, UnreachableError, at_once
+from sweeps.store.data_root import folder_of, root_of
+from sweeps.store.files import StoreError, UnreachableError
 from sweeps.store.shared_data import Note, SharedData
 
 
@@ -36,24 +28,26 @@ def needs_of(config: Mapping[str, Any]) -> Needs:
     return tuple(sorted(data_of(config).items()))
 
 
-def root_with(needs: Needs, data_root: Path | None, store: str | Path) -> Path | None:
+def root_with(needs: Needs, data_root: str | None, store: str | Path) -> Path | None:
     """A folder with all the data that a stage needs: the data root, or one made from the store.
 
     Unless all of it is under the data root, all is taken from the store.
 
     Raises:
         LacksDataError: neither has it, or this machine has no room for it.
-        UnreachableError: the store does not answer.
+        UnreachableError: the store or the data root's bucket does not answer.
     """
     try:
-        _check(data_root, needs)
-        return data_root
+        return _given(data_root, needs)
     except DataError as error:
-        here = str(error).partition("\n")[0].partition(". ")[0]
+        first = error
+    here = str(first).partition("\n")[0].partition(". ")[0]
     what = ", ".join(f"{name} (fingerprint {fingerprint})" for name, fingerprint in needs)
     host = socket.gethostname()
     try:
         notes = _notes(needs, SharedData.at(store))
+        if notes is None and isinstance(first, UnreachableError):
+            raise first
         if notes is None:
             raise LacksDataError(
                 f"{host} has no {what}, and the store has none either. Put the files under the "
@@ -67,6 +61,17 @@ def root_with(needs: Needs, data_root: Path | None, store: str | Path) -> Path |
         raise
     except (OSError, StoreError) as error:
         raise LacksDataError(f"{host} cannot take {what} from the store: {error}") from error
+
+
+@lru_cache(maxsize=64)  # as below
+def _given(data_root: str | None, needs: Needs) -> Path | None:
+    """The data root's folder, once it is known to have all that is needed."""
+    with suppress(DataError):
+        _check(None, needs)  # what comes with a library is taken from no bucket
+        return None
+    root = folder_of(data_root)
+    _check(root, needs)
+    return root
 
 
 @lru_cache(maxsize=64)  # of successes: what is not here may come
@@ -100,25 +105,6 @@ def _gives(note: Note, name: str, subsets: Mapping[str, str]) -> bool:
 
 
 def _made_of(notes: Iterable[Note], shared: SharedData) -> Path:
-    """A data root with the files of some data sets; one process makes it, the others wait."""
+    """A data root with the files of some data sets."""
     files = {path: checksum for note in notes for path, checksum in note["files"].items()}
-    base = cache_folder() / "data"
-    root = base / digest([files])
-    base.mkdir(parents=True, exist_ok=True)
-    with locked(base / "lock"):
-        if root.exists():
-            return root
-        whole = root.with_suffix(".part")
-        shutil.rmtree(whole, ignore_errors=True)
-
-        def take(path: str) -> None:
-            kept = base / "files" / files[path]
-            if not kept.exists():
-                write_atomically(kept, shared.read(files[path]))
-            place = whole / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.link(kept, place)
-
-        at_once(take, files)
-        whole.rename(root)
-    return root
+    return root_of(files, lambda path, place: write_atomically(place, shared.read(files[path])))

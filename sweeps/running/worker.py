@@ -141,8 +141,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
     if trains(identity) and is_claimed(stage_id, workplace, store):
         raise Stopped(Cause.CLAIMED)
     device = device_of(workplace)
-    given = None if workplace.data_root is None else Path(workplace.data_root)
-    data_root = root_with(needs_of(config), given, workplace.store)
+    data_root = root_with(needs_of(config), workplace.data_root, workplace.store)
     forget_peak()
     with (
         StageLog(store.attempts, stage_id, num_epochs, started_at=started_at, host=host) as told,

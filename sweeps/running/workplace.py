@@ -10,7 +10,7 @@ class Workplace:
     """What a worker is told besides the stage; none of it is in an id."""
 
     store: str
-    data_root: str | None
+    data_root: str | None  # a folder, or a bucket's address
     gpus: float = 0.0  # given to the stage
     fence: Fence | None = None
     code: str = ""  # the version of the code, kept with every result

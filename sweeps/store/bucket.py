@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -24,9 +24,12 @@ from obstore.exceptions import (
 )
 from obstore.store import GCSStore, S3Store
 
-from sweeps.store.address import Address
+from sweeps.store.address import STORE, Address
 from sweeps.store.files import File, Files
 from sweeps.store.folder import LocalFiles
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 # Busy servers, broken connections and, but for uploads under a condition, answers that do not come
 # are tried again here and nowhere else: up to a minute, and less than that where nobody listens.
@@ -64,15 +67,33 @@ class BucketFiles(Files):
     """Objects, which are shown whole or not at all; that one is there already, its server says."""
 
     failures = (OSError, BaseError)
-    at_start = (
-        "Check the bucket, region and endpoint that OSR_STORE names, and on every machine the keys "
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for gs://: GOOGLE_APPLICATION_CREDENTIALS)."
-    )
     later = "Let this machine reach the bucket and write there"
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, name: str = STORE) -> None:
+        """`name` is what users call the address."""
         super().__init__(address.root)
         self._address = address
+        self.at_start = (
+            f"Check the bucket, region and endpoint that {name} names, and on every machine the "
+            "keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for gs://: "
+            "GOOGLE_APPLICATION_CREDENTIALS)."
+        )
+
+    def chunks(self, file: File) -> Iterator[bytes]:
+        """The content of a file in pieces, as it was when it was listed; for what is too large to
+        be read at once.
+
+        Raises:
+            FileError: it is another by now, gone, or ends too early.
+        """
+        options: GetOptions = {"if_match": file.version} if file.version else {}
+        num_bytes = 0
+        with self._explained(file.name, "read"):
+            for chunk in obstore.get(self._bucket, file.name, options=options).stream():
+                num_bytes += len(chunk)
+                yield bytes(chunk)
+            if num_bytes != file.bytes:
+                raise OSError(f"{num_bytes} of {file.bytes} bytes have come")
 
     @cached_property
     def _bucket(self) -> GCSStore | S3Store:
@@ -178,7 +199,8 @@ class BucketFiles(Files):
     def _below(self, folder: str) -> Iterator[File]:
         for page in obstore.list(self._bucket, folder):
             for found in page:
-                yield File(found["path"], found["size"], found["last_modified"].timestamp())
+                written_at = found["last_modified"].timestamp()
+                yield File(found["path"], found["size"], written_at, found["e_tag"] or "")
 
 
 def tag_of(content: bytes) -> str:

@@ -40,6 +40,7 @@ class File:
     name: str
     bytes: int
     written_at: float  # seconds since 1970
+    version: str = ""  # what a server calls this content of the file, if it does
 
     @property
     def is_temporary(self) -> bool:
@@ -58,7 +59,7 @@ class Files(ABC):
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)  # what the system raises
-    at_start: ClassVar[str]  # what to do where the store cannot be opened
+    at_start: str  # what to do where the store cannot be opened
     later: ClassVar[str]  # and where it fails afterwards
 
     def __init__(self, root: str) -> None:

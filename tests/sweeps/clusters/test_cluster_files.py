@@ -118,7 +118,8 @@ def test_settings_of_machines_are_those_that_the_product_reads():
     for_hooks = {"OSR_TEXT", "OSR_SWEEP", "OSR_EXIT_CODE"}  # which the product writes
     on_server = {"OSR_TRACKING_DATABASE"}  # which `osr ui` reads
     for_jobs = {"OSR_BY"}  # which `osr submit` sets
-    assert set(settings.OWN) == read - for_hooks - on_server - for_jobs
+    for_reaper = {"OSR_REAPER"}  # by which it knows what its driver has started
+    assert set(settings.OWN) == read - for_hooks - on_server - for_jobs - for_reaper
 
 
 def test_a_silent_machine_is_said_to_be_gone_within_30_seconds_with_some_to_spare():

@@ -1,7 +1,7 @@
 """A machine that lacks a data set takes it from the store once, and knows it by its fingerprint."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,19 +24,8 @@ from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.workplace import Workplace
 from sweeps.store.shared_data import SharedData
 from sweeps.store.store import Store
-from tests.data.data_files import noise, png, write_mnist, write_parquet
-
-NAME = "parquet:birds@16"
-SPEC = f"""\
-name: birds
-datasets: ["{NAME}"]
-protocol: mine.json
-splits: [0]
-backbone: {{width: 0.125}}
-training: {{epochs: 1, batch_size: 4, warmup_epochs: 0}}
-methods: {{softmax: {{}}}}
-"""
-SPLITS = '{"splits": {"parquet:birds@16": [{"known": [0, 2], "unknown": [1]}]}}'
+from tests.data.data_files import noise, png, write_mnist
+from tests.sweeps.birds import NAME, spec_in, write_birds
 
 
 @pytest.fixture
@@ -46,13 +35,6 @@ def birds(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def write_birds(root: Path, seed: int) -> None:
-    """Such images, which another seed makes others."""
-    for number, subset in enumerate(SUBSETS):
-        images = noise(24, 16, 16, 3, seed=2 * seed + number)
-        write_parquet(root / f"birds-{subset}.parquet", images, [0, 1, 2] * 8)
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """With an empty store."""
@@ -60,12 +42,11 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture(autouse=True)
-def new_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def new_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was taken from a store here before."""
     monkeypatch.setenv("OSR_CACHE", str(tmp_path / "cache"))
-    data_here._check.cache_clear()
-    yield
-    data_here._check.cache_clear()
+    for each in (data_here._given, data_here._check):
+        each.cache_clear()
 
 
 def given(root: Path, home: Home, name: str = NAME) -> None:
@@ -75,11 +56,8 @@ def given(root: Path, home: Home, name: str = NAME) -> None:
 
 def plan_of(root: Path | None, home: Home) -> Plan:
     """One fit and its score."""
-    folder = home.root.parent
-    (folder / "mine.json").write_text(SPLITS)
-    (folder / "spec.yaml").write_text(SPEC)
     told = SharedData.at(home.store).facts
-    return plan_with_data(load_spec(str(folder / "spec.yaml")), root, told)
+    return plan_with_data(load_spec(str(spec_in(home.root.parent))), root, told)
 
 
 def worked(plan: Plan, home: Home, root: Path | None = None) -> list[Outcome]:
