@@ -129,23 +129,14 @@ def roc_points(
 
 def draw_histogram(axes: Axes, scores: Scores) -> None:
     """Two densities with the same edges; outlines and a hatch tell them apart in grey."""
-    low, high = scores.unknown_score.min(), scores.unknown_score.max()
-    edges = np.linspace(low, high, BINS + 1).tolist()
+    edges = np.histogram_bin_edges(scores.unknown_score, BINS)
     for of, colour, name, hatch in (
         (scores.known, KNOWN, "known", ""),
         (~scores.known, UNKNOWN, "unknown", "////"),
     ):
-        values = scores.unknown_score[of]
-        axes.hist(values, edges, density=True, color=colour, alpha=0.35, label=name)
-        axes.hist(
-            values,
-            edges,
-            density=True,
-            histtype="step",
-            edgecolor=colour,
-            hatch=hatch,
-            linewidth=1.2,
-        )
+        density, _ = np.histogram(scores.unknown_score[of], edges, density=True)
+        axes.stairs(density, edges, fill=True, color=colour, alpha=0.35, label=name)
+        axes.stairs(density, edges, edgecolor=colour, hatch=hatch, linewidth=1.2)
     axes.axvline(
         scores.threshold, color="black", linewidth=1, linestyle="--", label="95 % of knowns"
     )

@@ -17,7 +17,7 @@ from analysis.figures.draw import FIGURES, draw
 from analysis.figures.pmal import one_against_ten, robustness, tsne
 from analysis.figures.source import Scores, Source
 from analysis.figures.style import COLOURS, KNOWN, UNKNOWN
-from analysis.figures.trial import confusion, confusion_shares, pictures, roc_points
+from analysis.figures.trial import confusion, confusion_shares, histogram, pictures, roc_points
 from osr_core.errors import ConfigError, DataError
 from osr_core.metrics import auroc
 
@@ -101,6 +101,18 @@ def test_confusion_of_many_classes_is_drawn_without_names():
     (axes,) = confusion(run, many, "").axes
     assert len(axes.texts) == 0
     assert axes.figure.get_size_inches().max() < 12
+
+
+@pytest.mark.filterwarnings("error")
+def test_histogram_of_equal_scores_shows_both_groups():
+    """A network that has collapsed gives every image one score: each group has one bar, area 1."""
+    label = np.repeat(np.arange(-1, 2), 4)
+    equal = Scores([""] * 12, label, np.maximum(label, 0), np.full(12, 0.5), [None] * 12)
+    (axes,) = histogram({**run_of(planned_trial("CAC", **CAC)), "title": "CAC"}, equal, "").axes
+    areas = [
+        (bars.get_data().values * np.diff(bars.get_data().edges)).sum() for bars in axes.patches
+    ]
+    assert areas == pytest.approx([1, 1, 1, 1])
 
 
 def test_pictures_of_a_run_are_the_figures_of_its_trial():
