@@ -15,6 +15,7 @@ from sweeps.planning.plan import Plan
 from sweeps.store.files import StoreError
 from sweeps.store.leases import FencedError
 from sweeps.tracking.errors import reason_of
+from sweeps.tracking.painter import AT_ONCE
 
 if TYPE_CHECKING:
     from sweeps.tracking.tracker import Tracker
@@ -116,7 +117,8 @@ class BackgroundTracking:
             raise
 
     def _send(self, tracker: "Tracker") -> None:
-        tracker.write(self._unsent[0])
+        soon = range(1, min(1 + AT_ONCE, len(self._unsent)))
+        tracker.write(self._unsent[0], [self._unsent[place] for place in soon])
         self._unsent.popleft()
         self._well_at = time.monotonic()
 

@@ -1,7 +1,7 @@
-"""Draws the pictures of trials in a process of its own.
+"""Draws the pictures of trials in processes of their own.
 
-They take half a second each, in which the driver would hand out no stage. The process ends when the
-pipe to the driver closes, however that went.
+They take half a second of a core each, in which the driver would hand out no stage. A process ends
+when its pipe to the driver closes, however that went.
 """
 
 import contextlib
@@ -19,19 +19,25 @@ from sweeps.tracking.errors import TrackingError
 Pictures = Callable[[Mapping[str, Any], bytes], Mapping[str, bytes]]
 """A run's facts and metrics, and its scores or images that were made -> PNG by file name."""
 PICTURED = {"scores.parquet", "generated.parquet", "reconstructed.parquet"}
+AT_ONCE = 2  # trials, each drawn by a process of 200 MB; the second starts where one falls behind
 NICENESS = 10  # on one machine stages come first
-LOST = (EOFError, OSError, pickle.UnpicklingError)  # the other end of the pipe
+# the other end of the pipe, or this one, which the end of a launch closes
+LOST = (EOFError, OSError, ValueError, pickle.UnpicklingError)
+Process = subprocess.Popen[bytes]
+Answer = Mapping[str, bytes] | str  # why not
 
 
 class Painter:
     """Stands for the function that it is given; used as a context manager.
 
-    The function is found by its name in the other process, so it must be one of a module.
+    The function is found by its name in the other processes, so it must be one of a module. There
+    are as many of these as threads have called it at the same time.
     """
 
     def __init__(self, draw: Pictures) -> None:
         self._draw = draw
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: set[Process] = set()
+        self._idle: list[Process] = []
         self._has_ended = False
 
     def __enter__(self) -> Self:
@@ -44,7 +50,8 @@ class Painter:
         trace: TracebackType | None,
     ) -> None:
         self._has_ended = True
-        self._end()
+        for process in [*self._processes]:
+            self._end(process)
 
     def __call__(self, run: Mapping[str, Any], scores: bytes) -> Mapping[str, bytes]:
         """What the function gives.
@@ -54,39 +61,46 @@ class Painter:
             SystemExit: the launch has ended, and nobody waits for this thread any more.
         """
         try:
-            answer = self._ask(run, scores)
+            answer = self._ask(self._free(), run, scores)
         except LOST:  # someone has killed it, as is done with all of a driver's when Ray ends
-            self._end()
-            answer = self._ask(run, scores)
+            answer = self._ask(self._start(), run, scores)
         if isinstance(answer, str):
             raise TrackingError(answer)
         return answer
 
-    def _ask(self, run: Mapping[str, Any], scores: bytes) -> Mapping[str, bytes] | str:
-        if self._has_ended:
-            raise SystemExit  # ends the thread; a run must not be finished without its pictures
-        process = self._process or self._start()
+    def _ask(self, process: Process, run: Mapping[str, Any], scores: bytes) -> Answer:
         assert process.stdin is not None
         assert process.stdout is not None
-        pickle.dump((run, scores), process.stdin)
-        process.stdin.flush()
-        answer: Mapping[str, bytes] | str = pickle.load(process.stdout)
+        try:
+            pickle.dump((run, scores), process.stdin)
+            process.stdin.flush()
+            answer: Answer = pickle.load(process.stdout)
+        except LOST:
+            self._end(process)
+            raise
+        self._idle.append(process)
         return answer
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _free(self) -> Process:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._start()
+
+    def _start(self) -> Process:
+        if self._has_ended:
+            raise SystemExit  # ends the thread; a run must not be finished without its pictures
         command = [sys.executable, "-P", "-m", "sweeps.tracking.painter"]
         pipe = subprocess.PIPE
         # in a session of its own, which hears no Ctrl-C
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
         assert process.stdin is not None
-        self._process = process
+        self._processes.add(process)
         pickle.dump(self._draw, process.stdin)
         return process
 
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
+    def _end(self, process: Process) -> None:
+        self._processes.discard(process)
         process.kill()
         with contextlib.suppress(OSError), process:  # closes its pipes
             process.wait()
@@ -103,7 +117,7 @@ def paint() -> None:
         while True:
             run, scores = pickle.load(sys.stdin.buffer)
             try:
-                answer: Mapping[str, bytes] | str = draw(run, scores)
+                answer: Answer = draw(run, scores)
             except Exception as error:  # as in the driver: no pictures, which stops nothing
                 answer = str(error) or type(error).__name__
             pickle.dump(answer, answers)

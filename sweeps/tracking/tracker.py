@@ -9,7 +9,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -31,11 +30,12 @@ from sweeps.store.store import DamagedError, Store
 from sweeps.tracking import descriptions
 from sweeps.tracking.completeness import is_complete, state_of
 from sweeps.tracking.database import make_database, make_ready
+from sweeps.tracking.drawing import Drawing, Left
 from sweeps.tracking.errors import REFUSALS
 from sweeps.tracking.experiment import begin_sweep_run, open_experiment
 from sweeps.tracking.found_runs import FoundRuns
 from sweeps.tracking.made_on import MadeOn
-from sweeps.tracking.painter import PICTURED, Pictures
+from sweeps.tracking.painter import Pictures
 from sweeps.tracking.points import milliseconds, points_of, points_so_far
 from sweeps.tracking.search_runs import SearchRuns, shown_facts
 from sweeps.tracking.sending import send_files, send_points
@@ -64,7 +64,7 @@ class Tracker:
         self._check()
         make_database(self.uri)
         self.made_on = MadeOn(self.store)
-        self._drawing = ThreadPoolExecutor(1, "drawing")  # while MLflow takes the numbers
+        self._drawing = Drawing(self.store, self.pictures, self._picture_facts)
         self.client = MlflowClient(self.uri)
         self.experiment_id = open_experiment(self.client, self.plan, self.store, self.artifacts)
         where = (self.client, self.experiment_id)
@@ -105,12 +105,13 @@ class Tracker:
         content = json.dumps(self.record).encode()
         send_files(self.client, self.found.parent_id, {"plan.json": content})
 
-    def write(self, stage: Stage) -> None:
+    def write(self, stage: Stage, following: Iterable[Stage] = ()) -> None:
         """Bring the run of a stage that has ended up to date with the store; twice is once.
 
-        What MLflow will never take is noted in `refused`; it must not hold up the other stages.
+        Pictures of those `following` it are begun meanwhile. What MLflow will never take is noted
+        in `refused`; it must not hold up the other stages.
         """
-        self._try(stage, partial(self._write, stage))
+        self._try(stage, partial(self._write, stage, following))
 
     def show(self, stages: Iterable[Stage]) -> None:
         """Bring the runs of stages that run up to date with what these have told so far."""
@@ -197,12 +198,12 @@ class Tracker:
             send_points(self.client, run_id, points_so_far(new), self._params(stage))
             self.num_shown[run_id] = len(rows)
 
-    def _write(self, stage: Stage) -> None:
+    def _write(self, stage: Stage, following: Iterable[Stage]) -> None:
         if self.store.committed([stage.id]):
             if stage.id in self.found.finished:
                 return
             try:
-                self._write_result(stage, self.store.read_commit(stage.id))
+                self._write_result(stage, following)
             except DamagedError:
                 self.store.set_aside(stage.id)  # the launch sees that it is missing, and makes it
                 return
@@ -225,36 +226,32 @@ class Tracker:
         self.found.unended.discard(run_id)
         self.found.failed[stage.id] = failed_at
 
-    def _write_result(self, stage: Stage, result: Commit) -> None:
-        tables = [name for name in result.artifacts if name.endswith(".parquet")]
-        # all of them before anything is sent: one may be damaged
-        files = {name: self.store.read(stage.id, name) for name in tables}
-        pictures = self._drawing.submit(self._drawn, stage, result, dict(files))
+    def _write_result(self, stage: Stage, following: Iterable[Stage]) -> None:
+        left = self._drawing.left_by(stage)
+        self._drawing.ahead(each for each in following if each.id not in self.found.finished)
+        result, files = left.result, dict(left.tables)
         note = descriptions.note_of(self.plan, stage, result, self._page)
         run_id = self._run_of(stage, result.started_at, result.code, note)
         tags = [RunTag(*each) for each in self.made_on.tags(stage, result).items()]
         send_points(self.client, run_id, points_of(result, files), self._params(stage), tags)
         files.pop(MACHINE, None)
-        send_files(self.client, run_id, {**files, **pictures.result()})
+        send_files(self.client, run_id, {**files, **self._pictures_of(stage, left)})
         self.client.set_terminated(run_id, "FINISHED", milliseconds(result.finished_at))
         # last: who exports now and does not see the run yet finds it later by this time
         self.client.log_metric(run_id, ARRIVED, time.time())
         self.found.unended.discard(run_id)
 
-    def _drawn(self, stage: Stage, result: Commit, files: dict[str, bytes]) -> dict[str, bytes]:
-        """Pictures of what a stage left; none where they cannot be drawn, which stops nothing."""
-        if self.pictures is None:
+    def _pictures_of(self, stage: Stage, left: Left) -> Mapping[str, bytes]:
+        try:
+            return left.pictures.result()
+        except Exception as error:  # which stops nothing
+            log.warning("no pictures of %s: %s", self.plan.describe(stage), error)
             return {}
+
+    def _picture_facts(self, stage: Stage, result: Commit) -> Mapping[str, Any]:
         about = descriptions.picture_facts(self.plan, stage, result.code or self.code)
         about |= self.trials.get(stage.id, {})
-        about |= {name.removeprefix("test/"): value for name, value in result.metrics.items()}
-        drawn: dict[str, bytes] = {}
-        try:
-            for name in PICTURED & files.keys():
-                drawn |= self.pictures(about, files[name])
-        except Exception as error:
-            log.warning("no pictures of %s: %s", self.plan.describe(stage), error)
-        return drawn
+        return about | {k.removeprefix("test/"): value for k, value in result.metrics.items()}
 
     def _run_of(self, stage: Stage, started_at: float, code: str, note: str) -> str:
         """The run of an attempt that began then, made if need be, with its text."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,6 +12,7 @@ from osr_core.stage import Stage
 from sweeps.store.files import UnreachableError
 from sweeps.tracking import background
 from sweeps.tracking.background import PATIENCE_S, BackgroundTracking
+from sweeps.tracking.painter import AT_ONCE
 
 LONG = (
     "API request to http://127.0.0.1:5999/api failed with exception HTTPConnectionPool("
@@ -79,6 +81,8 @@ class Server:
         self.ends: list[str] = []
         self.refused: dict[str, str] = {}
         self.shown: list[Stage] = []
+        self.wrote: list[Stage] = []
+        self.announced: list[list[Stage]] = []
 
     def __call__(self) -> "Server":
         return self
@@ -87,9 +91,11 @@ class Server:
         """Every request."""
         self.asked += 1
 
-    def write(self, stage: Stage) -> None:
+    def write(self, stage: Stage, following: Sequence[Stage]) -> None:
         self.answer()
         self.taken += 1
+        self.wrote.append(stage)
+        self.announced.append([*following])
         self.left = [each for each in self.left if each.id != stage.id]
 
     def behind(self) -> list[Stage]:
@@ -130,6 +136,15 @@ def test_a_broken_server_is_left_in_peace_while_stages_end(monkeypatch: pytest.M
     tracking.close("FINISHED", hurry=False)
     assert server.asked - server.taken < 6
     assert (server.taken, server.ends, tracking.problem) == (50, ["FINISHED"], None)
+
+
+def test_what_follows_is_announced():
+    """Its pictures are drawn while the stage before it is written."""
+    server = Server(STAGES[:5])
+    BackgroundTracking(server).close("FINISHED", hurry=False)  # type: ignore[arg-type]
+    assert server.wrote == STAGES[:5]
+    following = [STAGES[place + 1 : 5][:AT_ONCE] for place in range(5)]
+    assert server.announced == following
 
 
 def test_one_fault_at_the_end_is_not_the_end(clock: Clock):

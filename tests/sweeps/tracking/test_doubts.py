@@ -1,7 +1,7 @@
 """After a fault of MLflow only what may have changed is looked up again."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ def test_what_is_known_goes_only_with_what_it_was_known_of(
         behind: Callable[[], list[Stage]] = list
         look = close = staticmethod(lambda *given: None)
 
-        def write(self, stage: Stage) -> None:
+        def write(self, stage: Stage, following: Sequence[Stage]) -> None:
             if errors:
                 raise errors.pop()
 

@@ -1,7 +1,7 @@
 """A running fit's curves are in MLflow, and none of their points ever twice."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import mlflow
@@ -216,7 +216,7 @@ def test_only_stages_that_run_are_shown(monkeypatch: pytest.MonkeyPatch):
         def show(self, stages: list[Stage]) -> None:
             self.shown.append(stages)
 
-        def write(self, stage: Stage) -> None:
+        def write(self, stage: Stage, following: Sequence[Stage]) -> None:
             """It has ended."""
 
         def behind(self) -> list[Stage]:

@@ -1,10 +1,13 @@
 """Pictures are drawn beside the driver, with the same bytes, and never outlive it."""
 
 import operator
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,7 +26,7 @@ import operator, time
 from sweeps.tracking.painter import Painter
 painter = Painter(operator.add)
 assert painter(1, 2) == 3
-print(painter._process.pid, flush=True)
+print(painter._idle[0].pid, flush=True)
 time.sleep(100)
 """
 
@@ -75,8 +78,27 @@ def test_what_a_library_prints_is_no_answer():
 def test_one_that_was_killed_is_replaced(painter: Any):
     """Whatever a cluster has started is reaped at its end, and pictures are still to be drawn."""
     assert painter(1, 2) == 0.5
-    painter._process.kill()
+    painter._idle[0].kill()
     assert painter(1, 4) == 0.25
+
+
+def test_all_that_were_killed_are_replaced(painter: Any):
+    """The next one that is idle was killed as well."""
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(painter, (1, 3), (2, 4))) == [0.5, 0.75]
+    for process in painter._processes:
+        process.kill()
+    assert painter(1, 4) == 0.25
+
+
+def test_who_asks_while_another_waits_has_a_process_of_their_own(tmp_path: Path):
+    """One end of a pipe opens when the other does; one process would wait for ever."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    ends = (os.O_RDONLY, os.O_WRONLY)
+    with ThreadPoolExecutor(2) as threads, Painter(os.open) as made:  # type: ignore[arg-type]
+        opened = [threads.submit(made, pipe, end) for end in ends]  # type: ignore[arg-type]
+        assert all(isinstance(each.result(60), int) for each in opened)
+        assert len(made._processes) == 2
 
 
 def test_who_asks_after_its_end_is_ended(painter: Any):
@@ -85,12 +107,12 @@ def test_who_asks_after_its_end_is_ended(painter: Any):
     An error would let the thread finish the run without pictures, for good.
     """
     assert painter(1, 2) == 0.5
-    process = psutil.Process(painter._process.pid)
+    process = psutil.Process(painter._idle[0].pid)
     painter.__exit__(None, None, None)
     assert not reaper.runs(process)
     with pytest.raises(SystemExit):
         painter(1, 2)
-    assert painter._process is None
+    assert not painter._processes
 
 
 def test_it_ends_with_its_driver():
