@@ -12,7 +12,7 @@ from typing import Any
 from analysis.exports.schema import PlannedTrial
 from analysis.report.leaderboard import Board, Place
 from osr_core.identity import canonical_json
-from osr_core.wording import in_text, in_words
+from osr_core.wording import Shortened, in_text, in_words
 
 Point = tuple[Place, Mapping[str, Any]]  # a row and its settings
 
@@ -72,13 +72,13 @@ def _heat_map(title: str, points: Sequence[Point]) -> HeatMap | None:
         title,
         down,
         across,
-        tuple(in_text(values[across][column]) for column in columns),
+        _texts(values[across], columns),
         tuple(
             (
-                in_text(values[down][line]),
+                text,
                 tuple(_cell(shown.get((line, column)), low, high) for column in columns),
             )
-            for line in lines
+            for line, text in zip(lines, _texts(values[down], lines), strict=True)
         ),
         in_words(held),
     )
@@ -88,6 +88,12 @@ def _ordered(values: Mapping[str, Any]) -> list[str]:
     """Numbers by size, all else as the spec has it."""
     numbers = all(isinstance(value, int | float) for value in values.values())
     return sorted(values, key=lambda key: values[key]) if numbers else list(values)
+
+
+def _texts(values: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
+    """As titles of rows have them: of a searched value a few digits."""
+    shortened = Shortened(values.values())
+    return tuple(in_text(shortened(values[key])) for key in keys)
 
 
 def _cell(place: Place | None, low: float, high: float) -> HeatCell | None:

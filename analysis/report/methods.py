@@ -7,7 +7,7 @@ from typing import Any
 from analysis.exports.schema import Plan, PlannedTrial
 from analysis.exports.selection import NONE
 from osr_core.identity import canonical_json
-from osr_core.wording import in_text, in_words
+from osr_core.wording import Shortened, in_text, in_words
 
 MARKER = "Deviation"  # how the part of a method's description begins that says where it differs
 BULLET = "- "
@@ -127,4 +127,6 @@ def _setting(
     changed = any(value != defaults.get(name) for value in values.values()) and (
         name in defaults or "." in name
     )
-    return Setting(name, tuple(map(in_text, values.values())), default, changed, meaning)
+    shortened = Shortened(values.values())
+    shown = tuple(in_text(shortened(value)) for value in values.values())
+    return Setting(name, shown, default, changed, meaning)

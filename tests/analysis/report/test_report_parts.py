@@ -99,6 +99,17 @@ def test_heat_map_has_a_cell_for_each_point_of_a_grid():
     assert (shown["0.1", "10"].shade, shown["0.5", "5"].shade) == (0, 10)
 
 
+def test_values_that_a_search_found_are_shown_with_few_digits():
+    """In the heat map, and among a method's settings; the export has all of them."""
+    searched = {"alpha": 5.385672718666793, "anchor_weight": 0.7733892093979}
+    trials = [planned_trial("CAC", alpha=10, anchor_weight=0.1), planned_trial("CAC", **searched)]
+    plan, runs = plan_of(trials), {t.trial_id: run_of(t) for t in trials}
+    (map_,) = heat_maps(boards(plan, runs)[0], trials)
+    assert (map_.columns, [line for line, _ in map_.lines]) == (("0.1", "0.7734"), ["5.386", "10"])
+    ((use,),) = [method.uses for method in shown_methods([plan], notes_of)]
+    assert [each.values for each in use.settings] == [("10", "5.386"), ("0.1", "0.7734")]
+
+
 def test_further_settings_of_a_grid_are_held_and_named():
     """Otherwise a cell would stand for several points."""
     trials = [
