@@ -6,6 +6,8 @@
 # make deploy the wheel and the exact versions for the machines of a cluster, beside deploy/node/osr.env
 # make docs   the documentation as pages, in site/: open site/index.html, no server is needed
 # make bench  measurements side by side; results go to benchmarks/results/
+# make gpu    on a machine with a GPU and torch, in pieces of nine minutes: measurements, and the plans
+#             that `make gpu-plans` has written to gpu/ where osr is (docs/without_ray.md)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,7 +15,7 @@ INSTALLED := .venv/.installed
 # Some files at a time: many tests wait for processes. Those of a file share what is slow to make.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint types faults chaos deploy docs bench clean
+.PHONY: demo test lint types faults chaos deploy docs bench gpu gpu-plans clean
 
 demo: $(INSTALLED)
 	@$(BIN)/osr run digits
@@ -49,6 +51,13 @@ docs: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+gpu-plans: $(INSTALLED)
+	mkdir -p gpu
+	for spec in gpu_cac gpu_pmal; do $(BIN)/osr plan $$spec --output gpu/$$spec.json || exit; done
+
+gpu:
+	$(PYTHON) -m benchmarks.gpu
 
 $(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 RESULTS = Path(__file__).parent / "results"
 NAMES = (
     "training_loop",
+    "full_card",
     "mining",
     "robustness",
     "rejection",
@@ -71,7 +73,11 @@ def main() -> None:
     """Run the named benchmarks, all by default, and write one file each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], default=[])
-    names = parser.parse_args().names or NAMES
+    run(parser.parse_args().names or NAMES)
+
+
+def run(names: Sequence[str]) -> None:
+    """Run benchmarks and write one file each; those that need Ray only where it is installed."""
     where = "gpu" if torch.cuda.is_available() else "cpu"
     RESULTS.mkdir(exist_ok=True)
     for name in names:

@@ -1,0 +1,71 @@
+"""Images per second of several fits that share a machine: on a GPU 1, 2, 5 and 10 on one card.
+
+Each fit is a process of its own, as fits under Ray are, and trains CAC's network at full width on
+images in memory; all are ready before any begins. Without a GPU one fit and two, a thread each, at
+a quarter of the width.
+"""
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import torch
+
+from benchmarks.peaks import of_peak
+from benchmarks.training_loop import CHANNELS, made_up_images, network, our_epoch
+from osr_core.freed_memory import freed_memory_kept
+
+SECONDS = 10.0
+
+
+def measure() -> list[dict[str, Any]]:
+    """One row per number of fits."""
+    gpu = torch.cuda.is_available()
+    width = 1.0 if gpu else 0.25
+    rows: list[dict[str, Any]] = []
+    for fits in (1, 2, 5, 10) if gpu else (1, 2):
+        rate = together(fits, width, 5_000 if gpu else 640)
+        one = rows[0]["images_per_s"] if rows else rate
+        row = {"fits": fits, "images_per_s": round(rate), "times_one": round(rate / one, 2)}
+        rows.append({**row, "width": width, **of_peak(rate, network(width, CHANNELS))})
+        print("   " + "  ".join(f"{key} {value}" for key, value in rows[-1].items()))
+    return rows
+
+
+def together(fits: int, width: float, count: int, seconds: float = SECONDS) -> float:
+    """Images per second of all of so many fits, which train `count` images for so long."""
+    given = map(str, (width, count, seconds))
+    command = [sys.executable, "-m", "benchmarks.full_card", *given]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(fits)]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()  # it is ready
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return sum(float(process.communicate()[0]) for process in processes)
+
+
+def here(width: float, count: int, seconds: float) -> None:
+    """Warm up, wait for a line, train for so long and print images per second."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(1)
+    with freed_memory_kept():
+        epoch = our_epoch("cac", *made_up_images(count, CHANNELS), width, device)
+        epoch()
+        print("ready", flush=True)
+        sys.stdin.readline()
+        began, epochs = time.perf_counter(), 0
+        while time.perf_counter() < began + seconds:
+            epoch()
+            epochs += 1
+        if device == "cuda":
+            torch.cuda.synchronize()
+    print(epochs * count / (time.perf_counter() - began))
+
+
+if __name__ == "__main__":
+    here(float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

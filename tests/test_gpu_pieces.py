@@ -1,0 +1,109 @@
+"""`make gpu` without a GPU: its pieces, in a process that cannot import the orchestration."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import full_card, gpu, training_loop
+from benchmarks.peaks import of_peak
+from osr_core.batch.__main__ import TIME_SPENT
+from osr_core.results.commit import Commit
+from osr_core.results.layout import marker_of
+from tests.sweeps.command import TINY, call_osr
+from tests.sweeps.launch.test_without_ray import ALONE, ended, planned, started
+
+PIECES = ALONE.replace(
+    'runpy.run_module("osr_core.batch", run_name="__main__")',
+    "from benchmarks import gpu\ngpu.MEASUREMENTS = ()\nsys.exit(gpu.main(sys.argv[5:]))",
+)
+
+
+def in_pieces(folder: Path, minutes: float) -> tuple[int, str]:
+    """One call of `make gpu` for the plans in a folder."""
+    given = ("--folder", str(folder), "--minutes", str(minutes))
+    return ended(started(Path("-"), Path("-"), "-", *given, script=PIECES))
+
+
+def test_the_table_is_that_of_the_results_and_grows(tmp_path: Path):
+    """Nothing at first, all at last; the means are those that `osr table` prints after a merge."""
+    (folder := tmp_path / "gpu").mkdir()
+    plan = planned(TINY, tmp_path).rename(folder / "plan.json")
+    code, printed = in_pieces(folder, minutes=0)
+    assert code == TIME_SPENT, printed
+    record = json.loads(plan.read_text())["record"]
+    titles = [trial["title"] for trial in record["trials"]]
+    for title in titles:
+        assert f"| {title} | 0 of {titles.count(title)} |  |  |  |" in printed
+    code, printed = in_pieces(folder, minutes=30)
+    assert code == 0, printed
+    assert "all is done" in printed
+    merged = call_osr("merge", folder / "results", home=tmp_path / "home")
+    assert merged.returncode == 0, merged.stderr
+    for trial in record["trials"]:
+        marker = tmp_path / "home/store" / marker_of(trial["trial_id"])
+        auroc = 100 * Commit.decode(marker.read_bytes()).metrics["test/auroc"]
+        if titles.count(trial["title"]) == 1:
+            assert f"| {trial['title']} | 1 of 1 | " in printed
+            assert f" | {auroc:.1f} | " in printed
+
+
+def test_a_measurement_is_made_once_and_only_where_there_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The next call has the minutes that this one lacked."""
+    made: list[str] = []
+
+    def make(names: list[str]) -> None:
+        made.extend(names)
+        (tmp_path / f"{names[0]}-cpu.json").touch()
+
+    monkeypatch.setattr(gpu.benchmarks, "run", make)
+    monkeypatch.setattr(gpu.benchmarks, "RESULTS", tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert (gpu.measured(ends_at=0.0), made) == (TIME_SPENT, [])
+    assert (gpu.measured(ends_at=sys.float_info.max), made) == (0, list(gpu.MEASUREMENTS))
+    assert (gpu.measured(ends_at=0.0), made) == (0, list(gpu.MEASUREMENTS))
+
+
+@pytest.mark.parametrize("name", training_loop.ON_A_GPU)
+def test_both_loops_train_every_method(name: str, monkeypatch: pytest.MonkeyPatch):
+    """Each moves every weight of its network."""
+    images, labels = training_loop.made_up_images(8, 3)
+    monkeypatch.setattr(training_loop, "BATCH", 4)
+    learners = []
+    make = training_loop.learner
+
+    def kept(*given: object) -> object:
+        learners.append(make(*given))  # type: ignore[arg-type]
+        return learners[-1]
+
+    monkeypatch.setattr(training_loop, "learner", kept)
+    loops = (
+        lambda: training_loop.our_epoch(name, images, labels, 0.125, "cpu"),
+        lambda: training_loop.plain_epoch(name, images, labels, 0.125, "cpu", workers=0),
+    )
+    for loop in loops:
+        epoch = loop()
+        weights = [*learners[-1].backbone.parameters()]
+        before = [weight.detach().clone() for weight in weights]
+        epoch()
+        assert not any(torch.equal(a, b) for a, b in zip(before, weights, strict=True))
+
+
+def test_fits_that_share_a_machine_are_all_counted():
+    """Two processes that begin together, each with its rate."""
+    assert full_card.together(2, width=0.1, count=128, seconds=0.1) > 0
+
+
+def test_share_of_the_peak_is_of_the_card_that_is_there(monkeypatch: pytest.MonkeyPatch):
+    """The full network takes 0.33 GFLOP forward: 100,000 images a second are a tenth of an H100."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "NVIDIA H100 80GB HBM3")
+    rate = of_peak(100_000, training_loop.network(1.0, 3))
+    assert rate["tflops"] == pytest.approx(100_000 * 3 * 0.33e9 / 1e12, rel=0.01)
+    assert rate["share_of_peak"] == pytest.approx(rate["tflops"] / 989.4, abs=1e-4)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "a card of tomorrow")
+    assert of_peak(100_000, training_loop.network(1.0, 3)) == {"tflops": rate["tflops"]}
