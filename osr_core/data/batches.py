@@ -13,6 +13,7 @@ from torch import Tensor
 
 from osr_core.data.augment import augment
 from osr_core.data.imageset import ImageSet, Picked
+from osr_core.data.sent import sent
 from osr_core.data_parallel import ALONE, DataParallel
 from osr_core.recipes import Augmentation
 
@@ -66,29 +67,37 @@ class Batches:
         one that has less than an image for each process.
         """
         shuffle = block_order if isinstance(self.images, Picked) else torch.randperm
-        order = shuffle(len(self), generator=generator).to(self.labels.device)
-        for index in torch.split(order, self.batch_size):
+        order = shuffle(len(self), generator=generator)
+        for place, index in self._cut(order, self.batch_size):
             if len(index) < max(2, self.processes.world_size):
                 continue
             part = self.processes.part(len(index))
-            own = index[part]
-            images = self.take(own)
+            images = self.take(place[part])
             if self.augmentation is not None:
                 images = augment(images, self.augmentation, generator, (len(index), part))
-            yield Batch(images, self.labels[own], own)
+            yield Batch(images, self.labels[index[part]], index[part])
 
     def ordered(self, batch_size: int = 512) -> Iterator[Batch]:
         """Every image once, in order, as it is."""
-        positions = torch.arange(len(self), device=self.labels.device)
-        for index in torch.split(positions, batch_size):
+        for place, index in self._cut(torch.arange(len(self)), batch_size):
             if self.before_each is not None:
                 self.before_each()
-            yield Batch(self.take(index), self.labels[index], index)
+            yield Batch(self.take(place), self.labels[index], index)
 
     def take(self, index: Tensor) -> Tensor:
         """(len(index), C, H, W) float images at `index`, as they are."""
-        device = self.labels.device
-        return to_float(self.images[index.to(device)].to(device))
+        if isinstance(self.images, Picked):
+            return to_float(sent(self.images[index], self.labels.device))
+        return to_float(self.images[index])
+
+    def _cut(self, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Positions of each batch, where the images are looked up and on the device.
+
+        What lies in a file is looked up by the CPU, which must not ask a GPU where.
+        """
+        index = sent(order, self.labels.device)
+        place = order if isinstance(self.images, Picked) else index
+        yield from zip(torch.split(place, batch_size), torch.split(index, batch_size), strict=True)
 
 
 def block_order(num: int, *, generator: torch.Generator) -> Tensor:

@@ -31,6 +31,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from osr_core.data.sent import constant, sent
+
 LUMINANCE = (19595, 38470, 7471)  # red, green, blue in 65536, PIL's
 SQUARE = (125, 123, 114)  # colour of a cutout
 
@@ -117,7 +119,7 @@ def cutout(levels: Tensor, strength: float, chance: Chance) -> Tensor:
     left = (chance.x * levels.shape[3] - strength / 2).clamp(min=0).floor()
     inside = (row > top) & (row < top + int(strength) + 1)
     inside = inside & (column > left) & (column < left + int(strength) + 1)
-    colour = levels.new_tensor(SQUARE)[None, :, None, None]
+    colour = constant(SQUARE, levels.device)[None, :, None, None]
     colour = colour if levels.shape[1] == 3 else luminance(colour)
     return torch.where(inside[:, None], colour, levels)
 
@@ -162,7 +164,7 @@ def luminance(levels: Tensor) -> Tensor:
     """(B, 1, H, W) grey levels; grey images are their own."""
     if levels.shape[1] == 1:
         return levels
-    weights = levels.new_tensor(LUMINANCE)[:, None, None]
+    weights = constant(LUMINANCE, levels.device)[:, None, None]
     return (((levels * weights).sum(1, keepdim=True) + 32768) / 65536).floor()
 
 
@@ -235,9 +237,9 @@ def randaugment(
     for _ in range(num_ops):
         drawn = torch.randint(len(ranges), (num,), generator=generator)[own]
         sign, x, y = torch.rand(3, num, generator=generator)[:, own]
-        chances = torch.stack((torch.where(sign < 0.5, -1.0, 1.0), x, y)).to(images.device)
+        chances = sent(torch.stack((torch.where(sign < 0.5, -1.0, 1.0), x, y)), images.device)
         order, counts = drawn.argsort(stable=True), drawn.bincount(minlength=len(ranges))
-        groups = torch.split(order.to(images.device), counts.tolist())
+        groups = torch.split(sent(order, images.device), counts.tolist())
         for group, (operation, (low, high)) in zip(groups, ranges.items(), strict=True):
             if len(group) > 0:
                 chance = Chance(*chances[:, group, None, None])

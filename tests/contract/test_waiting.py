@@ -26,12 +26,16 @@ def test_what_would_wait_is_heard() -> None:
         lambda: numbers.nonzero(),
         lambda: torch.equal(numbers, numbers),
         lambda: torch.nn.functional.one_hot(numbers.long()),
+        lambda: numbers.to("cpu"),
+        lambda: numbers.to(device=torch.device("cpu")),
+        lambda: torch.tensor([1.0], device=torch.device("cpu")),
+        lambda: numbers.new_tensor([1.0]),
     ):
         with Waits([]) as waits:
             ask()
         assert waits.found != []
     with Waits([]) as waits:
-        torch.where(numbers > 0, numbers, -numbers).sum()
+        torch.where(numbers > 0, numbers, -numbers).to(torch.float64).sum()
     assert waits.found == []
 
 

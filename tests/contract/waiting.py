@@ -1,5 +1,8 @@
-"""Notes where a process would wait for a GPU: to read a number of a tensor, or a shape off it."""
+"""Notes where a process would wait for a GPU: to read a number or a shape off a tensor, or to
+copy one there from memory that the system may move.
+"""
 
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,11 +19,22 @@ READING = {  # of the Python interface, where on the CPU nothing need be dispatc
     *(Tensor.cpu, Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__bool__, Tensor.__float__),
     *(Tensor.__int__, Tensor.__index__),
 }
+SENDING = {"sent", "constant"}  # functions that copy as one should, or once
 WAITING = {
     *(aten._local_scalar_dense.default, aten.is_nonzero.default, aten.equal.default),
     *(aten.nonzero.default, aten.masked_select.default, aten._unique2.default),
 }
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
+
+
+def copies(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a tensor may come from the CPU to a device in it."""
+    if func is Tensor.to:
+        given = [*args[1:], *kwargs.values()]
+        return any(isinstance(each, torch.device | str | Tensor) for each in given)
+    if func in (torch.tensor, torch.as_tensor):
+        return kwargs.get("device") not in (None, "cpu")  # there, where the CPU may read it
+    return func in (Tensor.new_tensor, Tensor.cuda)
 
 
 def chooses_by_values(indices: Sequence[Tensor | None]) -> bool:
@@ -42,7 +56,10 @@ class Reading(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func in READING:
+        by_torch = (
+            "/torch/" in sys._getframe(1).f_code.co_filename
+        )  # which has looked where it lies
+        if func in READING or (copies(func, args, kwargs or {}) and not by_torch):
             self.note(func.__name__, args[0])
         return func(*args, **(kwargs or {}))
 
@@ -92,5 +109,7 @@ class Waits:
             return
         stack = traceback.extract_stack()
         ours = [each for each in stack if "/osr_core/" in each.filename and each.name[0] != "<"]
+        if ours and ours[-1].name in SENDING:
+            return
         names = [f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in ours[-1:]]
         self.found.append(" ".join([*names, operation]))
