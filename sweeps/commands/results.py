@@ -115,7 +115,9 @@ def table(
 def figure(
     name: Annotated[
         str,
-        typer.Argument(help="roc, histogram, confusion, search, cac2 to cac5, pmal4a to pmal6."),
+        typer.Argument(
+            help="roc, histogram, confusion, search, generated, cac2 to cac5, pmal4a to pmal6."
+        ),
     ],
     named: Annotated[
         str | None, typer.Argument(metavar="[SWEEP]", help="As --sweep.", show_default=False)

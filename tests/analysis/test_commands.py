@@ -10,6 +10,7 @@ from tracked import SWEEP, TRIALS
 from typer.testing import CliRunner
 
 from analysis.exports.schema import HISTORY, history_schema
+from analysis.figures.draw import FIGURES
 from osr_core.errors import ConfigError, DataError
 from sweeps.commands.app import app
 from sweeps.commands.results import image_loader, leave
@@ -55,6 +56,15 @@ def test_figure_command_says_where_the_picture_is(home):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's use of SQLAlchemy is old
+def test_help_names_every_figure(home):
+    """Those of the papers by the first and last of each."""
+    told = osr(home, "figure", "--help")
+    of_papers = {name for name in FIGURES if name.startswith(("cac", "pmal"))}
+    named = {min(name for name in of_papers if name.startswith(p)) for p in ("cac", "pmal")}
+    named |= {max(name for name in of_papers if name.startswith(p)) for p in ("cac", "pmal")}
+    assert [name for name in {*FIGURES} - of_papers | named if name not in told] == []
+
+
 def test_export_command_says_how_many_trials_are_missing(store, home, monkeypatch):
     """Who exports a sweep that still runs should not take its table for the whole."""
     monkeypatch.setenv("OSR_TRACKING_URI", store.uri)
