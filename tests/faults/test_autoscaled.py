@@ -10,8 +10,8 @@ import pytest
 from ray.cluster_utils import Cluster
 from ray.util import get_node_ip_address
 
-from tests.faults.harness import WAIT_S, Sweep, free_port, kill_all, wait_until
-from tests.faults.test_elastic import HEAD, PRETENDED, SPEC, linger
+from tests.faults.harness import WAIT_S, free_port, kill_all, wait_until
+from tests.faults.test_elastic import HEAD, on_gpus
 
 pytestmark = [
     pytest.mark.faults,
@@ -73,12 +73,7 @@ def test_fits_bring_gpus_from_none_to_four_and_leave_them_to_go_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """What asked for a GPU begins on none else; what asked for none needs none."""
-    begun, there = tmp_path / "begun.txt", tmp_path / "there"
-    there.touch()
-    asked = SPEC.replace("resources: {", "resources: {gpus: 1, kinds: {score: {gpus: 0}}, ")
-    sweep = Sweep(tmp_path / "home", asked.replace("epochs: 8", "epochs: 2"))
-    sweep.with_code(PRETENDED.format(begun=str(begun), there=str(there)))
-    linger(sweep, monkeypatch)
+    sweep, begun = on_gpus(tmp_path, monkeypatch, epochs=2)
     with autoscaled(tmp_path, monkeypatch) as cluster:
         wait_until(lambda: len(cluster.global_state._live_node_ids()) == 2, "the core")
         assert num_gpus(cluster) == 0

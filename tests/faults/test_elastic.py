@@ -66,6 +66,19 @@ def linger(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", sweep.environment["PYTHONPATH"])
 
 
+def on_gpus(folder: Path, monkeypatch: pytest.MonkeyPatch, epochs: int) -> tuple[Sweep, Path]:
+    """A sweep whose fits ask for a GPU, and wait, and whose scores ask for none; with the file that
+    notes what its stages were given.
+    """
+    begun, there = folder / "begun.txt", folder / "there"
+    there.touch()
+    asked = SPEC.replace("resources: {", "resources: {gpus: 1, kinds: {score: {gpus: 0}}, ")
+    sweep = Sweep(folder / "home", asked.replace("epochs: 8", f"epochs: {epochs}"))
+    sweep.with_code(PRETENDED.format(begun=str(begun), there=str(there)))
+    linger(sweep, monkeypatch)
+    return sweep, begun
+
+
 def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -119,12 +132,7 @@ def test_fits_follow_gpus_from_none_to_four_and_back_and_scoring_waits_for_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """What asked for a GPU never begins on a CPU; what asked for none begins while fits wait."""
-    begun, there = tmp_path / "begun.txt", tmp_path / "there"
-    there.touch()
-    asked = SPEC.replace("resources: {", "resources: {gpus: 1, kinds: {score: {gpus: 0}}, ")
-    sweep = Sweep(tmp_path / "home", asked.replace("epochs: 8", "epochs: 60"))
-    sweep.with_code(PRETENDED.format(begun=str(begun), there=str(there)))
-    linger(sweep, monkeypatch)
+    sweep, begun = on_gpus(tmp_path, monkeypatch, epochs=60)
     said = "asks for 1 CPU and 1 GPU on one machine, and no machine has that"
     with headed() as cluster:
         cluster.add_node(num_cpus=1)
