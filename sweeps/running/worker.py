@@ -66,8 +66,6 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
         )
 
     torch.set_num_threads(workplace.cpus)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()  # of what an attempt that ran out of memory has left
     try:
         make(stage_id, identities, workplace, Store(workplace.store, of=workplace.fence))
     except Stopped as stopped:
@@ -168,7 +166,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         host=host,
         code=workplace.code,
         source=checkpoint.source,
-        machine=machine_facts(device, workplace.gpus, wall_s),
+        machine=machine_facts(device, workplace.gpus, wall_s, samples.gpu_busy),
         epochs_at=told.epochs_at,
         fence=workplace.fence,
     )
