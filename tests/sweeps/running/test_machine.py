@@ -86,9 +86,10 @@ def test_a_marker_says_what_the_stage_ran_on(tmp_path: Path):
     before = torch.get_num_threads()
     place = Workplace(store=str(tmp_path), data_root=None, cpus=2)
     stage = Stage(kind=NOOP, config={})
-    assert work(stage.id, {stage.id: stage.identity}, place).cause is None
+    outcome = work(stage.id, {stage.id: stage.identity}, place)
     torch.set_num_threads(before)
     told = dict(Store(tmp_path).read_commit(stage.id).machine)
+    assert (outcome.cause, outcome.machine) == (None, told)  # the driver hears it, too
     peak = told.pop("peak_memory_megabytes")
     resident = psutil.Process().memory_info().rss / 1e6
     assert 0.5 * resident < peak < 100 * resident
