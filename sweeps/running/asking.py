@@ -35,6 +35,13 @@ class Asking:
         ask = self.lacking.elsewhere(ask, stage)
         return at_least(self._least.get(stage.id, 0.0), ask)
 
+    def group(self, stage: Stage) -> tuple[Group, Needs]:
+        """Equal for stages that ask the same of a machine: those of one kind and method, or fits of
+        one sort where that decides, if they read the same data.
+        """
+        plain = stage.kind.name, stage.config["method"]["name"]
+        return sort(stage) if self._packs(stage) else plain, needs_of(stage.config)
+
     def measures(self, stage: Stage, machines: Machines) -> bool:
         """Whether it is yet to be found out what a stage takes of a GPU: its like that are handed
         out ahead would queue for whole ones.
@@ -99,10 +106,3 @@ class Asking:
 def sort(stage: Stage) -> Group:
     """Equal for stages that take about as much of a GPU."""
     return sort_of(stage.kind.name, stage.config)
-
-
-def group_of(stage: Stage) -> tuple[Group, Needs]:
-    """Stages of one sort that read the same data ask the same of a machine."""
-    if stage.kind.trains:
-        return sort(stage), needs_of(stage.config)
-    return (stage.kind.name, stage.config["method"]["name"]), needs_of(stage.config)

@@ -27,8 +27,10 @@ class Need(NamedTuple):
 
     @classmethod
     def of(cls, machine: Mapping[str, Any]) -> Self | None:
-        """As a marker says it (osr_core/machine.py); None: it does not, as one made on a CPU."""
-        if "gpu_reserved_megabytes" not in machine:
+        """As a marker says it (osr_core/machine.py); None: it does not, as one made on a CPU, or it
+        is of several GPUs.
+        """
+        if "gpu_reserved_megabytes" not in machine or machine["gpus"] > 1:
             return None
         alone = machine["gpus"] == 1
         return cls(
@@ -57,7 +59,7 @@ class Need(NamedTuple):
     @property
     def per_gpu(self) -> int:
         """How many such fits share a GPU: as many as its memory and its time have room for."""
-        if self.context is None or self.busy is None:
+        if self.busy is None:
             return 1
         room = (1 - MARGIN) * self.total
         counts = range(1, MOST + 1)
@@ -89,9 +91,10 @@ class Packing:
     def need(self, sort: Group, types: Collection[str]) -> Need | None:
         """What fits of a sort take of that of some types of GPU on which the fewest share one.
 
-        None: on one of them none was measured yet. Types are Ray's, "" where it has no name.
+        None: on one of them none was alone yet. Types are Ray's, "" where it has no name.
         """
-        needs = self._needs.get(sort, {})
+        known = self._needs.get(sort, {}).items()
+        needs = {name: need for name, need in known if need.context is not None}
         found = []
         for each in types:
             of_type = [need for name, need in needs.items() if is_of(each, name)]

@@ -16,7 +16,7 @@ from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.planning.frontier import Frontier
 from sweeps.planning.resources import Resources
-from sweeps.running.asking import Asking, group_of
+from sweeps.running.asking import Asking
 from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.running.placement import Ask, Machines, Room, UnplacedError, lacks_gpu, part_of
@@ -38,7 +38,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         wait_s: float,
     ) -> None:
         super().__init__(metric="wall_s", mode="min")
-        self.frontier = Frontier(stages, group=group_of)
+        self.asking = Asking(resources)
+        self.frontier = Frontier(stages, group=self.asking.group)
         self.stages = {stage.id: stage for stage in stages}
         self.resources, self.watcher, self._look = resources, watcher, look
         self.room = Room(look(), wait_s, watcher.waiting)
@@ -48,7 +49,6 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         self.begun: set[str] = set()  # Tune's ids of trials that have a machine
         self.void: dict[str, str] = {}  # by id of a stage cancelled while it queues, Tune's of it
         self.added: dict[str, str] = {}  # by stage id, what workers must be told of a later stage
-        self.asking = Asking(resources)
         self.retries = Retries()
         self.stopping = False
         self.paused = False  # while it is, nothing is handed out

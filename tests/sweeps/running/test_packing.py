@@ -92,7 +92,7 @@ def test_what_was_measured_in_company_counts_for_memory_alone():
     alone = facts(4_600.0, 0.31)
     assert per_gpu(alone, facts(100.0, 0.99, gpus=0.3333)) == 3
     assert per_gpu(alone, facts(9_000.0, 0.99, gpus=0.3333)) == 2
-    assert per_gpu(facts(4_600.0, 0.31, gpus=0.25)) == 1
+    assert per_gpu(facts(4_600.0, 0.31, gpus=0.25)) is None
 
 
 def test_the_most_that_was_measured_counts():
@@ -113,11 +113,12 @@ def test_the_most_that_was_measured_counts():
         {},
         {"device": "cpu", "hardware": "Xeon", "gpu_s": 0.0},
         {"device": "cuda", "hardware": L4, "gpu_s": 5.0, "peak_gpu_memory_megabytes": 80.0},
+        facts(4_600.0, 0.31, gpus=2.0),
     ],
-    ids=["none", "cpu", "before"],
+    ids=["none", "cpu", "before", "several"],
 )
 def test_a_marker_that_says_nothing_is_no_measurement(marker: dict[str, Any]):
-    """Those of a CPU, and those that are older than what is measured."""
+    """Those of a CPU, those that are older than what is measured, and of a part of each batch."""
     assert per_gpu(marker) is None
 
 
