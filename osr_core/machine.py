@@ -17,13 +17,17 @@ MEGABYTE = 1e6
 CPU_INFO, DRIVER_INFO = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/version")
 
 
-def machine_facts(device: torch.device, gpus: float, wall_s: float) -> dict[str, Any]:
+def machine_facts(
+    device: torch.device, gpus: float, wall_s: float, busy: float | None = None
+) -> dict[str, Any]:
     """What a stage ran on and what it took of that, as plain JSON.
 
     device is "cpu" or "cuda", hardware the name of that; threads, instruction_set and versions are
     what the last bits of its numbers may depend on.
     gpu_s are `wall_s` seconds times the `gpus` given, 0 on the CPU. Peaks are those of the process
     so far, stages that it ran before included; of a GPU's memory, those since `forget_peak`.
+    On a GPU, gpu_busy is `busy`, the part of the time in which the card worked, in [0, 1]; None:
+    its driver does not tell. `_gpu_memory` has what else is said of it.
     """
     facts: dict[str, Any] = {"device": device.type, "hardware": _cpu_name(), "gpu_s": 0.0}
     facts |= {"threads": torch.get_num_threads()}
@@ -34,13 +38,36 @@ def machine_facts(device: torch.device, gpus: float, wall_s: float) -> dict[str,
     if device.type == "cuda":
         facts |= {"hardware": torch.cuda.get_device_name(device), "gpu_s": gpus * wall_s}
         facts["versions"] |= _cuda_versions()
-        facts["peak_gpu_memory_megabytes"] = torch.cuda.max_memory_allocated(device) / MEGABYTE
+        facts |= {"gpus": gpus, "gpu_busy": busy, **_gpu_memory(device, gpus)}
     return facts
 
 
+def _gpu_memory(device: torch.device, gpus: float) -> dict[str, float | None]:
+    """What a process takes of a card's memory, in megabytes (1e6 bytes).
+
+    peak_gpu_memory_megabytes: of tensors, at most. gpu_reserved_megabytes: what torch's allocator
+    has held for them at most (torch.cuda.max_memory_reserved), which other processes cannot have.
+    gpu_context_megabytes: what CUDA and its libraries take besides, measured as what of the card is
+    in use less what the allocator holds at that moment; None where others may share the card.
+    gpu_total_megabytes: all that the card has. A process holds the second and third together.
+    """
+    free, total = torch.cuda.mem_get_info(device)
+    context = total - free - torch.cuda.memory_reserved(device)
+    return {
+        "peak_gpu_memory_megabytes": torch.cuda.max_memory_allocated(device) / MEGABYTE,
+        "gpu_reserved_megabytes": torch.cuda.max_memory_reserved(device) / MEGABYTE,
+        "gpu_context_megabytes": context / MEGABYTE if gpus >= 1 else None,
+        "gpu_total_megabytes": total / MEGABYTE,
+    }
+
+
 def forget_peak() -> None:
-    """The most that is allocated of a GPU's memory is measured from now on."""
+    """The most that is taken of a GPU's memory is measured from now on.
+
+    What stages before have left in the allocator's cache goes back: it would count for this one.
+    """
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
 
 

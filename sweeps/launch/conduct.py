@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from osr_core.errors import OsrError
+from osr_core.kinds import Kind
+from osr_core.results.commit import Commit
 from osr_core.stage import Stage
 from sweeps.launch.growing import Growing, Growth
 from sweeps.launch.meter import Meter
@@ -15,7 +17,6 @@ from sweeps.launch.sharing import Sharing
 from sweeps.launch.state import Launch
 from sweeps.launch.steering import Steering
 from sweeps.running.outcome import Cause, Outcome
-from sweeps.running.workplace import Workplace
 from sweeps.store.files import StoreError, UnreachableError
 from sweeps.tracking.background import BackgroundTracking
 
@@ -40,6 +41,7 @@ class Conduct:
     progress: SweepProgress
     tracking: BackgroundTracking
     growth: Growth | None = None
+    before: Sequence[tuple[Kind, Commit]] = ()  # finished stages that tell what this one's take
     searcher: "StageSearcher | None" = None  # once Ray is there
     steering: Steering | None = None  # likewise
     sharing: Sharing | None = None  # likewise
@@ -60,6 +62,8 @@ class Conduct:
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
         self.searcher = searcher
+        for kind, commit in self.before:
+            searcher.asking.know(kind.name, commit.stage["config"], commit.machine)
         todo = [*searcher.stages.values()]
         self.steering = Steering(self.launch, self.progress, searcher, self.waiting, todo)
         self.sharing = Sharing(self.launch, searcher, self.cluster, self.progress.eta)
@@ -113,7 +117,7 @@ class Conduct:
         cluster.execute(
             todo,
             {stage.id: stage.identity for stage in plan.stages.values()},
-            workplace(self.launch),
+            self.launch.workplace,
             resources,
             self.launch.home.ray,
             self,
@@ -146,7 +150,7 @@ class Conduct:
         """A stage has its machine."""
         self.launch.started.add(stage.id)
         if self.searcher is not None:
-            self.meter.began(stage.id, self.searcher.ask(stage).gpus)
+            self.meter.began(stage.id, self.searcher.asked_for(stage).gpus)
         self.progress.began(stage)
         self.tracking.started(stage)
 
@@ -285,16 +289,3 @@ class Conduct:
                 self.stop()
             elif self.steering is not None:
                 self.steering.obey(given)
-
-
-def workplace(launch: Launch) -> Workplace:
-    """What every worker of a launch is told."""
-    store, resources = launch.store, launch.plan.spec.resources
-    folder = None if launch.data_root is None else str(launch.data_root.resolve())
-    return Workplace(
-        store=store.uri,
-        data_root=launch.data_bucket or folder,
-        fence=launch.fence,
-        code=launch.code,
-        checkpoint_every_s=resources.checkpoint_every_s,
-    )

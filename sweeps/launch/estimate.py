@@ -14,10 +14,11 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from osr_core.errors import ConfigError
-from osr_core.identity import canonical_json
+from osr_core.kinds import Kind
 from osr_core.results.commit import Commit
 from osr_core.stage import Stage
 from sweeps.launch.caution import method_of
+from sweeps.planning.likeness import Group, likeness
 from sweeps.planning.plan import Plan
 from sweeps.store.files import StoreError, at_once
 from sweeps.store.store import Store
@@ -25,7 +26,6 @@ from sweeps.store.store import Store
 PRICES = "OSR_PRICES"
 MOST = 8  # markers that are read for stages of one kind, method and data set
 CPU = "CPU"
-Group = tuple[str, ...]
 
 
 class Took(NamedTuple):
@@ -66,7 +66,7 @@ def estimate(plan: Plan, todo: Sequence[Stage], store: Store | None) -> Estimate
         ConfigError: prices that are none.
     """
     known = prices(os.environ.get(PRICES, ""))
-    seen = like_stages(plan, todo, store) if store is not None else {}
+    seen = took_before(like_stages(plan, todo, store)) if store is not None else {}
     unknown: Counter[str] = Counter()
     sums: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for stage in todo:
@@ -88,8 +88,8 @@ def estimate(plan: Plan, todo: Sequence[Stage], store: Store | None) -> Estimate
     return Estimate(shares, unknown)
 
 
-def like_stages(plan: Plan, todo: Sequence[Stage], store: Store) -> dict[Group, list[Took]]:
-    """What stages of any sweep took that are like some of `todo`, by what makes them alike."""
+def like_stages(plan: Plan, todo: Sequence[Stage], store: Store) -> list[tuple[Kind, Commit]]:
+    """Finished stages of any sweep, of the kind, method and data set of some of `todo`."""
     kinds = {place_of(plan, stage): stage.kind for stage in todo}
     found: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
     for name in store.sweeps():
@@ -107,12 +107,17 @@ def like_stages(plan: Plan, todo: Sequence[Stage], store: Store) -> dict[Group, 
         for stage_id in [each for each in ids if each in done][:MOST]
     ]
     commits = at_once(partial(read_commit, store), [stage_id for _, stage_id in asked])
+    pairs = zip(asked, commits, strict=True)
+    return [(kind, commit) for (kind, _), commit in pairs if commit is not None]
+
+
+def took_before(finished: Iterable[tuple[Kind, Commit]]) -> dict[Group, list[Took]]:
+    """What stages took, by what makes them alike."""
     seen: dict[Group, list[Took]] = defaultdict(list)
-    for (kind, _), commit in zip(asked, commits, strict=True):
-        if commit is not None:
-            config = commit.stage["config"]
-            made = made_by_last_attempt(commit) or kind.effort(config)
-            seen[likeness(kind.name, config)].append(took(commit, made))
+    for kind, commit in finished:
+        config = commit.stage["config"]
+        made = made_by_last_attempt(commit) or kind.effort(config)
+        seen[likeness(kind.name, config)].append(took(commit, made))
     return seen
 
 
@@ -137,14 +142,17 @@ def took(commit: Commit, effort: float) -> Took:
     return Took(CPU, commit.wall_s / effort, commit.wall_s / effort)
 
 
-def paces(plan: Plan, todo: Sequence[Stage], store: Store) -> dict[Group, list[float]]:
-    """Seconds for each unit of effort that stages took which are like those in `todo`; none where
-    the store does not answer.
-    """
+def seen_before(plan: Plan, todo: Sequence[Stage], store: Store) -> list[tuple[Kind, Commit]]:
+    """As `like_stages`; none where the store does not answer."""
     try:
-        seen = like_stages(plan, todo, store)
+        return like_stages(plan, todo, store)
     except StoreError:
-        return {}
+        return []
+
+
+def paces(finished: Iterable[tuple[Kind, Commit]]) -> dict[Group, list[float]]:
+    """Seconds that stages took for each unit of effort, by what makes them alike."""
+    seen = took_before(finished)
     return {group: [each.wall_s for each in took] for group, took in seen.items()}
 
 
@@ -153,14 +161,6 @@ def place_of(plan: Plan, stage: Stage) -> tuple[str, str, str]:
     trial = plan.trial_of.get(stage.id)
     dataset = trial.split.benchmark if trial else stage.config.get("task", {}).get("dataset", "")
     return stage.kind.name, method_of(stage), dataset
-
-
-def likeness(kind: str, config: Mapping[str, Any]) -> Group:
-    """Equal for stages that take about as long for each unit of effort."""
-    data = [config.get("task", {}).get("dataset")]
-    data += [config.get("test", {}).get(name) for name in ("known_from", "unknown_from")]
-    network = config.get("backbone", {})
-    return kind, config["method"]["name"], canonical_json(data), canonical_json(network)
 
 
 def prices(text: str) -> dict[str, float]:

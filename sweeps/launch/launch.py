@@ -15,7 +15,7 @@ from sweeps.launch.changed import Decide, refuse, settle
 from sweeps.launch.code_version import code_version
 from sweeps.launch.conduct import Conduct
 from sweeps.launch.data_folder import data_folder, readers_of
-from sweeps.launch.estimate import paces
+from sweeps.launch.estimate import paces, seen_before
 from sweeps.launch.growing import Growth
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.reaper import Reaper
@@ -167,9 +167,10 @@ def run_stages(
     plan = launch.plan
     done = len(plan.stages) - len(todo)
     launch.console.print(f"{done} of {len(plan.stages)} stages are done; starting Ray")
-    took, read = paces(plan, todo, launch.store), reader_of(launch.store)
-    progress = SweepProgress(plan, todo, launch.console, took, read, launch.address is None)
-    conduct = Conduct(launch, progress, tracking, growth)
+    before, read = seen_before(plan, todo, launch.store), reader_of(launch.store)
+    took, is_here = paces(before), launch.address is None
+    progress = SweepProgress(plan, todo, launch.console, took, read, is_here)
+    conduct = Conduct(launch, progress, tracking, growth, before=before)
     with Reaper(), Shutdown(conduct.stop) as shutdown, progress:
         try:
             cluster.connect(launch.address, launch.allotment)

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
 
 from osr_core.stage import Stage
-from sweeps.launch.estimate import Group, likeness
 from sweeps.launch.eta import Eta
+from sweeps.planning.likeness import Group, likeness
 
 # Spreads are standard deviations of logarithms: 0.3 is a factor of 1.35 up or down.
 OF_A_STAGE = 0.3  # against its like, until some have ended

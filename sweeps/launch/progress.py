@@ -13,11 +13,11 @@ from rich.live import Live
 from osr_core.stage import Stage
 from osr_core.wording import duration
 from sweeps.launch.best import Best, Read
-from sweeps.launch.estimate import Group
 from sweeps.launch.eta import Eta
 from sweeps.launch.gpus import GpuMemory
 from sweeps.launch.look import NO_ETA, Line, picture
 from sweeps.launch.pace import Pace
+from sweeps.planning.likeness import Group
 from sweeps.planning.plan import Plan
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
 from sweeps.search.leader import best_so_far

@@ -12,6 +12,7 @@ from sweeps.launch.terms import Terms
 from sweeps.planning.plan import EVALUATE, Plan, PlannedTrial
 from sweeps.planning.resources import Resources
 from sweeps.running.allotment import ALL_OF_IT, Allotment
+from sweeps.running.workplace import Workplace
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
 
@@ -50,6 +51,18 @@ class Launch:
     def resources(self) -> Resources:
         """What stages take of their machines."""
         return self.plan.spec.resources.on(self.terms.gpu_type)
+
+    @property
+    def workplace(self) -> Workplace:
+        """What every worker is told."""
+        folder = None if self.data_root is None else str(self.data_root.resolve())
+        return Workplace(
+            store=self.store.uri,
+            data_root=self.data_bucket or folder,
+            fence=self.fence,
+            code=self.code,
+            checkpoint_every_s=self.resources.checkpoint_every_s,
+        )
 
     @property
     def num_done(self) -> int:

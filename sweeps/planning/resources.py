@@ -1,7 +1,7 @@
 """What one stage takes of its machine, and what one launch may spend."""
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -43,6 +43,7 @@ def _whole(gpus: float) -> float:
 
 
 LABEL = r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?"  # what Ray takes for the value of a label
+AUTO = "auto"  # of `pack`
 RAYS_OWN = ("cpu", "gpu", "tpu", "memory", "object_store_memory", "bundle")
 Gpus = Annotated[float, Field(ge=0, le=8), AfterValidator(_whole)]
 GpuType = Annotated[str, Field(pattern=rf"^{LABEL}$")]
@@ -75,6 +76,12 @@ class Resources(BaseModel):
         description="GPUs of a fit, or a fraction; default: 1 where there are any. A fit on "
         "several trains on a part of each batch on each. Other stages take a quarter of one at "
         "most, unless `kinds` says otherwise",
+    )
+    pack: Literal["none", "auto"] = Field(
+        "none",
+        description="auto: fits for which nothing is said of `gpus` share one, as many as its "
+        "memory and time have room for by what the first of their like took of it alone; not the "
+        "default, since nobody has measured what it gains",
     )
     gpu_type: GpuType | None = Field(
         None, description="of every stage that takes a GPU, as Ray calls it: L4, A100, H100"

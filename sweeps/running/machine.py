@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from statistics import fmean
 
 import psutil
 import pyarrow as pa
@@ -22,6 +23,7 @@ from osr_core.tables import table_to_bytes
 MACHINE = "machine.parquet"
 EVERY_S = 2.0  # at first
 MOST_ROWS = 256
+BUSY = "gpu_{}_utilization_percentage"
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,12 @@ class Samples:
         names = dict.fromkeys(name for row in self.rows for name in row)
         columns = {name: [row.get(name) for row in self.rows] for name in names}
         return {MACHINE: table_to_bytes(pa.table(columns))}
+
+    @property
+    def gpu_busy(self) -> float | None:
+        """In which part of the time the first GPU worked, by the mean; None: nobody has told."""
+        told = [row[name] for row in self.rows if (name := BUSY.format(0)) in row]
+        return fmean(told) / 100 if told else None
 
     def start(self) -> None:
         """Sample from now on."""
@@ -102,5 +110,5 @@ def _read_gpus() -> dict[str, float]:
         found[f"gpu_{index}_memory_usage_megabytes"] = (total - free) / MEGABYTE
         found[f"gpu_{index}_memory_usage_percentage"] = 100 * (total - free) / total
         with suppress(Exception):  # not every driver and partition tells its utilisation
-            found[f"gpu_{index}_utilization_percentage"] = float(torch.cuda.utilization(index))
+            found[BUSY.format(index)] = float(torch.cuda.utilization(index))
     return found

@@ -1,7 +1,9 @@
 """How an attempt at a stage ended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Cause(StrEnum):
@@ -11,6 +13,7 @@ class Cause(StrEnum):
     ERROR = "error"  # anything else that the stage raised
     UNREACHABLE = "store does not answer"  # which says nothing of the stage
     OUT_OF_MEMORY = "CUDA out of memory"
+    CROWDED = "CUDA out of memory beside its like"  # it gets a larger part of a GPU
     WORKER_DIED = "worker process died"
     NODE_LOST = "node lost"
     PREEMPTED = "preempted"  # SIGTERM: the state was saved
@@ -48,3 +51,4 @@ class Outcome:
     reason: str | None = None
     traceback: str | None = None
     fault: str | None = None  # what its code raised, and where: "TypeError in cac.py:41"
+    machine: Mapping[str, Any] | None = None  # what it ran on, of a stage that it has committed

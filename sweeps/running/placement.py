@@ -4,9 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
+from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.planning.resources import RAYS_OWN, Resources
 
@@ -15,6 +17,12 @@ TYPE, A_LITTLE = "accelerator_type:", 0.001  # of this, Ray gives each machine w
 HIDDEN = ("ray.io/node-id", "ray.io/accelerator-type")  # labels that say nothing new
 ROUNDING = 1e-9  # of parts of a cluster
 FEWEST = 4  # stages handed out where there is room for less: a growing cluster sees the demand
+
+
+class UnplacedError(OsrError):
+    """No machine came that has what a stage asks for, as long as the user was ready to wait."""
+
+    exit_code = 4
 
 
 class Ask(NamedTuple):
@@ -71,6 +79,20 @@ class Machines:
         return {
             name: sum(machine.get(name, 0.0) for machine in self.there) for name in ("CPU", "GPU")
         }
+
+    def gpu_types(self, ask: Ask) -> frozenset[str]:
+        """Those to which a stage may come that asks this; "" is one for which Ray has no name."""
+        own = {name.removeprefix(TYPE) for name, _ in ask.custom if name.startswith(TYPE)}
+        return frozenset(own) or self._gpu_types
+
+    @cached_property
+    def _gpu_types(self) -> frozenset[str]:
+        found: set[str] = set()
+        for machine in self.there:
+            if machine.get("GPU", 0):
+                types = {name.removeprefix(TYPE) for name in machine if name.startswith(TYPE)}
+                found |= types or {""}
+        return frozenset(found)
 
     def room_for(self, ask: Ask) -> int:
         """How many stages that ask this they can run at the same time."""
@@ -141,9 +163,9 @@ def lacks_gpu(stage: Stage, resources: Resources, machines: Machines) -> bool:
     return ask_of(stage, resources, machines) != ask_of(stage, resources, with_gpu)
 
 
-def alone(ask: Ask) -> Ask:
-    """A whole GPU where others share one."""
-    return ask._replace(gpus=max(1.0, ask.gpus)) if ask.gpus else ask
+def at_least(gpus: float, ask: Ask) -> Ask:
+    """A larger part of a GPU, or a whole one, for what takes any of it."""
+    return ask._replace(gpus=max(gpus, ask.gpus)) if ask.gpus else ask
 
 
 @dataclass
@@ -162,13 +184,14 @@ class Room:
     most: int | None = None  # stages at once, by the user's wish
     share: float | None = None  # part of the cluster; None: nobody else wants any of it
 
-    def has(self, ask: Ask) -> bool:
-        """Whether one more may be handed out."""
+    def has(self, ask: Ask, *, ahead: bool = True) -> bool:
+        """Whether one more may be handed out; if not `ahead`, only what can run at once is."""
         if self.most is not None and self.handed_out.total() >= self.most:
             return False
         if self.share is not None and self.machines.room_for(ask):
             return self.held + part_of(ask, self.machines.total) <= self.share + ROUNDING
-        return self.handed_out[ask] < max(2 * self.machines.room_for(ask), FEWEST)
+        at_once = self.machines.room_for(ask)
+        return self.handed_out[ask] < (max(2 * at_once, FEWEST) if ahead else max(at_once, 1))
 
     @property
     def held(self) -> float:

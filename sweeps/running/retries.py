@@ -13,6 +13,7 @@ RETRIES = {
     Cause.ERROR: 2,
     Cause.UNREACHABLE: 5,  # each has asked the store for a minute
     Cause.OUT_OF_MEMORY: 1,
+    Cause.CROWDED: 1,  # then it is as above
     Cause.WORKER_DIED: 3,
     Cause.CLAIMED: 1_000_000,  # as often as it takes
     Cause.PAUSED: 1_000_000,

@@ -16,21 +16,14 @@ from osr_core.errors import OsrError
 from osr_core.stage import Stage
 from sweeps.planning.frontier import Frontier
 from sweeps.planning.resources import Resources
-from sweeps.running.data_here import Needs, needs_of
+from sweeps.running.asking import Asking
 from sweeps.running.deaths import DOUBT_WORDS, NODE_WORDS, Doubts, death
-from sweeps.running.lacking import Lacking
 from sweeps.running.outcome import OF_LAUNCH, Cause, Outcome
-from sweeps.running.placement import Ask, Machines, Room, alone, ask_of, lacks_gpu, part_of
+from sweeps.running.placement import Ask, Machines, Room, UnplacedError, lacks_gpu, part_of
 from sweeps.running.retries import CLAIMED_DELAY_S, Retries
 from sweeps.running.watcher import Watcher
 
 LOOK_EVERY_S = 1.0
-
-
-class UnplacedError(OsrError):
-    """No machine came that has what a stage asks for, as long as the user was ready to wait."""
-
-    exit_code = 4
 
 
 class StageSearcher(Searcher):  # type: ignore[misc]
@@ -45,7 +38,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         wait_s: float,
     ) -> None:
         super().__init__(metric="wall_s", mode="min")
-        self.frontier = Frontier(stages, group=group_of)
+        self.asking = Asking(resources)
+        self.frontier = Frontier(stages, group=self.asking.group)
         self.stages = {stage.id: stage for stage in stages}
         self.resources, self.watcher, self._look = resources, watcher, look
         self.room = Room(look(), wait_s, watcher.waiting)
@@ -55,8 +49,6 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         self.begun: set[str] = set()  # Tune's ids of trials that have a machine
         self.void: dict[str, str] = {}  # by id of a stage cancelled while it queues, Tune's of it
         self.added: dict[str, str] = {}  # by stage id, what workers must be told of a later stage
-        self.alone: set[str] = set()  # stages that get a whole GPU after running out of memory
-        self.lacking = Lacking()
         self.retries = Retries()
         self.stopping = False
         self.paused = False  # while it is, nothing is handed out
@@ -148,10 +140,13 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         if self.paused:
             return None
         heads = self.frontier.heads(now)
-        full = [group for group, stage in heads.items() if not self.room.has(self.ask(stage))]
+        full = [group for group, stage in heads.items() if not self._has_room(stage)]
         while (stage := self.frontier.next(now, full)) is not None:
             if not self.watcher.may_run(stage):
                 self.frontier.again(stage.id, now + CLAIMED_DELAY_S)
+            elif why := self.asking.why_not(stage, self.room.machines):
+                cause = Cause.REFUSED
+                self._follow(Outcome(stage_id=stage.id, wall_s=0.0, cause=cause, reason=why))
             elif (queued := self.void.pop(stage.id, None)) is not None:
                 self._hand_out(queued, stage)  # a second trial would train it twice
             else:
@@ -172,6 +167,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         ask = self.ask(stage)
         self.running[trial_id], self.asked[trial_id] = (stage.id,), ask
         self.room.handed_out[ask] += 1
+        if why := self.asking.explain(stage, self.room.machines, self.watcher.name(stage)):
+            self.watcher.waiting(why)
         self.watcher.handed_out(stage)
         return ask
 
@@ -194,7 +191,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         if error or not result or "outcomes" not in result:  # a death, or it never ran
             return
         for outcome in [Outcome(**fields) for fields in result["outcomes"]]:
-            self.lacking.note(outcome, self.stages[outcome.stage_id], result.get("node", ""))
+            self.asking.note(outcome, self.stages[outcome.stage_id], result.get("node", ""))
             self._settle(trial_id, outcome)
 
     def on_death(self, trial_id: str, message: str) -> None:
@@ -208,10 +205,16 @@ class StageSearcher(Searcher):  # type: ignore[misc]
                 self._settle(trial_id, lost)
 
     def ask(self, stage: Stage) -> Ask:
-        """What a stage asks of its machine."""
-        ask = ask_of(stage, self.resources, self.room.machines)
-        ask = self.lacking.elsewhere(ask, stage)
-        return alone(ask) if stage.id in self.alone else ask
+        """What a stage asks of its machine, if it is handed out now."""
+        return self.asking.ask(stage, self.room.machines)
+
+    def asked_for(self, stage: Stage) -> Ask:
+        """What a stage that is handed out asked for then."""
+        return next(self.asked[each] for each, ids in self.running.items() if stage.id in ids)
+
+    def _has_room(self, stage: Stage) -> bool:
+        ahead = not self.asking.measures(stage, self.room.machines)
+        return self.room.has(self.ask(stage), ahead=ahead)
 
     def _look_around(self, now: float) -> None:
         """What the cluster has now, and what the user wants."""
@@ -263,17 +266,16 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 
     def _tell(self, outcome: Outcome) -> None:
         stage_id = outcome.stage_id
+        outcome = self.asking.judged(outcome, self.stages[stage_id], self.room.machines)
         skipped: list[str] = []
         if outcome.cause is None:
             self.frontier.finish(stage_id)
         elif outcome.cause not in OF_LAUNCH:
             delay = self.retries.delay(stage_id, outcome.cause)
             if delay is not None:
-                if outcome.cause == Cause.OUT_OF_MEMORY:
-                    self.alone.add(stage_id)
                 if outcome.cause == Cause.LACKS_DATA:
                     ask = self.ask(self.stages[stage_id])
-                    self.lacking.check(ask, outcome, self.room.machines)
+                    self.asking.lacking.check(ask, outcome, self.room.machines)
                 if outcome.cause == Cause.GPU_CAME:
                     self.room.gpu_came()
                 self.frontier.again(stage_id, time.monotonic() + delay)
@@ -291,8 +293,3 @@ class StageSearcher(Searcher):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher into snapshots that are never read."""
         return {}
-
-
-def group_of(stage: Stage) -> tuple[str, str, Needs]:
-    """Stages of one kind and method ask the same of a machine, if they read the same data."""
-    return stage.kind.name, stage.config["method"]["name"], needs_of(stage.config)

@@ -66,10 +66,8 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
         )
 
     torch.set_num_threads(workplace.cpus)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()  # of what an attempt that ran out of memory has left
     try:
-        make(stage_id, identities, workplace, Store(workplace.store, of=workplace.fence))
+        machine = make(stage_id, identities, workplace, Store(workplace.store, of=workplace.fence))
     except Stopped as stopped:
         return outcome(stopped.cause)
     except FencedError as error:
@@ -90,7 +88,7 @@ def work(stage_id: str, identities: Identities, workplace: Workplace) -> Outcome
         if isinstance(error, torch.AcceleratorError):
             raise  # CUDA is broken for this whole process: it must not get another stage
         return outcome(Cause.REFUSED if isinstance(error, BY_VALUES) else Cause.ERROR, error)
-    return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at)
+    return Outcome(stage_id=stage_id, wall_s=time.monotonic() - started_at, machine=machine)
 
 
 def fault_of(error: BaseException | None) -> str | None:
@@ -128,10 +126,12 @@ def is_out_of_memory(error: Exception) -> bool:
     return is_type or any(word in str(error) for word in words)
 
 
-def make(stage_id: str, identities: Identities, workplace: Workplace, store: Store) -> None:
-    """See to it that a stage is committed; an input found damaged is made again first."""
+def make(
+    stage_id: str, identities: Identities, workplace: Workplace, store: Store
+) -> Mapping[str, Any] | None:
+    """Commit a stage, damaged inputs before it; what it ran on, or None: it was there already."""
     if store.committed([stage_id]):
-        return
+        return None
     identity, started_at, began = identities[stage_id], time.time(), time.monotonic()
     host = f"{socket.gethostname()}:{os.getpid()}"
     config = identity["config"]
@@ -158,6 +158,7 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         )
         result = run_stage(identity["kind"], config, context)
     wall_s = time.monotonic() - began
+    machine = machine_facts(device, workplace.gpus, wall_s, samples.gpu_busy)
     store.commit(
         stage_id,
         identity,
@@ -168,10 +169,11 @@ def make(stage_id: str, identities: Identities, workplace: Workplace, store: Sto
         host=host,
         code=workplace.code,
         source=checkpoint.source,
-        machine=machine_facts(device, workplace.gpus, wall_s),
+        machine=machine,
         epochs_at=told.epochs_at,
         fence=workplace.fence,
     )
+    return machine
 
 
 def num_processes(identity: Mapping[str, Any], workplace: Workplace) -> int:

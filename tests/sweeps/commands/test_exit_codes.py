@@ -15,7 +15,7 @@ from sweeps.commands import app
 from sweeps.commands.results import leave
 from sweeps.launch.conduct import LaunchError
 from sweeps.running.cluster import ClusterError
-from sweeps.running.searcher import UnplacedError
+from sweeps.running.placement import UnplacedError
 from sweeps.store.files import FileError
 from sweeps.store.leases import FencedError, LeaseHeldError
 from sweeps.tracking.errors import TrackingError

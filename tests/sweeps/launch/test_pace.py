@@ -12,9 +12,9 @@ import pytest
 from osr_core.kinds import FIT, SCORE
 from osr_core.methods import METHODS
 from osr_core.stage import Stage
-from sweeps.launch.estimate import Group, likeness
 from sweeps.launch.eta import Eta
 from sweeps.launch.pace import Pace, makespan
+from sweeps.planning.likeness import Group, likeness
 
 # Runs of `digits` and `digits_all` on two cores, on four days: of each stage its kind, method,
 # epochs, inputs, and when it began and ended, in seconds. `osr run digits` makes such stages; the

@@ -86,9 +86,10 @@ def test_a_marker_says_what_the_stage_ran_on(tmp_path: Path):
     before = torch.get_num_threads()
     place = Workplace(store=str(tmp_path), data_root=None, cpus=2)
     stage = Stage(kind=NOOP, config={})
-    assert work(stage.id, {stage.id: stage.identity}, place).cause is None
+    outcome = work(stage.id, {stage.id: stage.identity}, place)
     torch.set_num_threads(before)
     told = dict(Store(tmp_path).read_commit(stage.id).machine)
+    assert (outcome.cause, outcome.machine) == (None, told)  # the driver hears it, too
     peak = told.pop("peak_memory_megabytes")
     resident = psutil.Process().memory_info().rss / 1e6
     assert 0.5 * resident < peak < 100 * resident
@@ -97,6 +98,15 @@ def test_a_marker_says_what_the_stage_ran_on(tmp_path: Path):
     assert told.pop("threads") == 2
     assert told.pop("versions") == VERSIONS
     assert told == {"device": "cpu", "gpu_s": 0.0}
+
+
+def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """24 GB, of which 9 are in use; 6 are held by this process's allocator, 8 were before."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3_000_000)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 8_000_000_000)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 6_000_000_000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (15 * 10**9, 24 * 10**9))
 
 
 def test_a_gpu_is_named_with_its_versions_and_seconds(
@@ -111,8 +121,7 @@ def test_a_gpu_is_named_with_its_versions_and_seconds(
     monkeypatch.setattr(made_on, "DRIVER_INFO", driver)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3_000_000)
+    pretend_gpu(monkeypatch)
     made_on._cuda_versions.cache_clear()
     told = machine_facts(torch.device("cuda"), gpus=0.5, wall_s=10.0)
     made_on._cuda_versions.cache_clear()
@@ -120,3 +129,40 @@ def test_a_gpu_is_named_with_its_versions_and_seconds(
     on_gpus = {"cuda": "12.8", "cudnn": "91002", "driver": "570.86.15"}
     assert told["versions"] == VERSIONS | on_gpus
     assert told["peak_gpu_memory_megabytes"] == 3.0
+
+
+@pytest.mark.parametrize(("gpus", "context"), [(1.0, 3000.0), (0.5, None)], ids=["alone", "shared"])
+def test_a_marker_says_what_a_fit_holds_of_a_card_and_how_busy_that_was(
+    monkeypatch: pytest.MonkeyPatch, gpus: float, context: float | None
+):
+    """What others may hold of a card that is shared is not known from what is in use."""
+    pretend_gpu(monkeypatch)
+    told = machine_facts(torch.device("cuda"), gpus, 10.0, busy=0.31)
+    assert (told["gpus"], told["gpu_busy"]) == (gpus, 0.31)
+    assert told["gpu_reserved_megabytes"] == 8000.0
+    assert told["gpu_context_megabytes"] == context
+    assert told["gpu_total_megabytes"] == 24_000.0
+    assert machine_facts(torch.device("cuda"), gpus, 10.0)["gpu_busy"] is None
+
+
+def test_how_busy_a_gpu_is_is_the_mean_of_what_was_told():
+    """A driver may not tell at all, or not while a stage loads its data."""
+    samples = Samples(every_s=2.0)
+    assert samples.gpu_busy is None
+    samples.add({"at": 0.0})
+    assert samples.gpu_busy is None
+    for at, busy in ((2.0, 20.0), (4.0, 60.0)):
+        samples.add({"at": at, "gpu_0_utilization_percentage": busy})
+    assert samples.gpu_busy == 0.4
+
+
+def test_what_a_stage_before_has_left_in_the_cache_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """It goes back before peaks are measured anew."""
+    calls: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    for name in ("empty_cache", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda name=name: calls.append(name))
+    made_on.forget_peak()
+    assert calls == ["empty_cache", "reset_peak_memory_stats"]

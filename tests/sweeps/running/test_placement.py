@@ -8,8 +8,18 @@ from osr_core.stage import Stage
 from sweeps.planning.resources import Resources
 from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Cause
-from sweeps.running.placement import FEWEST, Ask, Machines, Room, alone, ask_of, lacks_gpu, meets
-from sweeps.running.searcher import StageSearcher, UnplacedError
+from sweeps.running.placement import (
+    FEWEST,
+    Ask,
+    Machines,
+    Room,
+    UnplacedError,
+    ask_of,
+    at_least,
+    lacks_gpu,
+    meets,
+)
+from sweeps.running.searcher import StageSearcher
 from tests.sweeps.running.one_by_one import Notes
 
 CPUS, GPU = {"CPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}
@@ -56,9 +66,9 @@ def test_a_kind_or_method_that_is_not_there_is_refused_with_the_nearest():
 
 def test_a_stage_alone_gets_a_whole_gpu():
     """A quarter of a GPU becomes a whole one; two stay two; without GPUs there is none to give."""
-    assert alone(Ask(2, 0.25)) == Ask(2, 1.0)
-    assert alone(Ask(2, 2.0)) == Ask(2, 2.0)
-    assert alone(Ask(2, 0.0)) == Ask(2, 0.0)
+    assert at_least(1.0, Ask(2, 0.25)) == Ask(2, 1.0)
+    assert at_least(1.0, Ask(2, 2.0)) == Ask(2, 2.0)
+    assert at_least(1.0, Ask(2, 0.0)) == Ask(2, 0.0)
 
 
 def test_a_type_of_gpu_is_asked_for_by_what_takes_one():

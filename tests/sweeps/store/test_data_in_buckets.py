@@ -13,7 +13,6 @@ from osr_core.data import READERS
 from sweeps.commands.app import app
 from sweeps.commands.doctor import _data
 from sweeps.home import Home
-from sweeps.launch.conduct import workplace
 from sweeps.launch.data_folder import data_folder
 from sweeps.launch.launch import run_sweep
 from sweeps.launch.state import Launch
@@ -92,7 +91,7 @@ def test_the_driver_and_a_worker_on_another_machine_take_the_data_each(
     def elsewhere(launch: Launch, *given: object) -> None:
         shutil.rmtree(tmp_path / "cache")
         identities = {stage_id: stage.identity for stage_id, stage in launch.plan.stages.items()}
-        place = workplace(launch)
+        place = launch.workplace
         outcomes.extend(worker.work(stage_id, identities, place) for stage_id in identities)
 
     monkeypatch.setattr("sweeps.launch.launch.run_passes", elsewhere)

@@ -1,0 +1,139 @@
+"""How many fits share one GPU, by what their like were measured to take of one. Pure.
+
+Processes that share a GPU take turns: a fit that alone keeps it busy for a third of the time leaves
+room for two more, and a fourth would make all of them wait. Their memories add up.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, Self
+
+from sweeps.planning.likeness import Group
+
+MARGIN = 0.1  # of a GPU's memory that is left to what scores beside fits, and to what grows
+MOST = 8  # fits on one GPU
+STEPS = 10_000  # of a GPU: Ray tells no smaller parts apart
+GIGABYTE = 1000.0  # megabytes
+
+
+class Need(NamedTuple):
+    """What a fit takes of a sort of GPU; memory in megabytes (1e6 bytes)."""
+
+    hardware: str  # its name, as torch has it
+    total: float  # memory that it has
+    reserved: float  # of that, what torch's allocator holds at most
+    context: float | None  # and CUDA besides; None: no fit was alone on one
+    busy: float | None  # the part of the time in which one that is alone keeps it busy, if known
+
+    @classmethod
+    def of(cls, machine: Mapping[str, Any]) -> Self | None:
+        """As a marker says it (osr_core/machine.py); None: it does not, as one made on a CPU, or it
+        is of several GPUs.
+        """
+        if "gpu_reserved_megabytes" not in machine or machine["gpus"] > 1:
+            return None
+        alone = machine["gpus"] == 1
+        return cls(
+            machine["hardware"],
+            machine["gpu_total_megabytes"],
+            machine["gpu_reserved_megabytes"],
+            machine["gpu_context_megabytes"] if alone else None,
+            machine["gpu_busy"] if alone else None,
+        )
+
+    def joined(self, other: "Need") -> "Need":
+        """The most of both, of the smaller GPU: a mean would be exceeded by half of all fits."""
+        return Need(
+            self.hardware,
+            min(self.total, other.total),
+            max(self.reserved, other.reserved),
+            larger(self.context, other.context),
+            larger(self.busy, other.busy),
+        )
+
+    @property
+    def memory(self) -> float:
+        """What its process holds of the GPU; without the context, where that is not known."""
+        return self.reserved + (self.context or 0.0)
+
+    @property
+    def per_gpu(self) -> int:
+        """How many such fits share a GPU: as many as its memory and its time have room for."""
+        if self.busy is None:
+            return 1
+        room = (1 - MARGIN) * self.total
+        counts = range(1, MOST + 1)
+        fitting = (n for n in counts if n * self.memory <= room and n * self.busy <= 1)
+        return max(fitting, default=1)
+
+    def __str__(self) -> str:
+        memory = f"{self.memory / GIGABYTE:.1f} of {self.total / GIGABYTE:.1f} GB"
+        busy = "an unknown part" if self.busy is None else f"{self.busy:.0%}"
+        return f"{memory} and {busy} of the time each, on {self.hardware}"
+
+
+class Packing:
+    """What is known of sorts of fits so far."""
+
+    def __init__(self) -> None:
+        self._needs: dict[Group, dict[str, Need]] = defaultdict(dict)  # by hardware
+        self._totals: dict[str, float] = {}  # memory by hardware, in megabytes
+
+    def note(self, sort: Group, machine: Mapping[str, Any]) -> None:
+        """A fit of a sort has left this of what it ran on."""
+        if (need := Need.of(machine)) is None:
+            return
+        before = self._needs[sort].get(need.hardware, need)
+        self._needs[sort][need.hardware] = need.joined(before)
+        total = self._totals.get(need.hardware, need.total)
+        self._totals[need.hardware] = min(total, need.total)
+
+    def need(self, sort: Group, types: Collection[str]) -> Need | None:
+        """What fits of a sort take of that of some types of GPU on which the fewest share one.
+
+        None: on one of them none was alone yet. Types are Ray's, "" where it has no name.
+        """
+        known = self._needs.get(sort, {}).items()
+        needs = {name: need for name, need in known if need.context is not None}
+        found = []
+        for each in types:
+            of_type = [need for name, need in needs.items() if is_of(each, name)]
+            if not of_type:
+                return None
+            found += of_type
+        return min(found, key=lambda need: need.per_gpu, default=None)
+
+    def why_not(self, sort: Group, types: Collection[str]) -> str | None:
+        """Why fits of a sort can run on none of some types of GPU, as far as is known."""
+        needs = self._needs.get(sort, {})
+        if not needs or not types or any(is_of(each, name) for each in types for name in needs):
+            return None  # where one was measured, it ran
+        wanted = max(need.memory for need in needs.values())
+        known = [{n: t for n, t in self._totals.items() if is_of(each, n)} for each in types]
+        if not all(known) or any(wanted <= total for each in known for total in each.values()):
+            return None
+        has = {f"{t / GIGABYTE:.1f} GB ({n})" for each in known for n, t in each.items()}
+        return (
+            f"it would hold {wanted / GIGABYTE:.1f} GB of a GPU's memory, as its like have on "
+            f"{' and '.join(sorted(needs))}, and the GPUs here have {' and '.join(sorted(has))}. "
+            "Ask for larger ones (`resources.gpu_type`), train in smaller batches, or try it all "
+            "the same with `resources: {gpus: 1}`."
+        )
+
+
+def part_for(count: int) -> float:
+    """The part of a GPU that each of `count` fits takes, rounded down so that all have room."""
+    return STEPS // count / STEPS
+
+
+def larger(one: float | None, other: float | None) -> float | None:
+    """Of two numbers that may be unknown."""
+    known = [each for each in (one, other) if each is not None]
+    return max(known, default=None)
+
+
+def is_of(gpu_type: str, hardware: str) -> bool:
+    """Whether torch's name of a GPU, "NVIDIA H100 80GB HBM3", is of a type of Ray's, "H100"."""
+    plain = (text.lower().replace("-", " ") for text in (gpu_type, hardware))
+    wanted, name = plain
+    return wanted in name

@@ -1,0 +1,200 @@
+"""The first fit of a sort runs alone on a GPU and is measured, the later ones share it."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from osr_core.errors import ConfigError
+from osr_core.kinds import FIT, SCORE
+from osr_core.stage import Stage
+from sweeps.planning.resources import Resources
+from sweeps.planning.spec import parse_spec
+from sweeps.running.outcome import Cause, Outcome
+from sweeps.running.placement import Machines
+from sweeps.running.searcher import StageSearcher
+from tests.sweeps.running.one_by_one import Notes
+from tests.sweeps.running.test_packing import H100, L4, facts
+
+PACKED = Resources(pack="auto")
+GPU = {"CPU": 8.0, "GPU": 1.0}
+ONE, TYPED = Machines((GPU,)), Machines(({**GPU, "accelerator_type:L4": 1.0},))
+
+
+def fit(number: int, batch_size: int = 128) -> Stage:
+    """One of several of a sort."""
+    training = {"epochs": 1, "batch_size": batch_size, "optimizer": "sgd"}
+    config = {"method": {"name": "cac"}, "training": training, "number": number}
+    return Stage(kind=FIT, config=config)
+
+
+class Asked:
+    """A searcher with machines, asked as Tune asks it."""
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        resources: Resources = PACKED,
+        machines: Machines = ONE,
+    ) -> None:
+        self.notes, self.number = Notes(), 0
+        self.searcher = StageSearcher(stages, resources, self.notes, lambda: machines, wait_s=60.0)
+        self.queued: dict[str, str] = {}  # by stage id, Tune's id
+
+    def all(self) -> list[float]:
+        """The parts of a GPU that all ask for which are handed out now."""
+        parts = []
+        while isinstance(config := self.searcher.suggest(str(self.number)), dict):
+            (stage_id,) = config["stage_ids"]
+            self.queued[stage_id] = str(self.number)
+            self.number += 1
+            parts.append(config["takes"]["GPU"])
+        return parts
+
+    def ends(
+        self, stage: Stage, machine: dict[str, Any] | None, cause: Cause | None = None
+    ) -> None:
+        """One begins and ends."""
+        trial_id = self.queued.pop(stage.id)
+        self.searcher.on_trial_start(trial_id)
+        outcome = Outcome(stage_id=stage.id, wall_s=1.0, cause=cause, machine=machine)
+        self.searcher.on_trial_complete(trial_id, {"outcomes": [asdict(outcome)]})
+
+    def knows(self, stage: Stage, machine: dict[str, Any]) -> None:
+        """A stage like this has left that in a marker."""
+        self.searcher.asking.know(stage.kind.name, stage.config, machine)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """No time passes by itself."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def test_the_first_fit_runs_alone_and_the_later_ones_share_its_gpu():
+    """Nothing of the sort is queued meanwhile: it would ask for a whole GPU."""
+    fits = [fit(number) for number in range(9)]
+    asked = Asked(fits)
+    assert asked.all() == [1.0]
+    asked.ends(fits[0], facts(4_600.0, 0.31))
+    assert asked.all() == [0.3333] * 6  # three at once, and three ahead
+    assert asked.notes.texts == [
+        "cac and its like: 3 share a GPU, since they take 5.1 of 24.0 GB and 31% of the time each, "
+        "on NVIDIA L4"
+    ]
+    asked.ends(fits[1], facts(9_000.0, None, gpus=0.3333))
+    assert asked.all() == [0.5, 0.5]
+    assert "cac and its like: 2 share a GPU, since they take 9.5 of 24.0 GB" in asked.notes.texts[1]
+    assert len(asked.notes.texts) == 2
+
+
+def test_on_several_gpus_one_runs_on_each_until_one_is_measured():
+    """A GPU does not stand idle for a measurement."""
+    fits = [fit(number) for number in range(9)]
+    asked = Asked(fits, machines=Machines((GPU, {"CPU": 8.0, "GPU": 2.0})))
+    assert asked.all() == [1.0] * 3
+    asked.ends(fits[1], facts(4_600.0, 0.5))
+    assert asked.all() == [0.5] * 6
+
+
+def test_another_sort_of_fits_is_measured_for_itself():
+    """It may take twice the memory."""
+    asked = Asked([fit(0), fit(1), fit(2, batch_size=256)])
+    asked.knows(fit(0), facts(4_600.0, 0.31))
+    assert sorted(asked.all()) == [0.3333, 0.3333, 1.0]
+
+
+def test_what_sweeps_before_have_measured_counts_from_the_start():
+    """On a GPU of the same type; what was measured on a CPU says nothing."""
+    for hardware, part in ((L4, 0.3333), (H100, 1.0)):
+        asked = Asked([fit(0)], machines=TYPED)
+        asked.knows(fit(9), {"device": "cpu", "hardware": "Xeon"})
+        asked.knows(fit(9), facts(4_600.0, 0.31, hardware=hardware))
+        assert asked.all() == [part]
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        Resources(),
+        Resources(pack="auto", gpus=1),
+        Resources(pack="auto", methods={"cac": {"gpus": 1}}),
+    ],
+    ids=["by default", "for all", "for the method"],
+)
+def test_where_the_spec_says_how_many_gpus_or_nothing_all_is_as_it_was(resources: Resources):
+    """And by default nothing shares a GPU."""
+    asked = Asked([fit(number) for number in range(9)], resources)
+    asked.knows(fit(0), facts(4_600.0, 0.31))
+    assert asked.all() == [1.0] * 4
+    assert asked.notes.texts == []
+
+
+def test_other_stages_and_machines_without_gpus_are_asked_for_as_before():
+    """Only fits are measured."""
+    score = Stage(kind=SCORE, config={"method": {"name": "cac"}})
+    asked = Asked([score, fit(0)], machines=Machines(({"CPU": 8.0},)))
+    asked.knows(fit(0), facts(4_600.0, 0.31))
+    assert asked.all() == [0.0, 0.0]
+    with_gpu = Asked([score])
+    with_gpu.knows(score, facts(4_600.0, 0.1))
+    assert with_gpu.all() == [0.25]
+
+
+@pytest.mark.parametrize(
+    ("busy", "parts", "causes"),
+    [
+        (0.1, [0.125, 0.25, 1.0], [Cause.CROWDED, Cause.OUT_OF_MEMORY]),
+        (0.2, [0.2, 0.4, 1.0], [Cause.CROWDED, Cause.OUT_OF_MEMORY]),
+        (0.31, [0.3333, 0.6666, 1.0], [Cause.CROWDED, Cause.OUT_OF_MEMORY]),
+        (0.5, [0.5, 1.0], [Cause.OUT_OF_MEMORY]),
+        (0.9, [1.0, 1.0], [Cause.OUT_OF_MEMORY]),
+    ],
+)
+def test_out_of_memory_halves_the_company_first_and_then_it_is_alone(
+    clock: list[float], busy: float, parts: list[float], causes: list[Cause]
+):
+    """It is given up where it had a whole GPU."""
+    stage, other = fit(0), fit(1)
+    asked = Asked([stage])
+    asked.knows(other, facts(1_000.0, busy))
+    had = []
+    for _ in range(9):
+        clock[0] += 60.0
+        had += asked.all()
+        if not asked.queued:
+            break
+        asked.ends(stage, None, Cause.OUT_OF_MEMORY)
+    assert had == parts
+    assert [outcome.cause for outcome in asked.notes.outcomes] == causes
+    ((end, _),) = asked.notes.ends
+    assert end.cause == Cause.OUT_OF_MEMORY
+
+
+def test_a_fit_for_which_no_gpu_has_the_memory_is_given_up_before_it_begins():
+    """With what it needs and what there is; others go on, and what needs it is skipped."""
+    large, small = fit(0, batch_size=512), fit(1)
+    score = Stage(kind=SCORE, config={"method": {"name": "cac"}}, inputs={"model": large})
+    asked = Asked([large, score, small], machines=TYPED)
+    asked.knows(large, facts(60_000.0, 0.9, hardware=H100))
+    asked.knows(small, facts(4_600.0, 0.9))
+    assert asked.all() == [1.0]
+    assert [*asked.queued] == [small.id]
+    ((end, skipped),) = asked.notes.ends
+    assert (end.stage_id, end.cause, skipped) == (large.id, Cause.REFUSED, [score.id])
+    assert "it would hold 60.5 GB of a GPU's memory" in str(end.reason)
+    forced = Asked([large], Resources(pack="auto", gpus=1), TYPED)
+    forced.knows(large, facts(60_000.0, 0.9, hardware=H100))
+    forced.knows(small, facts(4_600.0, 0.9))
+    assert forced.all() == [1.0]
+
+
+def test_what_is_said_of_packing_is_one_of_two_words():
+    """A part of a GPU is what `gpus` is for."""
+    values = {"name": "x", "datasets": ["digits"], "splits": [0], "methods": {"cac": {}}}
+    assert parse_spec({**values, "resources": {"pack": "auto"}}, "x").resources.pack == "auto"
+    with pytest.raises(ConfigError, match=r"resources\.pack") as caught:
+        parse_spec({**values, "resources": {"pack": 3}}, "x")
+    assert "'none' or 'auto'" in str(caught.value)
