@@ -69,9 +69,17 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
-def watch(driver: psutil.Process) -> set[psutil.Process]:
-    """Note the driver's descendants until standard input closes."""
+def watch(pid: int) -> set[psutil.Process]:
+    """Note the driver's descendants until standard input closes; none of one that is gone already,
+    whose number may be another's by now.
+    """
     known: set[psutil.Process] = set()
+    try:
+        driver = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return known
+    if os.getppid() != pid:
+        return known
     while not select.select([sys.stdin], [], [], LOOK_EVERY_S)[0]:
         known = {process for process in known if runs(process)} | descendants(driver)
     return known | descendants(driver)
@@ -95,5 +103,4 @@ def reap(left: set[psutil.Process]) -> None:
 if __name__ == "__main__":
     ignore_notices()
     pid, mark = sys.argv[1:]
-    known = watch(psutil.Process(int(pid)))
-    reap(known | marked(mark))
+    reap(watch(int(pid)) | marked(mark))
