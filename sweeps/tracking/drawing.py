@@ -45,11 +45,15 @@ class Drawing:
         return self._begun.pop(stage.id, None) or self._begin(stage)
 
     def ahead(self, stages: Iterable[Stage]) -> None:
-        """Begin with stages whose turn comes soon."""
+        """Begin with stages whose turn comes soon, and forget all others that were begun."""
+        before, self._begun = self._begun, {}
         for stage in stages:
-            if stage.id not in self._begun:
-                with suppress(StoreError):  # it is told when its turn comes
-                    self._begun[stage.id] = self._begin(stage)
+            with suppress(StoreError):  # it is told when its turn comes
+                self._begun[stage.id] = before.get(stage.id) or self._begin(stage)
+
+    def forget(self) -> None:
+        """Forget what was begun: what stands around its pictures has changed."""
+        self._begun = {}
 
     def _begin(self, stage: Stage) -> Left:
         result = self._store.read_commit(stage.id)

@@ -77,6 +77,7 @@ class Painter:
             answer: Answer = pickle.load(process.stdout)
         except LOST:
             self._end(process)
+            self._check_open()
             raise
         self._idle.append(process)
         return answer
@@ -88,16 +89,26 @@ class Painter:
             return self._start()
 
     def _start(self) -> Process:
-        if self._has_ended:
-            raise SystemExit  # ends the thread; a run must not be finished without its pictures
+        self._check_open()
         command = [sys.executable, "-P", "-m", "sweeps.tracking.painter"]
         pipe = subprocess.PIPE
         # in a session of its own, which hears no Ctrl-C
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
         assert process.stdin is not None
         self._processes.add(process)
-        pickle.dump(self._draw, process.stdin)
+        if self._has_ended:  # meanwhile: `__exit__` did not see it
+            self._end(process)
+        self._check_open()
+        with contextlib.suppress(*LOST):  # whoever asks it finds out
+            pickle.dump(self._draw, process.stdin)
         return process
+
+    def _check_open(self) -> None:
+        """End this thread once the launch has ended: a run must not be finished without its
+        pictures.
+        """
+        if self._has_ended:
+            raise SystemExit
 
     def _end(self, process: Process) -> None:
         self._processes.discard(process)

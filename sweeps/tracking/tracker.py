@@ -77,6 +77,7 @@ class Tracker:
         """Take a plan with more trials in place of the one so far."""
         self._check()
         self.plan = plan
+        self._drawing.forget()
         open_experiment(self.client, plan, self.store, self.artifacts)
         outdated = self.found.learn(plan.trial_ids, self._shown(), self.record["leaves"])
         self._send_record()
@@ -228,7 +229,8 @@ class Tracker:
 
     def _write_result(self, stage: Stage, following: Iterable[Stage]) -> None:
         left = self._drawing.left_by(stage)
-        self._drawing.ahead(each for each in following if each.id not in self.found.finished)
+        known, told = self.plan.stages, self.found.finished
+        self._drawing.ahead(e for e in following if e.id in known and e.id not in told)
         result, files = left.result, dict(left.tables)
         note = descriptions.note_of(self.plan, stage, result, self._page)
         run_id = self._run_of(stage, result.started_at, result.code, note)

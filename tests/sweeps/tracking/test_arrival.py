@@ -1,8 +1,6 @@
 """MLflow as a picture of the store, without a cluster."""
 
 import io
-import threading
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -115,39 +113,6 @@ def test_a_run_is_complete_once_it_says_when_it_arrived(
     experiment = client.get_experiment_by_name("late")
     runs = client.search_runs([experiment.experiment_id], "tags.kind != 'sweep'")
     assert [ARRIVED in run.data.metrics for run in runs] == [True] * len(plan.stages)
-
-
-def test_pictures_of_two_trials_are_drawn_at_once_and_each_run_gets_its_own(home: Home):
-    """Each waits for the other, which one after the other would wait for ever."""
-    plan, store = finished(home)
-    meeting = threading.Barrier(2, timeout=60)
-
-    def draw(run: Mapping[str, Any], scores: bytes) -> dict[str, bytes]:
-        meeting.wait()
-        return {"roc.png": run["trial_id"].encode()}
-
-    tracker = make_tracker(plan, store, home, "abc", draw)
-    first, second = (trial.score for trial in plan.trials)
-    tracker.write(first, [second])
-    tracker.write(second)
-    for stage in (first, second):
-        (run,) = [r for r in tracker.found.all_runs() if r.data.tags.get("stage_id") == stage.id]
-        picture = Path(run.info.artifact_uri.removeprefix("file://")) / "roc.png"
-        assert picture.read_text() == stage.id
-
-
-def test_what_is_damaged_is_told_when_its_turn_comes(home: Home):
-    """Looked at ahead, it does not stop the run before it; then it is set aside."""
-    plan, store = finished(home)
-    first, second = (trial.score for trial in plan.trials)
-    folder = home.root / "store/stages" / second.id[:2] / second.id
-    (path,) = folder.glob("scores-*.parquet")
-    path.write_bytes(b"cut")
-    tracker = make_tracker(plan, store, home, "abc")
-    tracker.write(first, [second])
-    assert (first.id in tracker.found.finished, store.committed([second.id])) == (True, {second.id})
-    tracker.write(second)
-    assert (second.id in tracker.found.finished, store.committed([second.id])) == (False, set())
 
 
 def test_a_request_that_came_through_late_leaves_no_second_run(home: Home):

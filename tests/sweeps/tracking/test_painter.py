@@ -115,6 +115,28 @@ def test_who_asks_after_its_end_is_ended(painter: Any):
     assert not painter._processes
 
 
+def test_who_waits_for_its_answer_at_its_end_is_ended(tmp_path: Path):
+    """Also the second time: Ray's end has killed the process that was asked first."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as threads, Painter(os.open) as made:  # type: ignore[arg-type]
+        asked = threads.submit(made, pipe, os.O_RDONLY)  # type: ignore[arg-type]
+        (first,) = started(made)
+        first.kill()
+        started(made, but=first)
+        made.__exit__(None, None, None)
+        with pytest.raises(SystemExit):
+            asked.result(60)
+
+
+def started(painter: Painter, but: Any = None) -> list[Any]:
+    """Its processes, once there is one besides another."""
+    deadline = time.monotonic() + 60
+    while not (found := [each for each in [*painter._processes] if each is not but]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
 def test_it_ends_with_its_driver():
     """SIGKILL, which nobody can handle."""
     with subprocess.Popen([sys.executable, "-c", DRIVER], stdout=-1, text=True) as driver:
