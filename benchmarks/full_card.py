@@ -8,6 +8,7 @@ a quarter of the width.
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -38,15 +39,25 @@ def together(fits: int, width: float, count: int, seconds: float = SECONDS) -> f
     given = map(str, (width, count, seconds))
     command = [sys.executable, "-m", "benchmarks.full_card", *given]
     pipe = subprocess.PIPE
-    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(fits)]
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()  # it is ready
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return sum(float(process.communicate()[0]) for process in processes)
+    with ExitStack() as stack:  # none trains on when one has failed
+        processes = []
+        for _ in range(fits):
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+            processes.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        if not all(map(is_ready, processes)):
+            raise RuntimeError(f"one of {fits} fits did not begin; it says why above")
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        return sum(float(process.communicate()[0]) for process in processes)
+
+
+def is_ready(process: "subprocess.Popen[str]") -> bool:
+    """Wait until a fit has warmed up; False where it has ended instead."""
+    assert process.stdout is not None
+    return process.stdout.readline() == "ready\n"
 
 
 def here(width: float, count: int, seconds: float) -> None:

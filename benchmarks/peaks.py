@@ -14,6 +14,7 @@ BF16_TFLOPS = {
     "A100": 311.9,
     "L4": 121.0,
 }  # dense, by NVIDIA's sheets
+OTHERS = {"PCIe", "NVL"}  # cards of these names, and slower
 
 
 def of_peak(images_per_s: float, network: Mapping[str, Any]) -> dict[str, float]:
@@ -24,7 +25,8 @@ def of_peak(images_per_s: float, network: Mapping[str, Any]) -> dict[str, float]
     if not torch.cuda.is_available():
         return {}
     tflops = images_per_s * FORWARD_AND_BACK * forward_flops(network) / 1e12
-    name = torch.cuda.get_device_name(0)
-    peak = next((peak for card, peak in BF16_TFLOPS.items() if card in name), None)
+    words = {*torch.cuda.get_device_name(0).replace("-", " ").split()}
+    peaks = [peak for card, peak in BF16_TFLOPS.items() if card in words and not OTHERS & words]
+    peak = peaks[0] if peaks else None
     share = {} if peak is None else {"share_of_peak": round(tflops / peak, 4)}
     return {"tflops": round(tflops, 2), **share}

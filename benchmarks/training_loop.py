@@ -2,7 +2,9 @@
 
 Same network, same losses, same augmentation (crop with padding 4, flip), same optimiser, same
 images, turn and turn about in one process. The plain loop gets the best of 0 and 2 loader workers.
-On a GPU the plain loop computes in float32 and waits for each batch, as authors publish it.
+On a GPU the plain loop computes in float32 (convolutions in TF32, as torch does by default) and
+waits for each batch, as authors publish it. It embeds PMAL's prototypes once an epoch, ours every
+ten steps.
 """
 
 import statistics
@@ -22,7 +24,6 @@ from osr_core.methods import METHODS
 from osr_core.methods.base import Method
 from osr_core.recipes import Augmentation, Training
 from osr_core.training import Fit
-from osr_core.vision import torchvision
 
 SIZE, CHANNELS, CLASSES, BATCH = 32, 3, 6, 128
 ROUNDS = 5
@@ -115,7 +116,9 @@ def our_epoch(
 def plain_epoch(
     name: str, images: Tensor, labels: Tensor, width: float, device: str, workers: int
 ) -> Callable[[], None]:
-    """One epoch as most research code writes it."""
+    """One epoch as most research code writes it; it needs torchvision and Pillow."""
+    from osr_core.vision import torchvision  # which a machine of `make gpu` may lack
+
     transforms = torchvision.transforms
     change = transforms.Compose(
         [

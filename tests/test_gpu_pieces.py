@@ -2,14 +2,16 @@
 
 import json
 import sys
+from collections import defaultdict
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 import torch
 
 from benchmarks import full_card, gpu, training_loop
 from benchmarks.peaks import of_peak
-from osr_core.batch.__main__ import TIME_SPENT
+from osr_core.batch.__main__ import FAILED, TIME_SPENT
 from osr_core.results.commit import Commit
 from osr_core.results.layout import marker_of
 from tests.sweeps.command import TINY, call_osr
@@ -42,12 +44,32 @@ def test_the_table_is_that_of_the_results_and_grows(tmp_path: Path):
     assert "all is done" in printed
     merged = call_osr("merge", folder / "results", home=tmp_path / "home")
     assert merged.returncode == 0, merged.stderr
+    found = defaultdict(list)
     for trial in record["trials"]:
         marker = tmp_path / "home/store" / marker_of(trial["trial_id"])
-        auroc = 100 * Commit.decode(marker.read_bytes()).metrics["test/auroc"]
-        if titles.count(trial["title"]) == 1:
-            assert f"| {trial['title']} | 1 of 1 | " in printed
-            assert f" | {auroc:.1f} | " in printed
+        found[trial["title"]].append(Commit.decode(marker.read_bytes()).metrics)
+    for title, metrics in found.items():
+        cells = []
+        for name in ("accuracy", "auroc", "oscr"):
+            values = [100 * each[f"test/{name}"] for each in metrics]
+            cells.append(f"{mean(values):.1f} ± {stdev(values):.1f}")
+        assert f"| {title} | {len(metrics)} of {len(metrics)} | {' | '.join(cells)} |" in printed
+
+
+def test_a_failed_stage_holds_up_its_own_plan_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The other runs; the code says that something has failed."""
+    begun: list[str] = []
+
+    def main(given: list[str]) -> int:
+        begun.append(given[0])
+        return FAILED if len(begun) == 1 else 0
+
+    monkeypatch.setattr(gpu.batch, "main", main)
+    plans = [tmp_path / "a.json", tmp_path / "b.json"]
+    assert gpu.run(plans, tmp_path, ends_at=sys.float_info.max) == FAILED
+    assert begun == [str(plan) for plan in plans]
 
 
 def test_a_measurement_is_made_once_and_only_where_there_is_time(
@@ -93,9 +115,17 @@ def test_both_loops_train_every_method(name: str, monkeypatch: pytest.MonkeyPatc
         assert not any(torch.equal(a, b) for a, b in zip(before, weights, strict=True))
 
 
-def test_fits_that_share_a_machine_are_all_counted():
-    """Two processes that begin together, each with its rate."""
-    assert full_card.together(2, width=0.1, count=128, seconds=0.1) > 0
+def test_fits_that_share_a_machine_are_all_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A real one has a rate; of three that say theirs the sum is taken."""
+    assert full_card.together(1, width=0.1, count=128, seconds=0.1) > 0
+    said = tmp_path / "said"
+    said.write_text("#!/bin/sh\necho ready\nread go\necho 21.5\n")
+    said.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(said))
+    assert full_card.together(3, width=0.1, count=128) == 64.5
+    said.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(RuntimeError, match="one of 3 fits did not begin"):
+        full_card.together(3, width=0.1, count=128)
 
 
 def test_share_of_the_peak_is_of_the_card_that_is_there(monkeypatch: pytest.MonkeyPatch):
@@ -105,5 +135,6 @@ def test_share_of_the_peak_is_of_the_card_that_is_there(monkeypatch: pytest.Monk
     rate = of_peak(100_000, training_loop.network(1.0, 3))
     assert rate["tflops"] == pytest.approx(100_000 * 3 * 0.33e9 / 1e12, rel=0.01)
     assert rate["share_of_peak"] == pytest.approx(rate["tflops"] / 989.4, abs=1e-4)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "a card of tomorrow")
-    assert of_peak(100_000, training_loop.network(1.0, 3)) == {"tflops": rate["tflops"]}
+    for name in ("NVIDIA L40S", "NVIDIA H100 PCIe", "a card of tomorrow"):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda index, name=name: name)
+        assert of_peak(100_000, training_loop.network(1.0, 3)) == {"tflops": rate["tflops"]}

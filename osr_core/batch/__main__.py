@@ -65,10 +65,10 @@ def run(given: Sequence[str] | None = None) -> int:
     return FAILED if left else 0
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Run; what is wrong with a request is said without a traceback."""
     try:
-        return run()
+        return run(given)
     except OsrError as error:
         lines = error.problems if isinstance(error, ConfigError) else [str(error)]
         code = error.exit_code

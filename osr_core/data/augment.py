@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from osr_core.data.randaugment import randaugment
-from osr_core.data.sent import sent
+from osr_core.data.to_device import to_device
 from osr_core.recipes import Augmentation
 
 ASPECT = (3 / 4, 4 / 3)
@@ -70,7 +70,7 @@ def augment(
         )
     num, own = part or (len(images), slice(None))
     draw = draw_changes(num, images.shape[2], images.shape[3], changes, generator)
-    draw = Draw(*sent(torch.stack(draw)[:, own], images.device))  # one small copy
+    draw = Draw(*to_device(torch.stack([each[own] for each in draw]), images.device))
     if changes.scale < 1:
         images = stretch(images, draw)
     if changes.crop_padding > 0 or changes.flip:

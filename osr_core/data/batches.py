@@ -13,7 +13,7 @@ from torch import Tensor
 
 from osr_core.data.augment import augment
 from osr_core.data.imageset import ImageSet, Picked
-from osr_core.data.sent import sent
+from osr_core.data.to_device import to_device
 from osr_core.data_parallel import ALONE, DataParallel
 from osr_core.recipes import Augmentation
 
@@ -87,15 +87,15 @@ class Batches:
     def take(self, index: Tensor) -> Tensor:
         """(len(index), C, H, W) float images at `index`, as they are."""
         if isinstance(self.images, Picked):
-            return to_float(sent(self.images[index], self.labels.device))
+            return to_float(to_device(self.images[index], self.labels.device))
         return to_float(self.images[index])
 
     def _cut(self, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Positions of each batch, where the images are looked up and on the device.
+        """Positions of each batch, to look images up by and on the device.
 
-        What lies in a file is looked up by the CPU, which must not ask a GPU where.
+        Images in a file are indexed on the CPU: reading positions back from a GPU waits for it.
         """
-        index = sent(order, self.labels.device)
+        index = to_device(order, self.labels.device)
         place = order if isinstance(self.images, Picked) else index
         yield from zip(torch.split(place, batch_size), torch.split(index, batch_size), strict=True)
 

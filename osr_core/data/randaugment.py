@@ -31,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from osr_core.data.sent import constant, sent
+from osr_core.data.to_device import constant, to_device
 
 LUMINANCE = (19595, 38470, 7471)  # red, green, blue in 65536, PIL's
 SQUARE = (125, 123, 114)  # colour of a cutout
@@ -237,9 +237,9 @@ def randaugment(
     for _ in range(num_ops):
         drawn = torch.randint(len(ranges), (num,), generator=generator)[own]
         sign, x, y = torch.rand(3, num, generator=generator)[:, own]
-        chances = sent(torch.stack((torch.where(sign < 0.5, -1.0, 1.0), x, y)), images.device)
+        chances = to_device(torch.stack((torch.where(sign < 0.5, -1.0, 1.0), x, y)), images.device)
         order, counts = drawn.argsort(stable=True), drawn.bincount(minlength=len(ranges))
-        groups = torch.split(sent(order, images.device), counts.tolist())
+        groups = torch.split(to_device(order, images.device), counts.tolist())
         for group, (operation, (low, high)) in zip(groups, ranges.items(), strict=True):
             if len(group) > 0:
                 chance = Chance(*chances[:, group, None, None])

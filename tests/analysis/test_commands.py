@@ -55,7 +55,6 @@ def test_figure_command_says_where_the_picture_is(home):
     assert (home / "figures" / "histogram-cac-table2.svg").read_bytes().startswith(b"<?xml")
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's use of SQLAlchemy is old
 def test_help_names_every_figure(home):
     """Those of the papers by the first and last of each."""
     told = osr(home, "figure", "--help")
@@ -65,6 +64,7 @@ def test_help_names_every_figure(home):
     assert [name for name in {*FIGURES} - of_papers | named if name not in told] == []
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's use of SQLAlchemy is old
 def test_export_command_says_how_many_trials_are_missing(store, home, monkeypatch):
     """Who exports a sweep that still runs should not take its table for the whole."""
     monkeypatch.setenv("OSR_TRACKING_URI", store.uri)

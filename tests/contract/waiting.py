@@ -19,7 +19,7 @@ READING = {  # of the Python interface, where on the CPU nothing need be dispatc
     *(Tensor.cpu, Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__bool__, Tensor.__float__),
     *(Tensor.__int__, Tensor.__index__),
 }
-SENDING = {"sent", "constant"}  # functions that copy as one should, or once
+SENDING = {"to_device", "constant"}  # functions that copy as one should, or once
 WAITING = {
     *(aten._local_scalar_dense.default, aten.is_nonzero.default, aten.equal.default),
     *(aten.nonzero.default, aten.masked_select.default, aten._unique2.default),
@@ -56,10 +56,9 @@ class Reading(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        by_torch = (
-            "/torch/" in sys._getframe(1).f_code.co_filename
-        )  # which has looked where it lies
-        if func in READING or (copies(func, args, kwargs or {}) and not by_torch):
+        # torch's own Python code asks for tensors that lie on the device already
+        called_by_torch = "/torch/" in sys._getframe(1).f_code.co_filename
+        if func in READING or (copies(func, args, kwargs or {}) and not called_by_torch):
             self.note(func.__name__, args[0])
         return func(*args, **(kwargs or {}))
 

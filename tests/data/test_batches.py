@@ -6,7 +6,7 @@ import torch
 
 from osr_core.data.batches import BLOCK, POOL, Batches, block_order, to_float
 from osr_core.data.imageset import ImageSet, Picked
-from osr_core.data.sent import sent
+from osr_core.data.to_device import to_device
 from osr_core.recipes import Augmentation
 
 
@@ -111,10 +111,10 @@ def test_an_epoch_from_a_file_goes_through_shuffled_blocks():
         assert torch.equal(everything, torch.arange(short))
 
 
-def test_a_gpu_is_sent_what_lies_in_locked_memory():
-    """From other memory the copy would wait until all that it was told before is done."""
+def test_a_gpu_gets_its_copies_from_pinned_memory():
+    """From pageable memory the copy would wait until all that the GPU has to do is done."""
     tensor, gpu = Mock(), torch.device("cuda")
-    assert sent(tensor, gpu) is tensor.pin_memory().to.return_value
+    assert to_device(tensor, gpu) is tensor.pin_memory().to.return_value
     tensor.pin_memory().to.assert_called_once_with(gpu, non_blocking=True)
     here = torch.arange(3)
-    assert sent(here, torch.device("cpu")) is here
+    assert to_device(here, torch.device("cpu")) is here
