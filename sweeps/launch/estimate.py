@@ -20,6 +20,7 @@ from osr_core.stage import Stage
 from sweeps.launch.caution import method_of
 from sweeps.planning.likeness import Group, likeness
 from sweeps.planning.plan import Plan
+from sweeps.running.packing import is_of
 from sweeps.store.files import StoreError, at_once
 from sweeps.store.store import Store
 
@@ -185,7 +186,7 @@ def prices(text: str) -> dict[str, float]:
 
 
 def price_of(hardware: str, known: Mapping[str, float]) -> float | None:
-    """The price of the longest name that is in a hardware's; None: there is none."""
-    names: Iterable[str] = (name for name in known if name.lower() in hardware.lower())
+    """The price of the longest name whose words are in a hardware's; None: there is none."""
+    names: Iterable[str] = (name for name in known if is_of(name, hardware))
     longest = max(names, key=len, default=None)
     return None if longest is None else known[longest]

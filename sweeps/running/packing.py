@@ -133,7 +133,6 @@ def larger(one: float | None, other: float | None) -> float | None:
 
 
 def is_of(gpu_type: str, hardware: str) -> bool:
-    """Whether torch's name of a GPU, "NVIDIA H100 80GB HBM3", is of a type of Ray's, "H100"."""
-    plain = (text.lower().replace("-", " ") for text in (gpu_type, hardware))
-    wanted, name = plain
-    return wanted in name
+    """Whether torch's name of a GPU, "NVIDIA H100 80GB HBM3", has all words of a type, "H100"."""
+    wanted, name = ({*text.lower().replace("-", " ").split()} for text in (gpu_type, hardware))
+    return all({word, f"{word}b"} & name for word in wanted)  # 80G is 80GB

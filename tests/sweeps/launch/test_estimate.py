@@ -106,6 +106,7 @@ def test_prices_are_by_the_longest_name_that_fits():
         1.9,
         None,
     ]
+    assert price_of("NVIDIA L40S", {"L4": 0.8}) is None
     assert prices("") == {}
     for wrong in ("L4", "L4=cheap", "=3", "L4=-1", "L4=nan", "L4=inf"):
         with pytest.raises(ConfigError, match="OSR_PRICES must be names of hardware"):

@@ -132,6 +132,8 @@ def test_what_is_not_measured_on_a_type_of_gpu_is_to_be_measured_there():
     assert per_gpu(big, small, types=("",)) == 2  # Ray does not say which it is
     assert per_gpu(big, types=()) is None
     assert is_of("RTX-A6000", "NVIDIA RTX A6000")
+    assert is_of("A100-80G", "NVIDIA A100-SXM4-80GB")
+    assert not is_of("L4", "NVIDIA L40S")
 
 
 def test_a_fit_that_no_gpu_has_the_memory_for_is_known_beforehand():
