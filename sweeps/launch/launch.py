@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from sweeps.planning.record import grown_trials, plan_record
 from sweeps.planning.spec import SweepSpec
 from sweeps.running.allotment import ALL_OF_IT, Allotment
 from sweeps.store.address import bucket_of
+from sweeps.store.files import UnreachableError
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.shared_data import SharedData
 from sweeps.store.store import Store
@@ -137,7 +139,11 @@ def run_pass(
     tracking: BackgroundTracking,
     growth: Growth | None = None,
 ) -> None:
-    """Run what is missing, and the stages in `again`; then wait for MLflow to hold it."""
+    """Run what is missing, and the stages in `again`; then wait for MLflow to hold it.
+
+    Raises:
+        FencedError: another driver has the sweep now, and may have made what was missing.
+    """
     plan, store = launch.plan, launch.store
     try:
         todo = remaining(plan, store.committed(plan.stages), again)
@@ -149,6 +155,9 @@ def run_pass(
         raise
     tracking.close(status_of(launch), hurry=launch.stopped)
     launch.tracking_problem = tracking.problem
+    if not launch.stopped:
+        with suppress(UnreachableError):  # workers cannot commit what another driver has taken
+            store.leases.check(launch.fence)
 
 
 def status_of(launch: Launch) -> str:

@@ -3,14 +3,14 @@
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.faults.harness import WAIT_S, Sweep, family, free_port, kill_all
+from tests.faults.harness import STARTED, WAIT_S, Sweep, free_port
 
 NAME = "ohne Störung"  # a space and an umlaut in the path of its home
 
@@ -27,13 +27,31 @@ def reference(made_once: Callable[..., Path], with_database: Callable[[Path], Pa
     return Sweep(made_once("reference", make) / NAME)
 
 
+@pytest.fixture(autouse=True)
+def nothing_outlives_its_test() -> Iterator[None]:
+    """Or another test would be told of it."""
+    STARTED.clear()
+    yield
+    for sweep in STARTED:
+        sweep.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What drivers have printed stands below a failure."""
+    report = yield
+    if report.when == "call" and report.failed:
+        logs = {sweep.home.name: sweep.log for sweep in STARTED if sweep.log_file.exists()}
+        report.sections += [(f"log of {name}", text) for name, text in logs.items()]
+    return report
+
+
 @pytest.fixture
-def sweep(tmp_path: Path, with_database: Callable[[Path], Path]) -> Iterator[Sweep]:
-    """A sweep to break; nothing of it outlives its test."""
-    made = Sweep(with_database(tmp_path / "home"))
-    yield made
-    for driver in made.drivers:
-        kill_all(family(driver.pid))
+def sweep(tmp_path: Path, with_database: Callable[[Path], Path]) -> Sweep:
+    """A sweep to break."""
+    return Sweep(with_database(tmp_path / "home"))
 
 
 @pytest.fixture

@@ -68,6 +68,9 @@ def wait_until(holds: Callable[[], object], what: str, timeout: float = WAIT_S) 
         time.sleep(0.05)
 
 
+STARTED: "list[Sweep]" = []  # with a driver in the background, by the test that runs now
+
+
 @dataclass
 class Sweep:
     """A small sweep in a home of its own, run by the real command."""
@@ -75,7 +78,7 @@ class Sweep:
     home: Path
     text: str = SPEC
     environment: Mapping[str, str] = field(default_factory=dict)
-    drivers: list[subprocess.Popen[str]] = field(default_factory=list)
+    drivers: list[subprocess.Popen[Any]] = field(default_factory=list)
 
     def command(self, *arguments: str) -> list[str]:
         """`osr run` on this sweep's spec."""
@@ -86,7 +89,7 @@ class Sweep:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A driver that goes on in the background; its output goes to a file beside the home."""
-        with (self.home.parent / f"{self.home.name}.log").open("a") as log:
+        with self.log_file.open("a") as log:
             driver = subprocess.Popen(
                 self.command(*arguments),
                 stdout=log,
@@ -96,8 +99,13 @@ class Sweep:
                 env={**os.environ, **self.environment},
                 cwd=ROOT,
             )
-        self.drivers.append(driver)
+        self.has(driver)
         return driver
+
+    def has(self, driver: subprocess.Popen[Any]) -> None:
+        """It ends with its test."""
+        self.drivers.append(driver)
+        STARTED.append(self)
 
     def started_and_killed(self) -> None:
         """A driver that dies in the middle."""
@@ -105,6 +113,12 @@ class Sweep:
         wait_until(lambda: len(self.commits) >= 2, "two commits")
         driver.kill()
         driver.wait()
+
+    def end(self) -> None:
+        """Nothing of it is left, whatever state it was in."""
+        for driver in self.drivers:
+            kill_all(family(driver.pid))
+            driver.wait()
 
     def finish(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A driver that runs to its end."""
@@ -169,7 +183,12 @@ class Sweep:
     @property
     def log(self) -> str:
         """What background drivers have printed."""
-        return (self.home.parent / f"{self.home.name}.log").read_text()
+        return self.log_file.read_text()
+
+    @property
+    def log_file(self) -> Path:
+        """Where they print."""
+        return self.home.parent / f"{self.home.name}.log"
 
     @property
     def commits(self) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import WAIT_S, Sweep, family, kill_all, wait_until
+from tests.faults.harness import WAIT_S, Sweep, wait_until
 
 SPEC = """\
 name: faults
@@ -69,8 +69,7 @@ def pretended(folder: Path, spec: str, full: int | None = None) -> Iterator[Swee
     try:
         yield sweep
     finally:
-        for driver in sweep.drivers:
-            kill_all(family(driver.pid))
+        sweep.end()
 
 
 def fits(folder: Path) -> list[tuple[float, int]]:

@@ -264,12 +264,11 @@ def test_two_sweeps_that_start_at_once_train_what_they_share_once(tmp_path: Path
     sweep = Sweep(tmp_path / "home", ONE_FIT.replace("splits: [0]", "splits: [0, 1, 2]"))
     sweep.with_code(count)
     command = [sys.executable, "-m", "sweeps", "run", "--home", str(sweep.home)]
-    drivers = []
     for name in ("first", "second"):
         spec = tmp_path / f"{name}.yaml"
         spec.write_text(sweep.text.replace("name: faults", f"name: {name}"))
         environment = {**os.environ, **sweep.environment}
-        drivers.append(subprocess.Popen([*command, str(spec)], env=environment, cwd=ROOT))
-    assert [driver.wait(WAIT_S) for driver in drivers] == [0, 0]
+        sweep.has(subprocess.Popen([*command, str(spec)], env=environment, cwd=ROOT))
+    assert [driver.wait(WAIT_S) for driver in sweep.drivers] == [0, 0]
     assert trained.read_text().splitlines() == ["softmax"] * 3
     assert len(sweep.commits) == 6

@@ -42,7 +42,7 @@ def in_terminal(sweep: Sweep) -> tuple[subprocess.Popen[bytes], int]:
         cwd=ROOT,
     )
     os.close(its)
-    sweep.drivers.append(driver)  # type: ignore[arg-type]
+    sweep.has(driver)
     return driver, ours
 
 
@@ -56,7 +56,7 @@ def into_pipe(sweep: Sweep) -> tuple[subprocess.Popen[bytes], int]:
         env={**os.environ, **sweep.environment},
         cwd=ROOT,
     )
-    sweep.drivers.append(driver)  # type: ignore[arg-type]
+    sweep.has(driver)
     assert driver.stdout is not None
     return driver, driver.stdout.fileno()
 

@@ -15,6 +15,7 @@ from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.record import plan_of
 from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Outcome
+from sweeps.store.leases import FencedError
 from sweeps.store.store import Store
 from sweeps.tracking.synchronise import synchronise
 
@@ -78,3 +79,21 @@ def test_a_later_launch_without_growth_keeps_them(grown: tuple[Home, str]):
     home, _ = grown
     launch = run_sweep(parse_spec(SPEC, "growing"), home, None, Console(quiet=True))
     assert (launch.started, launch.num_done, len(launch.plan.trials)) == (set(), 3, 3)
+
+
+def test_a_driver_that_is_taken_over_at_the_end_says_so(
+    tmp_path: Path, with_database: Callable[[Path], Path]
+):
+    """Its workers may have found what the other driver has made, and committed nothing."""
+    home = Home(with_database(tmp_path))
+    leases = Store(home.store).leases
+
+    def taken_over(plan: Plan, outcome: Outcome | None) -> Plan:
+        if outcome is not None and outcome.stage_id in plan.trial_ids:
+            number, holder = leases.latest("growing")
+            leases.create("growing", number + 1, {**(holder or {}), "pid": 1, "host": "elsewhere"})
+        return plan
+
+    spec = parse_spec({**SPEC, "methods": {"softmax": {}}}, "growing")
+    with pytest.raises(FencedError, match="taken over by process 1 on elsewhere"):
+        run_sweep(spec, home, None, Console(quiet=True), growth=taken_over)
