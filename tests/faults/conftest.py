@@ -15,6 +15,13 @@ from tests.faults.harness import STARTED, WAIT_S, Sweep, free_port
 NAME = "ohne Störung"  # a space and an umlaut in the path of its home
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of this folder that hangs ends after half an hour, if it does not say otherwise."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture(scope="session")
 def reference(made_once: Callable[..., Path], with_database: Callable[[Path], Path]) -> Sweep:
     """It has ended well."""

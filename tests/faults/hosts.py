@@ -129,7 +129,7 @@ class Lab:
         host = Host(self.name, number, process)
         self.hosts.append(host)
         ready = ["test", "-e", "/tmp/ready"]
-        wait_until(lambda: process.poll() is not None or self._runs(host, ready), name, 60)
+        wait_until(lambda: process.poll() is not None or self._runs(host, ready), name)
         assert process.poll() is None, f"{name} did not begin"
         return host
 

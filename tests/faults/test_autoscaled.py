@@ -15,7 +15,6 @@ from tests.faults.test_elastic import HEAD, on_gpus
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore"),  # Ray's own of the clusters that it pretends
 ]
 FAKE = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"

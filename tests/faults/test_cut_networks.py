@@ -15,7 +15,7 @@ from tests.bucket import KEYS, WEED, Proxy, s3_server, uri
 from tests.faults.harness import WAIT_S, Sweep, wait_until
 from tests.faults.network import SERVER, Network, network, why_not
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 SPEC = """\
 name: faults
 datasets: [digits]

@@ -9,7 +9,6 @@ from tests.faults.harness import ROOT, Sweep
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore"),  # Ray's own of the clusters that it pretends
 ]
 SPEC = """\

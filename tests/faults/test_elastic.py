@@ -45,7 +45,6 @@ HEAD = {"num_cpus": 0, "include_dashboard": False}
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore"),  # Ray's own of the clusters that it pretends
 ]
 
@@ -100,7 +99,7 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(
         assert not sweep.commits
         sweep.hurry()
         cluster.add_node(num_cpus=4)
-        assert driver.wait(300) == 0, log.read_text()
+        assert driver.wait(WAIT_S) == 0, log.read_text()
     assert set(sweep.retries) == {"node lost"}
     assert "8 of 8 stages started, 4 of 4 trials done" in log.read_text()
 
@@ -191,7 +190,7 @@ def test_a_wait_that_is_over_ends_with_a_code_of_its_own(tmp_path: Path):
     with headed() as cluster:
         command = sweep.command("--address", cluster.address, "--wait", "0.01")
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=240, cwd=ROOT
+            command, capture_output=True, text=True, check=False, timeout=WAIT_S, cwd=ROOT
         )
     assert done.returncode == 4, done.stdout + done.stderr
     assert "none came in 0.01 min. Lower `resources` in the spec, or wait longer" in done.stderr
@@ -202,7 +201,7 @@ def test_what_ones_own_machine_can_never_have_is_refused_at_once(tmp_path: Path)
     """Nobody will add a machine to it."""
     sweep = Sweep(tmp_path / "home", SPEC.replace("resources: {", "resources: {cpus: 4096, "))
     done = subprocess.run(
-        sweep.command(), capture_output=True, text=True, check=False, timeout=240, cwd=ROOT
+        sweep.command(), capture_output=True, text=True, check=False, timeout=WAIT_S, cwd=ROOT
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert "a stage asks for 4096 CPUs on one machine, and this one has" in done.stderr

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.faults.harness import Sweep, free_port, wait_until
+from tests.faults.harness import WAIT_S, Sweep, free_port, wait_until
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore"),  # Ray's own of the clusters that it pretends
 ]
 
@@ -41,7 +40,7 @@ def test_prometheus_sees_the_stages_of_a_sweep_and_how_fast_its_store_is(tmp_pat
         driver = sweep.start("--address", cluster.address)
         wait_until(lambda: scraped(port).get("osr_stages", {}).get("done", 0) > 0, "a stage")
         seen = scraped(port)
-        assert driver.wait(600) == 0, sweep.log
+        assert driver.wait(WAIT_S) == 0, sweep.log
     finally:
         cluster.shutdown()
     states = {"done", "running", "queued", "failed", "waiting"}

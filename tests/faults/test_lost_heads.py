@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from sweeps.store.leases import Fence
-from tests.faults.harness import Sweep, alive, family, title, wait_until
+from tests.faults.harness import WAIT_S, Sweep, alive, family, title, wait_until
 
 pytestmark = pytest.mark.faults
 SPEC = """\
@@ -44,7 +44,7 @@ def test_the_heads_death_is_told_in_a_sentence_and_ends_with_3(running: Sweep):
     processes = family(driver.pid)
     (head,) = [process for process in processes if "gcs_server" in title(process)]
     head.kill()
-    assert driver.wait(120) == 3
+    assert driver.wait(WAIT_S) == 3
     (told,) = [line for line in sweep.log.splitlines() if line.startswith("error: ")]
     assert told.startswith("error: the head of the Ray cluster has died: nobody answers at ")
     assert "rpc_client.h" not in sweep.log
@@ -73,6 +73,6 @@ def test_a_sweep_whose_driver_died_is_not_shown_as_running(running: Sweep):
     again = sweep.start()
     wait_until(lambda: statuses(sweep)["sweep"] == "RUNNING", "the next launch in MLflow")
     sweep.osr("stop", "faults")
-    assert again.wait(120) == 130
+    assert again.wait(WAIT_S) == 130
     assert statuses(sweep)["sweep"] == "KILLED"
     assert sweep.store.orders.read(Fence("faults", 2)).stop

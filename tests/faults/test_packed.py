@@ -58,7 +58,7 @@ if any("default_worker.py" in each for each in sys.orig_argv):
 HERE = ("--cpus", "4", "--gpus", "1")
 TABLES = ("runs.parquet", "scores.parquet")
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.faults
 
 
 @contextmanager

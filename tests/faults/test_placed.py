@@ -42,7 +42,6 @@ if any("default_worker.py" in each for each in sys.orig_argv):
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore"),  # Ray's own of the clusters that it pretends
 ]
 

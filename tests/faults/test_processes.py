@@ -29,7 +29,7 @@ from tests.faults.harness import (
 )
 from tests.faults.invariants import check_invariants, check_resumed, saved_walls
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 # Runs at the start of each worker process: it dies at each of these points once in a sweep.
 POINTS = ("checkpoint", "artifact", "before marker", "after marker")
 DEADLY = """

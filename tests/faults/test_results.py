@@ -14,7 +14,7 @@ from osr_core.kinds import FIT
 from tests.faults.harness import NUM_FITS, NUM_STAGES, SPEC, Sweep
 from tests.faults.invariants import check_invariants, mlflow_runs
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 
 
 def remove(folder: Path) -> None:

@@ -46,7 +46,6 @@ SLOTS, SECONDS = 4, 6.0
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore"),  # Ray's own of the clusters that it pretends
 ]
 

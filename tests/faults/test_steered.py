@@ -9,7 +9,7 @@ from sweeps.store.leases import Fence
 from tests.faults.harness import WAIT_S, Sweep, wait_until
 
 # A busy machine takes minutes to start Ray.
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 SPEC = """\
 name: faults
 datasets: [digits]

@@ -14,7 +14,7 @@ import pytest
 from ray.job_submission import JobSubmissionClient
 
 from sweeps.clusters import versions
-from tests.faults.harness import free_port, wait_until
+from tests.faults.harness import WAIT_S, free_port, wait_until
 from tests.sweeps.command import TINY, run_osr
 
 pytestmark = pytest.mark.faults
@@ -40,7 +40,7 @@ class Head(NamedTuple):
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=WAIT_S,
         )
 
     @property
@@ -76,7 +76,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         )
     made = Head(f"http://127.0.0.1:{dashboard}", environment)
     try:
-        wait_until(lambda: answers(made) or started.poll() is not None, "the dashboard", 120)
+        wait_until(lambda: answers(made) or started.poll() is not None, "the dashboard")
         yield made
     finally:
         started.terminate()
@@ -89,7 +89,7 @@ def answers(head: Head) -> bool:
     try:
         jobs = head.jobs
         first = jobs.submit_job(entrypoint="true")
-        wait_until(lambda: jobs.get_job_status(first).is_terminal(), "a job", 60)
+        wait_until(lambda: jobs.get_job_status(first).is_terminal(), "a job")
         return jobs.delete_job(first)
     except (OSError, RuntimeError):
         return False
@@ -109,7 +109,7 @@ def test_sweep_that_is_submitted_twice_is_one_job_with_the_table_of_a_local_run(
     (name,) = (name for name in names if name.startswith("osr-tiny"))
     assert name in first.stdout
     assert name in second.stdout
-    wait_until(lambda: head.jobs.get_job_status(name).is_terminal(), "its end", 240)
+    wait_until(lambda: head.jobs.get_job_status(name).is_terminal(), "its end")
     printed = head.jobs.get_job_logs(name)
     assert head.jobs.get_job_info(name).driver_exit_code == 0, printed
     local = run_osr("run", TINY, home=tmp_path / "home")
@@ -129,7 +129,7 @@ def test_job_is_followed_stopped_and_goes_on_by_the_sweeps_name(head: Head, tmp_
     assert (unknown.returncode, "sweep 'long' does not exist" in unknown.stderr) == (2, True)
     submitted = head.submit(spec, *at)
     assert f"osr logs long --address {head.address} --follow" in submitted.stdout
-    wait_until(lambda: "starting Ray" in head.ask("logs", "long", *at).stdout, "the driver", 120)
+    wait_until(lambda: "starting Ray" in head.ask("logs", "long", *at).stdout, "the driver")
     command = [sys.executable, "-m", "sweeps", "logs", "long", "--follow", *at]
     with subprocess.Popen(
         command, env=head.environment, stdout=subprocess.PIPE, text=True
@@ -138,7 +138,7 @@ def test_job_is_followed_stopped_and_goes_on_by_the_sweeps_name(head: Head, tmp_
         time.sleep(15)  # some epochs
         stopped = head.ask("stop", "long", *at)
         assert (stopped.returncode, "running epochs end" in stopped.stdout) == (0, True)
-        followed, _ = follower.communicate(timeout=120)
+        followed, _ = follower.communicate(timeout=WAIT_S)
         assert follower.returncode == 0
     assert "stopped; what is saved stays" in followed
     assert "STOPPED" in head.ask("status", "long", *at).stdout

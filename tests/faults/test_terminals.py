@@ -23,7 +23,7 @@ from tests.faults.harness import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 
 
 def in_terminal(sweep: Sweep) -> tuple[subprocess.Popen[bytes], int]:

@@ -11,7 +11,7 @@ from tests.faults.invariants import check_invariants, check_mlflow
 from tests.faults.proxy import Proxy
 from tests.faults.server import MlflowServer
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(scope="module")

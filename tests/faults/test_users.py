@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.harness import ROOT
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 FIRST, SECOND, GROUP, STRANGERS = 60001, 60002, 60100, 60200
 SPEC = """name: {name}
 datasets: [digits]

@@ -22,7 +22,7 @@ from tests.faults.invariants import check_mlflow
 from tests.faults.network import why_not
 from tests.faults.server import MlflowServer
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.faults
 DRIVER = re.compile(r"\S*python\S* -m sweeps run spec.yaml")  # and not the job's shell
 RAY = {
     "RAY_AUTH_MODE": "disabled",
