@@ -1,6 +1,7 @@
 """When a step is taken down, and when anew; and that the stand-in for it is as strict as a GPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from taken_down import TakenDown
 from torch import Tensor
 
 from osr_core.data_parallel import ALONE, DataParallel
-from osr_core.graphs import EAGER, VARIABLE, capture_for
+from osr_core.graphs import EAGER, VARIABLE, CudaCapture, capture_for
 from osr_core.methods import learner
 from osr_core.training import Fit
 
@@ -61,6 +62,57 @@ def test_a_step_that_reads_is_refused(read: Callable[[Tensor], object]) -> None:
     numbers = torch.ones(3)
     with pytest.raises(RuntimeError, match="a capture does not permit"):
         taken_down(lambda: {"read": read(numbers)})
+
+
+def test_what_cuda_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps as they are run on the stream of the capture, behind and before all else that the card
+    is told; a capture bears with what other threads ask of it.
+    """
+    said: list[str] = []
+
+    class Stream:
+        def __init__(self, device: object, name: str = "beside") -> None:
+            self.device, self.name = device, name
+
+        def wait_stream(self, other: "Stream") -> None:
+            said.append(f"{self.name} waits for {other.name}")
+
+    class Graph:
+        def replay(self) -> None:
+            said.append("replay")
+
+    @contextmanager
+    def within(name: str) -> Iterator[None]:
+        said.append(name)
+        yield
+        said.append(f"end of {name}")
+
+    def capture(graph: Graph, stream: Stream, capture_error_mode: str) -> AbstractContextManager:
+        return within(f"capture {stream.name} {capture_error_mode}")
+
+    cuda = {
+        "Stream": Stream,
+        "CUDAGraph": Graph,
+        "current_stream": lambda device: Stream(device, "default"),
+        "stream": lambda stream: within(stream.name),
+        "graph": capture,
+    }
+    for name, value in cuda.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+
+    def step() -> dict[str, Tensor]:
+        said.append("step")
+        return {}
+
+    captures = CudaCapture(torch.device("cuda", 0))
+    assert captures.eager(step) == {}
+    around = ["beside waits for default", "beside", "step", "end of beside"]
+    assert said == [*around, "default waits for beside"]
+    said.clear()
+    terms, replay = captures.take_down(step)
+    replay()
+    taken = "capture beside thread_local"
+    assert (terms, said) == ({}, [taken, "step", f"end of {taken}", "replay"])
 
 
 def begun(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Fit:
