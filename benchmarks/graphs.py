@@ -4,7 +4,7 @@ Two fits of one identity are apart by the length of the difference of their weig
 the way which the first's have come. The same fit as it is, made twice, tells what of this the
 card's kernels do, which are asked to be deterministic here.
 
-Each learner has a process of its own: a capture that fails may leave CUDA in a bad state.
+A capture that fails may leave CUDA in a bad state, and so the next learner begins a new process.
 """
 
 import json
@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -39,15 +40,28 @@ class Trained(NamedTuple):
 
 def measure() -> list[dict[str, Any]]:
     """One row for each learner."""
-    rows = []
-    for name in LEARNERS:
-        command = [sys.executable, "-m", "benchmarks.graphs", name]
+    rows: list[dict[str, Any]] = []
+    while left := LEARNERS[len(rows) :]:
+        command = [sys.executable, "-m", "benchmarks.graphs", *left]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = (done.stderr if done.returncode else done.stdout).strip().splitlines()
-        last = lines[-1] if lines else f"it ended with {done.returncode}"
-        rows.append({"method": name, "failed": last} if done.returncode else json.loads(last))
-        print("   " + "  ".join(f"{key} {value}" for key, value in rows[-1].items()))
+        found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        if done.returncode or not found:
+            said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+            found.append({"method": left[len(found)], "failed": said[-1]})
+        for row in found:
+            print("   " + "  ".join(f"{key} {value}" for key, value in row.items()))
+        rows += found
     return rows
+
+
+def here(names: Sequence[str]) -> None:
+    """Print a row for each learner, up to the first that has no graph."""
+    torch.backends.cudnn.deterministic = True
+    for name in names:
+        row = compare(name, COUNT, 1.0)
+        print(json.dumps(row), flush=True)
+        if "failed" in row:
+            break
 
 
 def compare(name: str, count: int, width: float) -> dict[str, Any]:
@@ -91,5 +105,4 @@ def apart(first: Trained, second: Trained) -> float:
 
 
 if __name__ == "__main__":
-    torch.backends.cudnn.deterministic = True
-    print(json.dumps(compare(sys.argv[1], COUNT, 1.0)))
+    here(sys.argv[1:])

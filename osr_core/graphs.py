@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 
 from osr_core.data.batches import Batch
 from osr_core.data_parallel import DataParallel
+from osr_core.errors import ConfigError
 from osr_core.methods.learner import Learner
 
 VARIABLE = "OSR_GRAPHS"  # of the environment: 1 turns graphs on, 0 off
@@ -142,9 +143,19 @@ def capture_for(learner: Learner, device: torch.device, processes: DataParallel)
 
     They are where the device and the learner can and graphs are on, by a process that trains alone:
     several wait for each other within a step.
+
+    Raises:
+        ConfigError: the variable says neither.
     """
-    on = os.environ.get(VARIABLE, BY_DEFAULT) == "1"
-    if on and learner.static_step and processes.world_size == 1 and device.type in CAPTURED_BY:
+    on = os.environ.get(VARIABLE) or BY_DEFAULT
+    if on not in ("0", "1"):
+        raise ConfigError(f"{VARIABLE} is '{on}'; write 1 for training by CUDA graphs, 0 for none")
+    if (
+        on == "1"
+        and learner.static_step
+        and processes.world_size == 1
+        and device.type in CAPTURED_BY
+    ):
         return CAPTURED_BY[device.type](device)
     return None
 

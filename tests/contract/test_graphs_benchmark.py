@@ -1,5 +1,9 @@
 """What `make gpu` measures of graphs, with the stand-in for them."""
 
+import json
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from blobs import TRAINING, trial
@@ -55,20 +59,33 @@ def test_what_has_no_graph_says_why(
     assert row["eager_per_s"] > 0
 
 
-def test_each_is_measured_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one prints last is its row; one that dies leaves its last words."""
-    monkeypatch.setattr(graphs, "LEARNERS", ("softmax",))
-    program = "import sys; {}"
+def test_after_a_failure_the_others_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process goes on behind the row before; one that dies leaves its last words."""
+    monkeypatch.setattr(graphs, "LEARNERS", ("a", "b", "dies", "c", "mute"))
+    (program := tmp_path / "python").write_text(
+        "#!/bin/sh\nshift 2\nfor name; do\n"
+        "case $name in dies) echo noise; echo out of luck >&2; exit 1;; mute) exit 0;; esac\n"
+        'echo "{\\"method\\": \\"$name\\"}"\n'
+        "test $name = a && exit 0\ndone\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    died = {"method": "dies", "failed": "out of luck"}
+    mute = {"method": "mute", "failed": "it ended with 0"}
+    assert graphs.measure() == [{"method": "a"}, {"method": "b"}, died, {"method": "c"}, mute]
 
-    def told(code: str) -> list[dict[str, object]]:
-        run = graphs.subprocess.run
-        command = [graphs.sys.executable, "-c", program.format(code)]
-        with monkeypatch.context() as patch:
-            patch.setattr(graphs.subprocess, "run", lambda _, **how: run(command, **how))
-            return graphs.measure()
 
-    assert told("print('noise'); print('{\"method\": \"softmax\"}')") == [{"method": "softmax"}]
-    assert told("sys.exit('out of luck')") == [{"method": "softmax", "failed": "out of luck"}]
+def test_a_process_ends_at_its_first_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CUDA may be in a bad state then."""
+    rows = {"a": {"method": "a"}, "b": {"method": "b", "failed": "why"}, "c": {"method": "c"}}
+    monkeypatch.setattr(graphs, "compare", lambda name, count, width: rows[name])
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    graphs.here(["a", "b", "c"])
+    assert list(map(json.loads, capsys.readouterr().out.splitlines())) == [rows["a"], rows["b"]]
 
 
 def test_a_network_that_cannot_be_compiled_is_left_out(

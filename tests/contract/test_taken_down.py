@@ -10,6 +10,7 @@ from taken_down import TakenDown
 from torch import Tensor
 
 from osr_core.data_parallel import ALONE, DataParallel
+from osr_core.errors import ConfigError
 from osr_core.graphs import EAGER, VARIABLE, CudaCapture, capture_for
 from osr_core.methods import learner
 from osr_core.training import Fit
@@ -195,8 +196,12 @@ def test_graphs_are_for_those_who_can_and_are_alone(
     drawing, _ = runs.prepared(trial("proser", SHORT))
     monkeypatch.delenv(VARIABLE, raising=False)
     assert capture_for(static, CPU, ALONE) is None
-    monkeypatch.setenv(VARIABLE, "0")
-    assert capture_for(static, CPU, ALONE) is None
+    for off in ("", "0"):
+        monkeypatch.setenv(VARIABLE, off)
+        assert capture_for(static, CPU, ALONE) is None
+    monkeypatch.setenv(VARIABLE, "yes")
+    with pytest.raises(ConfigError, match="OSR_GRAPHS is 'yes'; write 1"):
+        capture_for(static, CPU, ALONE)
     monkeypatch.setenv(VARIABLE, "1")
     assert isinstance(capture_for(static, CPU, ALONE), TakenDown)
     assert capture_for(drawing, CPU, ALONE) is None
