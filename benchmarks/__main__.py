@@ -16,6 +16,7 @@ import torch
 
 RESULTS = Path(__file__).parent / "results"
 NAMES = (
+    "graphs",
     "training_loop",
     "full_card",
     "mining",
@@ -31,6 +32,7 @@ NAMES = (
     "export",
 )
 
+NEED_GPU = ("graphs",)
 NEED_RAY = ("orchestration", "scoring", "scale", "search", "search_rungs", "export")
 
 
@@ -77,13 +79,16 @@ def main() -> None:
 
 
 def run(names: Sequence[str]) -> None:
-    """Run benchmarks and write one file each; those that need Ray only where it is installed."""
+    """Run benchmarks and write one file each; those that need a GPU or Ray only where it is."""
     where = "gpu" if torch.cuda.is_available() else "cpu"
     RESULTS.mkdir(exist_ok=True)
     for name in names:
         print(f"== {name} on {where}")
         if name in NEED_RAY and importlib.util.find_spec("ray") is None:
             print("   skipped: Ray is not installed")
+            continue
+        if name in NEED_GPU and where != "gpu":
+            print("   skipped: there is no GPU")
             continue
         result = importlib.import_module(f"benchmarks.{name}").measure()
         record = {"benchmark": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", **machine()}

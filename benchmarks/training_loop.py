@@ -4,13 +4,16 @@ Same network, same losses, same augmentation (crop with padding 4, flip), same o
 images, turn and turn about in one process. The plain loop gets the best of 0 and 2 loader workers.
 On a GPU the plain loop computes in float32 (convolutions in TF32, as torch does by default) and
 waits for each batch, as authors publish it. It embeds PMAL's prototypes once an epoch, ours every
-ten steps.
+ten steps. Ours is there besides by CUDA graphs, and of CAC both ways with its network compiled by
+torch.compile, where that can be.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -20,14 +23,16 @@ from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
 from osr_core.freed_memory import freed_memory_kept
-from osr_core.methods import METHODS
-from osr_core.methods.base import Method
+from osr_core.graphs import VARIABLE
+from osr_core.methods import Learner, Method, learner_named
 from osr_core.recipes import Augmentation, Training
 from osr_core.training import Fit
 
 SIZE, CHANNELS, CLASSES, BATCH = 32, 3, 6, 128
 ROUNDS = 5
 ON_A_GPU = ("softmax", "cac", "arpl", "pmal")
+PROTOTYPES = 10  # of each class, PMAL's default
+COMPILED = "cac"  # one of them: to compile a network takes longer than to measure it
 
 
 def measure() -> list[dict[str, Any]]:
@@ -49,8 +54,7 @@ def compare(name: str, width: float, channels: int, count: int) -> dict[str, Any
     """Median images per second of each loop over `ROUNDS` rounds, and their ratio."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images, labels = made_up_images(count, channels)
-    loops = {
-        "ours": our_epoch(name, images, labels, width, device),
+    loops = our_epochs(name, images, labels, width, gpu=device == "cuda") | {
         "plain_0_workers": plain_epoch(name, images, labels, width, device, workers=0),
         "plain_2_workers": plain_epoch(name, images, labels, width, device, workers=2),
     }
@@ -67,8 +71,12 @@ def compare(name: str, width: float, channels: int, count: int) -> dict[str, Any
     best_plain = max(rates["plain_0_workers"], rates["plain_2_workers"])
     row: dict[str, Any] = {"method": name, "input": f"{channels}x{SIZE}x{SIZE}", "width": width}
     row |= {"images": count, **{f"{loop}_per_s": round(rate) for loop, rate in rates.items()}}
-    row |= of_peak(rates["ours"], network(width, channels))
-    return {**row, "ratio": round(rates["ours"] / best_plain, 2)}
+    ours = [rate for loop, rate in rates.items() if not loop.startswith("plain")]
+    row |= of_peak(max(ours), network(width, channels))
+    row["ratio"] = round(rates["ours"] / best_plain, 2)
+    if "graphed" in rates:
+        row["graphed_ratio"] = round(rates["graphed"] / best_plain, 2)
+    return row
 
 
 def made_up_images(count: int, channels: int) -> tuple[Tensor, Tensor]:
@@ -83,25 +91,32 @@ def network(width: float, channels: int) -> dict[str, Any]:
     return resolve_backbone({"width": width}, image_size=SIZE, channels=channels)
 
 
-def learner(name: str, width: float, channels: int, device: str) -> Method:
-    """A method with fresh weights; PMAL's final fit with prototypes that are noise."""
-    method = METHODS[name](
-        build_backbone(network(width, channels)), CLASSES, METHODS[name].Config()
-    )
-    assert isinstance(method, Method)
-    method.to(device)
-    if name == "pmal":
-        images, labels = made_up_images(CLASSES * method.config.prototypes, channels)
-        batches = Batches(ImageSet(images, labels), batch_size=BATCH, device=device)
-        mined = images.view(CLASSES, -1, *images.shape[1:])
-        method.prepare(batches, {"prototypes": {"images": mined}})
-    return method
+def learner(name: str, width: float, channels: int, device: str) -> Learner:
+    """A learner with fresh weights; what it takes of others is fresh, too, and images are noise."""
+    cls = learner_named(name)
+    made = cls(build_backbone(network(width, channels)), CLASSES, cls.Config()).to(device)
+    images, labels = made_up_images(CLASSES * PROTOTYPES, channels)
+    others = {
+        "prototypes": {"images": images.view(CLASSES, -1, *images.shape[1:])},
+        "fakes": {"images": images},
+    }
+    if name != "softmax":
+        others["classifier"] = learner("softmax", width, channels, "cpu").state_dict()
+    made.prepare(Batches(ImageSet(images, labels), batch_size=BATCH, device=device), others)
+    return made
 
 
-def our_epoch(
-    name: str, images: Tensor, labels: Tensor, width: float, device: str
-) -> Callable[[], object]:
-    """One epoch of `Fit`."""
+def our_fit(
+    name: str,
+    images: Tensor,
+    labels: Tensor,
+    width: float,
+    *,
+    graphs: bool = False,
+    training: Training | None = None,
+) -> Fit:
+    """Our loop, on a GPU where there is one; of which `one_epoch` is an epoch."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     method = learner(name, width, images.shape[1], device)
     method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train = Batches(
@@ -110,7 +125,32 @@ def our_epoch(
         device=device,
         augmentation=Augmentation(crop_padding=4, flip=True),
     )
-    return Fit(method, train, None, Training(), seed=0).one_epoch
+    with patch.dict(os.environ, {VARIABLE: str(int(graphs))}):
+        return Fit(method, train, None, training or Training(), seed=0)
+
+
+def our_epochs(
+    name: str, images: Tensor, labels: Tensor, width: float, *, gpu: bool
+) -> dict[str, Callable[[], object]]:
+    """An epoch of our loop by what it is called; on a GPU by graphs and, of COMPILED, compiled.
+
+    What cannot be compiled is left out, and why is printed.
+    """
+    loops: dict[str, Callable[[], object]] = {}
+    for loop, graphs in (("ours", False), ("graphed", True))[: 1 + gpu]:
+        loops[loop] = our_fit(name, images, labels, width, graphs=graphs).one_epoch
+    if not gpu or name != COMPILED:
+        return loops
+    for loop, graphs in (("compiled", False), ("graphed_compiled", True)):
+        fit = our_fit(name, images, labels, width, graphs=graphs)
+        fit.method.backbone.compile(dynamic=False)
+        try:
+            fit.one_epoch()
+        except Exception as error:  # whatever compilers raise
+            print(f"   {loop} left out: {type(error).__name__}: {str(error).strip()[:200]}")
+        else:
+            loops[loop] = fit.one_epoch
+    return loops
 
 
 def plain_epoch(
@@ -147,6 +187,7 @@ def plain_epoch(
         pin_memory=device == "cuda",
     )
     method = learner(name, width, images.shape[1], device)
+    assert isinstance(method, Method)
     optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
 
     def epoch() -> None:

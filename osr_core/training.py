@@ -8,8 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -19,8 +18,10 @@ from osr_core.data.batches import Batches
 from osr_core.data_parallel import ALONE, DataParallel
 from osr_core.errors import TrainingError, unknown_name
 from osr_core.generators import seeded
+from osr_core.graphs import Steps
 from osr_core.identity import seed_for
-from osr_core.methods.base import Learner
+from osr_core.means import Means
+from osr_core.methods.learner import Learner, set_rate
 from osr_core.recipes import Training
 from osr_core.tensors import from_bytes, to_bytes
 
@@ -70,6 +71,7 @@ class Fit:
         self.until = training.epochs if until is None else until
         self.device, self.processes = train.labels.device, processes
         self.optimizers = self.fresh_optimizers()
+        self.steps = Steps(method, self.device, processes)
         self.kept: dict[str, Tensor] | None = None
         self.progress = Progress()
         self.unfinished: bytes | None = None  # what to go on from, if the schedule does
@@ -107,8 +109,7 @@ class Fit:
         if training.restart_at_drops and epoch in drop_epochs(training):
             self.restart()
         for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * lr_factor(training, epoch)
+            set_rate(optimizer, lr_factor(training, epoch))
         row = self.train_epoch(torch.Generator().manual_seed(seed_for(self.seed, "order", epoch)))
         if self.validation is not None:
             row |= self.processes.agreed(validate(self.method, self.validation), self.device)
@@ -128,10 +129,11 @@ class Fit:
         """
         self.method.train()
         self.method.refresh()
+        self.steps.begin(self.optimizers)
         means = Means()
         for batch in self.train.shuffled(generator):
             self.processes.num_images = len(batch.label)
-            means.add(self.method.train_step(batch, self.optimizers), len(batch.label))
+            means.add(self.steps(batch), len(batch.label))
         row = means.of_all(self.processes).under("train/")
         if not all_finite(row):
             self.refuse(means.lost_terms())
@@ -204,9 +206,11 @@ class Fit:
         self.method.load_state_dict(_under("method/", tensors))
         self.kept = _under("kept/", tensors) or None
         for role, optimizer in self.optimizers.items():
+            parameters = [each for group in optimizer.param_groups for each in group["params"]]
             state: dict[int, dict[str, Any]] = {}
             for key, value in _under(f"optimizer/{role}/", tensors | header["scalars"]).items():
                 index, name = key.split("/")
+                value = _laid_out_as(parameters[int(index)], value)
                 state.setdefault(int(index), {})[name] = value
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state, "param_groups": groups})
@@ -221,45 +225,11 @@ def _under(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix(prefix): v for key, v in values.items() if key.startswith(prefix)}
 
 
-class Means:
-    """Means over images of what is given per batch; nothing leaves the device before the end."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.num_images = 0
-        self.num_finite: Tensor | int = 0  # (terms,) batches after which a sum was finite
-
-    def add(self, batch_means: Mapping[str, Tensor], num_images: int) -> None:
-        """Take the means of a batch."""
-        self.num_images += num_images
-        for name, mean in batch_means.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(mean)) + mean * num_images
-        self.num_finite = torch.stack([*self.sums.values()]).isfinite() + self.num_finite
-
-    def of_all(self, processes: DataParallel) -> Self:
-        """With what all processes have added."""
-        if self.sums and processes.world_size > 1:
-            count = next(iter(self.sums.values())).new_tensor(self.num_images)
-            *sums, count = processes.total(torch.stack([*self.sums.values(), count]))
-            self.sums = dict(zip(self.sums, sums, strict=True))
-            self.num_images = round(float(count))
-            self.num_finite = processes.least(torch.as_tensor(self.num_finite))
-        return self
-
-    def under(self, prefix: str) -> dict[str, float]:
-        """The means so far, each name behind `prefix`."""
-        return {f"{prefix}{name}": float(s) / self.num_images for name, s in self.sums.items()}
-
-    def lost_terms(self) -> str:
-        """Which sums are not finite, by the batch, counted from 1, after which each was lost.
-
-        Of one batch in the order in which the terms were given.
-        """
-        batches = (torch.as_tensor(self.num_finite) + 1).tolist()
-        in_order = sorted(zip(batches, self.sums, strict=True), key=itemgetter(0))
-        (first, name), *others = (each for each in in_order if not self.sums[each[1]].isfinite())
-        then = ", ".join(f"{other} ({batch})" for batch, other in others)
-        return f"{name} was lost first, in batch {first}" + (f"; then {then}" if then else "")
+def _laid_out_as(parameter: Tensor, value: Any) -> Any:
+    """`value` in its parameter's order in memory, which fused updates take for granted."""
+    if not isinstance(value, Tensor) or value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
 @torch.no_grad()

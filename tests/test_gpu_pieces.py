@@ -75,8 +75,9 @@ def test_a_failed_stage_holds_up_its_own_plan_alone(
 def test_a_measurement_is_made_once_and_only_where_there_is_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The next call has the minutes that this one lacked."""
+    """The next call has the minutes that this one lacked; without a GPU there are no graphs."""
     made: list[str] = []
+    here = ["training_loop", "full_card"]
 
     def make(names: list[str]) -> None:
         made.extend(names)
@@ -86,8 +87,10 @@ def test_a_measurement_is_made_once_and_only_where_there_is_time(
     monkeypatch.setattr(gpu.benchmarks, "RESULTS", tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert (gpu.measured(ends_at=0.0), made) == (TIME_SPENT, [])
-    assert (gpu.measured(ends_at=sys.float_info.max), made) == (0, list(gpu.MEASUREMENTS))
-    assert (gpu.measured(ends_at=0.0), made) == (0, list(gpu.MEASUREMENTS))
+    assert (gpu.measured(ends_at=sys.float_info.max), made) == (0, here)
+    assert (gpu.measured(ends_at=0.0), made) == (0, here)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert gpu.missing() == ["graphs", *here]
 
 
 @pytest.mark.parametrize("name", training_loop.ON_A_GPU)
@@ -104,7 +107,7 @@ def test_both_loops_train_every_method(name: str, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(training_loop, "learner", kept)
     loops = (
-        lambda: training_loop.our_epoch(name, images, labels, 0.125, "cpu"),
+        lambda: training_loop.our_fit(name, images, labels, 0.125).one_epoch,
         lambda: training_loop.plain_epoch(name, images, labels, 0.125, "cpu", workers=0),
     )
     for loop in loops:

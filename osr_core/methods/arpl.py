@@ -61,6 +61,7 @@ class ARPL(Method):
     source = "Chen et al., TPAMI 2021, section 3"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "margin")
     divisible = True
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

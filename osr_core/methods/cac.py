@@ -83,6 +83,7 @@ class CAC(Method):
     version = 2
     terms = ("tuplet", "anchor")
     divisible = True
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

@@ -79,6 +79,7 @@ class Center(Method):
     source = "Wen et al., ECCV 2016; Miller et al., arXiv 2020, appendix"
     version = 2
     terms = ("cross_entropy", "center")
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

@@ -71,6 +71,7 @@ class CPN(Method):
     version = 2
     terms = ("cross_entropy", "prototype")
     divisible = True
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

@@ -91,6 +91,7 @@ class CROSR(ImageMethod):
     title = "CROSR"
     source = "Yoshihashi et al., CVPR 2019"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "reconstruction")
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(TailConfig):

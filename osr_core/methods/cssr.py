@@ -87,6 +87,7 @@ class CSSR(ImageMethod):
     source = "Huang et al., TPAMI 2022"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     divisible = True
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

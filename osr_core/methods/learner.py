@@ -19,14 +19,37 @@ from osr_core.precision import backbone_precision
 from osr_core.recipes import Training
 from osr_core.stage import Stage
 
+FUSED_ON = {"cuda"}  # types of devices on which an update is few kernels for all parameters
+
 
 def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    """The optimiser that a schedule names; it starts at the peak learning rate."""
-    lr, decay = training.lr, training.weight_decay
-    group = [{"params": list(parameters), "initial_lr": lr}]
+    """The optimiser that a schedule names; it starts at the peak learning rate.
+
+    A fused one reads its rate, a float32, and counts its steps on the device, as a graph must.
+    """
+    own, decay = list(parameters), training.weight_decay
+    fused = own[0].device.type in FUSED_ON
+    lr = torch.tensor(training.lr, device=own[0].device) if fused else training.lr
+    group = [{"params": own, "initial_lr": training.lr}]
     if training.optimizer == "sgd":
-        return torch.optim.SGD(group, lr=lr, momentum=training.momentum, weight_decay=decay)
-    return torch.optim.Adam(group, lr=lr, betas=(training.momentum, 0.999), weight_decay=decay)
+        momentum = training.momentum
+        return torch.optim.SGD(
+            group, lr=lr, momentum=momentum, weight_decay=decay, fused=fused or None
+        )
+    betas = (training.momentum, 0.999)
+    return torch.optim.Adam(
+        group, lr=lr, betas=betas, weight_decay=decay, fused=fused or None, capturable=fused
+    )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Let an optimiser learn at `factor` times its peak rate, in place where that is a tensor."""
+    for group in optimizer.param_groups:
+        lr = group["initial_lr"] * factor
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *more: torch.optim.Optimizer) -> None:
@@ -70,8 +93,13 @@ class Learner(nn.Module, ABC):
     terms: ClassVar[tuple[str, ...]]  # the keys of `losses`
     passes: ClassVar[int] = 1  # of an image, or a fake for it, through the network in an epoch
     divisible: ClassVar[bool] = False  # terms are means over images, and no step draws anything
+    static_step: bool = False  # each class says so for itself, see `train_step`
     of_any_size: ClassVar[Collection[str]] = ()  # buffers that take the size of what is loaded
     Config: ClassVar[type[MethodConfig]] = MethodConfig
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.static_step = vars(cls).get("static_step", False)  # a subclass may step otherwise
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:
         super().__init__()
@@ -109,12 +137,19 @@ class Learner(nn.Module, ABC):
         """One update; detached terms come back. Override where a paper has more than one step.
 
         Other numbers of the batch may come back behind them; all are logged as means over images.
+
+        With `static_step`, all steps on batches of one size do the same with the same tensors: what
+        Python computes never changes (no counter, no weight that depends on the epoch), shapes do
+        not depend on values, nothing is drawn on the CPU, and what lasts is written in place.
         """
         terms = self.losses(batch)
         optimizers["main"].zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         optimizers["main"].step()
         return {name: term.detach() for name, term in terms.items()}
+
+    def before_step(self) -> None:
+        """Before each `train_step`: what not every one of them needs; it writes in place."""
 
     def refresh(self) -> None:
         """Before each epoch and each validation: recompute buffers that follow the weights."""

@@ -75,6 +75,7 @@ class MEDAF(ImageMethod):
     source = "Wang et al., AAAI 2024"
     terms: ClassVar[tuple[str, ...]] = ("experts", "gate", "diversity")
     divisible = True
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

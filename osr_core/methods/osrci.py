@@ -134,6 +134,7 @@ class OSRCI(Softmax):
     source = "Neal et al., ECCV 2018"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "unknown")
     divisible = False
+    static_step = True
     passes = 2  # an image and a fake
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {GENERATE: counterfactuals}
 

@@ -73,6 +73,7 @@ class PROSER(Softmax):
     version = 2
     terms = ("cross_entropy", "dummy", "data")
     divisible = False
+    static_step = False  # the weight of a mixture is drawn on the CPU
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Softmax.Config):

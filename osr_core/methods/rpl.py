@@ -55,6 +55,7 @@ class RPL(Method):
     version = 2
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "open_space")
     divisible = True
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

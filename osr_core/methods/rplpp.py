@@ -39,6 +39,7 @@ class RPLPlusPlus(RPL):
     source = "Lu et al., AAAI 2022, Table 2 (our reading)"
     version = 2
     terms = ("cross_entropy", "open_space", "prototype")
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(RPL.Config):

@@ -52,6 +52,7 @@ class Softmax(Method):
     source = "Hendrycks and Gimpel, ICLR 2017"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     divisible = True
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

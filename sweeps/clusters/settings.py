@@ -13,7 +13,7 @@ from sweeps.store.address import Address, bucket_of
 
 NAME = "osr.env"
 OWN = (
-    *("OSR_CACHE", "OSR_DATA", "OSR_HOME", "OSR_STORE", "OSR_TRACKING_URI"),
+    *("OSR_CACHE", "OSR_DATA", "OSR_GRAPHS", "OSR_HOME", "OSR_STORE", "OSR_TRACKING_URI"),
     *("OSR_ON_END", "OSR_ON_FAILURE", "OSR_PRICES"),
 )
 MONITOR, STOP = "RAY_memory_monitor_refresh_ms", "RAY_JOB_STOP_WAIT_TIME_S"

@@ -1,11 +1,15 @@
-"""The blobs as a dataset, and the stages that were run on them, once for all tests."""
+"""The blobs as a dataset, the stages that were run on them, once for all tests, and graphs."""
 
 from collections.abc import Iterator
 
 import pytest
+import torch
 from blobs import Blobs, Runs
+from taken_down import TakenDown
 
 from osr_core.data import READERS
+from osr_core.graphs import CAPTURED_BY
+from osr_core.methods import learner
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +18,17 @@ def runs() -> Iterator[Runs]:
     READERS["blobs"] = Blobs()
     yield Runs()
     del READERS["blobs"]
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[TakenDown]:
+    """Optimisers and graphs as on a GPU; what each fit has asked of its stand-in."""
+    made: list[TakenDown] = []
+
+    def make(device: torch.device) -> TakenDown:
+        made.append(TakenDown())
+        return made[-1]
+
+    monkeypatch.setattr(learner, "FUSED_ON", {"cpu"})
+    monkeypatch.setitem(CAPTURED_BY, "cpu", make)
+    return made

@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from osr_core.backbones import build_backbone, resolve_backbone
 from osr_core.data.batches import Batch
+from osr_core.means import Means
 from osr_core.methods.arpl import ARPL
 from osr_core.methods.arpl_cs.gan import NOISE, Discriminator, Generator
 from osr_core.methods.arpl_cs.method import ARPLCS, confusion, fake_loss, real_loss, variety
 from osr_core.methods.arpl_cs.norms import DoubledBatchNorm, double_batch_norms, fake_norms
 from osr_core.methods.base import descend
 from osr_core.recipes import Training
-from osr_core.training import Means
 
 DISTANCES = torch.tensor([[0.0, 1.0, 3.0], [2.0, 2.0, 2.0]], dtype=torch.float64)
 LOGITS = torch.tensor([0.3, -2.0, 1.5], dtype=torch.float64)

@@ -78,6 +78,7 @@ class ARPLCS(ARPL):
     # In the order of the steps: of terms that one batch loses, the first is named.
     terms = ("discriminator", "generator", "confusion", *ARPL.terms)
     divisible = False
+    static_step = True
     passes = 4  # fakes for the generator; images with fakes for the network; images alone
 
     @dataclass(frozen=True, kw_only=True)

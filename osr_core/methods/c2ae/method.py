@@ -37,6 +37,7 @@ from osr_core.config import setting
 from osr_core.context import WEIGHTS, Context, Result, StageFunction
 from osr_core.data.base import Benchmark, ImageSet
 from osr_core.data.batches import Batch, Batches
+from osr_core.data.imageset import Picked
 from osr_core.kinds import Kind
 from osr_core.methods.base import ImageMethod, MethodConfig, Prediction, make_optimizer
 from osr_core.methods.c2ae.pictures import RECONSTRUCT, RECONSTRUCTED, table_of_pictures
@@ -125,6 +126,7 @@ class C2AE(ImageMethod):
     source = "Oza and Patel, CVPR 2019"
     terms: ClassVar[tuple[str, ...]] = ("match", "non_match")
     passes = 0  # with gradients
+    static_step = True
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {RECONSTRUCT: reconstruct}
 
     @dataclass(frozen=True, kw_only=True)
@@ -188,6 +190,7 @@ class C2AE(ImageMethod):
         for frozen in (self.backbone, self.head):
             frozen.requires_grad_(False)
         self.by_class = ByClass(train, self.num_known)
+        self.static_step = not isinstance(train.images, Picked)  # these are read by the CPU
 
     def train(self, mode: bool = True) -> Self:
         """The classifier never learns, nor do its batch norms."""

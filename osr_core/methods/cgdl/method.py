@@ -79,6 +79,7 @@ class CGDL(ImageMethod):
     title = "CGDL"
     source = "Sun et al., CVPR 2020"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "reconstruction", "divergence")
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):

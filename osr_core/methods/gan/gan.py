@@ -122,6 +122,7 @@ class GAN(Learner):
     name = "gan"
     # In the order of the steps: of terms that one batch loses, the first is named.
     terms: ClassVar[tuple[str, ...]] = ("fake", "real", "penalty", "generator", "reconstruction")
+    static_step = True
     Config = GANConfig
 
     def __init__(self, backbone: Backbone, num_known: int, config: MethodConfig) -> None:

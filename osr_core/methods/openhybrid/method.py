@@ -57,6 +57,7 @@ class OpenHybrid(Method):
     title = "OpenHybrid"
     source = "Zhang et al., ECCV 2020"
     terms: ClassVar[tuple[str, ...]] = ("cross_entropy", "density")
+    static_step = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MethodConfig):
@@ -81,6 +82,7 @@ class OpenHybrid(Method):
         self.head = backbone.classifier(num_known)
         self.norm = nn.BatchNorm1d(backbone.dim, affine=False)
         settings = self.config
+        self.static_step = settings.flow == "coupling"  # singular values wait for the GPU
         self.flow = Flow(settings.flow, backbone.dim, settings.flow_blocks, settings.flow_hidden)
 
     def optimizers(self, training: Training) -> dict[str, torch.optim.Optimizer]:

@@ -36,7 +36,7 @@ from osr_core.backbones import Backbone
 from osr_core.backbones.flops import forward_flops
 from osr_core.context import StageFunction
 from osr_core.data.base import Benchmark
-from osr_core.data.batches import Batch, Batches, to_float
+from osr_core.data.batches import Batches, to_float
 from osr_core.kinds import Kind
 from osr_core.methods.base import MethodConfig, Prediction
 from osr_core.methods.pmal.config import PMALConfig
@@ -59,6 +59,7 @@ class PMAL(Softmax):
     source = "Lu et al., AAAI 2022"
     terms = ("cross_entropy", "prototype")
     version = 3
+    static_step = True
 
     Config = PMALConfig
     kinds: ClassVar[Mapping[Kind, StageFunction]] = {MINE: mine}
@@ -123,13 +124,11 @@ class PMAL(Softmax):
         self.prototypes.copy_(torch.cat(chunks).view_as(self.prototypes))
         self.age = 0
 
-    def train_step(
-        self, batch: Batch, optimizers: Mapping[str, torch.optim.Optimizer]
-    ) -> dict[str, Tensor]:
+    def before_step(self) -> None:
+        """Embed the prototypes where their embeddings are old."""
         if self.age == self.config.embed_every:
             self.refresh()
         self.age += 1
-        return super().train_step(batch, optimizers)
 
     def losses_at(self, embedding: Tensor, label: Tensor) -> dict[str, Tensor]:
         loss = margin_loss(self.distances(embedding), label, self.config.margin)

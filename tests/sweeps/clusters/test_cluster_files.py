@@ -111,7 +111,8 @@ def test_settings_of_machines_are_those_that_the_product_reads():
     """A setting that is misspelt is one that no machine gets."""
     read = {
         name
-        for path in (ROOT / "sweeps").rglob("*.py")
+        for package in ("sweeps", "osr_core")
+        for path in (ROOT / package).rglob("*.py")
         if path.parent.name != "clusters"
         for name in re.findall(r'"(OSR_[A-Z_]+)"', path.read_text())
     }
