@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 StageArgument = Annotated[
     str | None,
-    typer.Argument(help="How its id begins, as `osr status SWEEP` shows it, or its name."),
+    typer.Argument(help="The beginning of its id (see `osr status SWEEP`), or its name."),
 ]
 PLACE = "given"  # the parameter of a command that takes the filter
 OPTIONS: dict[str, Any] = {

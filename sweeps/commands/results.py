@@ -68,10 +68,11 @@ def table(
         str, typer.Argument(help="A sweep, a paper's table (cac1 to pmal5), or compare.")
     ],
     sweeps: Annotated[
-        list[str] | None, typer.Argument(help="Of compare: the sweeps; all, if left out.")
+        list[str] | None, typer.Argument(help="compare: the sweeps; default: all.")
     ] = None,
     row: Annotated[
-        list[str] | None, typer.Option(help="Of compare: a row; the first is compared with.")
+        list[str] | None,
+        typer.Option(help="compare: a row; the first is compared with each of the others."),
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="A dataset to show.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="A metric to show.")] = None,
@@ -127,7 +128,7 @@ def figure(
     search: Annotated[str, typer.Option(help="How the id of the search to show begins.")] = "",
     accepted: Annotated[
         int | None,
-        typer.Option(min=1, max=100, help="cac4: count unknowns accepted where % of knowns are."),
+        typer.Option(min=1, max=100, help="cac4: % of knowns to accept before counting unknowns."),
     ] = None,
     format: Annotated[
         str, typer.Option(help="png, svg or pdf; default: as --output ends, or png.")
