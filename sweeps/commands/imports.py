@@ -33,7 +33,7 @@ FileArgument = Annotated[Path, typer.Argument(parser=named, metavar="FILE")]
 SpecOption = Annotated[
     str, typer.Option(help="Into which sweep: its spec, or the name of one that was run.")
 ]
-DatasetOption = Annotated[str, typer.Option(help="The data set; default: the spec's only one.")]
+DatasetOption = Annotated[str, typer.Option(help="The dataset; default: the spec's only one.")]
 ProtocolOption = Annotated[str, typer.Option(help="The split's protocol; default: the spec's.")]
 SplitOption = Annotated[
     int | None, typer.Option(help="The split's number; default: the spec's only one.")
@@ -169,7 +169,7 @@ def place(
     """The sweep that an import goes into, the one split that it is about, and its data's folder.
 
     Raises:
-        ConfigError: the spec has several data sets or splits, and none is named; none of that name.
+        ConfigError: the spec has several datasets or splits, and none is named; none of that name.
     """
     from sweeps.launch.data_folder import readers_of
     from sweeps.launch.imports import sweep_of

@@ -59,7 +59,7 @@ DataOption = Annotated[
         envvar="OSR_DATA",
         metavar="PATH",
         callback=data_option,
-        help="Folder with the data sets' files, or one in a bucket: s3://bucket/folder.",
+        help="Folder with the datasets' files, or one in a bucket: s3://bucket/folder.",
     ),
 ]
 
