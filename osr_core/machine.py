@@ -27,7 +27,8 @@ def machine_facts(
     gpu_s are `wall_s` seconds times the `gpus` given, 0 on the CPU. Peaks are those of the process
     so far, stages that it ran before included; of a GPU's memory, those since `forget_peak`.
     On a GPU, gpu_busy is `busy`, the part of the time in which the card worked, in [0, 1]; None:
-    its driver does not tell. `_gpu_memory` has what else is said of it.
+    its driver does not tell, or nobody knows who else uses it. `_gpu_memory` has what is said of
+    its memory.
     """
     facts: dict[str, Any] = {"device": device.type, "hardware": _cpu_name(), "gpu_s": 0.0}
     facts |= {"threads": torch.get_num_threads()}
@@ -38,11 +39,12 @@ def machine_facts(
     if device.type == "cuda":
         facts |= {"hardware": torch.cuda.get_device_name(device), "gpu_s": gpus * wall_s}
         facts["versions"] |= _cuda_versions()
-        facts |= {"gpus": gpus, "gpu_busy": busy, **_gpu_memory(device, gpus)}
+        is_alone = gpus >= 1 and busy is not None  # whoever measures it has handed out the card
+        facts |= {"gpus": gpus, "gpu_busy": busy, **_gpu_memory(device, is_alone)}
     return facts
 
 
-def _gpu_memory(device: torch.device, gpus: float) -> dict[str, float | None]:
+def _gpu_memory(device: torch.device, is_alone: bool) -> dict[str, float | None]:
     """What a process takes of a card's memory, in megabytes (1e6 bytes).
 
     peak_gpu_memory_megabytes: of tensors, at most. gpu_reserved_megabytes: what torch's allocator
@@ -56,7 +58,7 @@ def _gpu_memory(device: torch.device, gpus: float) -> dict[str, float | None]:
     return {
         "peak_gpu_memory_megabytes": torch.cuda.max_memory_allocated(device) / MEGABYTE,
         "gpu_reserved_megabytes": torch.cuda.max_memory_reserved(device) / MEGABYTE,
-        "gpu_context_megabytes": context / MEGABYTE if gpus >= 1 else None,
+        "gpu_context_megabytes": context / MEGABYTE if is_alone else None,
         "gpu_total_megabytes": total / MEGABYTE,
     }
 

@@ -150,8 +150,9 @@ def run_pass(
         if can_run(todo, store.orders.read(launch.fence).cancelled):
             check_data(plan.spec, launch.data_root)
             run_stages(launch, todo, tracking, growth)
-    except BaseException:  # a user who stops it, too, must not wait for a server
-        tracking.close(status_of(launch), hurry=True)
+    except BaseException as error:  # nobody waits for a server now, nor for the store
+        is_stop = launch.stopped or isinstance(error, KeyboardInterrupt)
+        tracking.close("KILLED" if is_stop else "FAILED", hurry=True)
         raise
     tracking.close(status_of(launch), hurry=launch.stopped)
     launch.tracking_problem = tracking.problem

@@ -60,9 +60,9 @@ class Sharing:
     def given_back(self, stage_id: str) -> None:
         """A stage has left its place, if it was told so: the next time it may begin."""
         if stage_id in self.left:
-            self.left.remove(stage_id)
-            with suppress(StoreError):  # at worst it is given back once more
+            with suppress(StoreError):  # then `_leave` gives it back
                 self.launch.store.orders.take_back(self.launch.fence, [stage_id])
+                self.left.remove(stage_id)
 
     def _others(self) -> dict[str, Demand]:
         """What others want of this cluster, those that want nothing left out."""
@@ -108,8 +108,10 @@ class Sharing:
         leave = beyond(room.share, room.held, queued, room.machines.total)
         orders, fence = self.launch.store.orders, self.launch.fence
         orders.take_back(fence, sorted(self.left - leave))
-        orders.leave(fence, sorted(leave - self.left))
-        self.left = leave
+        self.left &= leave
+        for stage_id in sorted(leave - self.left):
+            self.left.add(stage_id)  # first: an order whose answer is lost is taken back, too
+            orders.leave(fence, [stage_id])
 
     def _work(self) -> dict[str, Any]:
         """What the lease is to say."""

@@ -1,5 +1,6 @@
 """What a launch's stages ask of machines: by the spec, by what was measured, by what went wrong."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from sweeps.running.data_here import Needs, needs_of
 from sweeps.running.lacking import Lacking
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.packing import Need, Packing, part_for
-from sweeps.running.placement import Ask, Machines, ask_of, at_least
+from sweeps.running.placement import Ask, Machines, ask_of, at_least, without_types
 
 
 class Asking:
@@ -26,12 +27,15 @@ class Asking:
         self.packing, self.lacking = Packing(), Lacking()
         self._least: dict[str, float] = {}  # of a GPU, by id of a stage that ran out of memory
         self._told: dict[Group, int] = {}  # by sort, how many share a GPU as users know it
+        self._avoided: dict[Group, set[str]] = defaultdict(set)  # likewise, too small types
 
     def ask(self, stage: Stage, machines: Machines) -> Ask:
         """What a stage asks for now."""
         ask = ask_of(stage, self.resources, machines)
-        if self._packs(stage) and (need := self._need(stage, ask, machines)) is not None:
-            ask = ask._replace(gpus=part_for(need.per_gpu))
+        if self._packs(stage) and ask.gpus:
+            ask = without_types(ask, self._too_small(stage, machines))
+            if (need := self._need(stage, machines)) is not None:
+                ask = ask._replace(gpus=part_for(need.per_gpu))
         ask = self.lacking.elsewhere(ask, stage)
         return at_least(self._least.get(stage.id, 0.0), ask)
 
@@ -46,23 +50,29 @@ class Asking:
         """Whether it is yet to be found out what a stage takes of a GPU: its like that are handed
         out ahead would queue for whole ones.
         """
-        if not self._packs(stage):
+        if not self._packs(stage) or not ask_of(stage, self.resources, machines).gpus:
             return False
-        ask = ask_of(stage, self.resources, machines)
-        return ask.gpus > 0 and self._need(stage, ask, machines) is None
+        return self._need(stage, machines) is None
 
-    def why_not(self, stage: Stage, machines: Machines) -> str | None:
-        """Why no GPU that is there has the memory that a stage would take, if so."""
+    def avoids(self, stage: Stage, machines: Machines, name: str) -> str | None:
+        """Which GPUs are too small for a stage's sort and why, once; None: users know that."""
         if not self._packs(stage):
             return None
-        ask = ask_of(stage, self.resources, machines)
-        return self.packing.why_not(sort(stage), machines.gpu_types(ask)) if ask.gpus else None
+        reasons = self._too_small(stage, machines)
+        if not reasons.keys() - self._avoided[sort(stage)]:
+            return None
+        self._avoided[sort(stage)] |= reasons.keys()
+        return (
+            f"{name} and its like take no GPU of type {', '.join(sorted(reasons))}: "
+            f"{'; '.join(reasons[each] for each in sorted(reasons))}. To try it all the same, set "
+            "`resources: {gpus: 1}`"
+        )
 
     def explain(self, stage: Stage, machines: Machines, name: str) -> str | None:
         """How many of a stage's sort share a GPU and why, once; None: users know that."""
         if not self._packs(stage):
             return None
-        need = self._need(stage, ask_of(stage, self.resources, machines), machines)
+        need = self._need(stage, machines)
         if need is None or self._told.get(sort(stage)) == need.per_gpu:
             return None
         self._told[sort(stage)] = need.per_gpu
@@ -79,15 +89,15 @@ class Asking:
         if outcome.machine is not None:
             self.know(stage.kind.name, stage.config, outcome.machine)
 
-    def judged(self, outcome: Outcome, stage: Stage, machines: Machines) -> Outcome:
-        """Let a stage that ran out of memory ask for more; its outcome, as it counts.
+    def judged(self, outcome: Outcome, stage: Stage, asked: Ask) -> Outcome:
+        """Let a stage that ran out of memory, of what it had asked, ask for more; its outcome, as
+        it counts.
 
         What shares a GPU with its like gets twice its part first, then a whole GPU as all others.
         """
         if outcome.cause != Cause.OUT_OF_MEMORY:
             return outcome
-        ask = self.ask(stage, machines)
-        twice = 2 * ask.gpus
+        twice = 2 * asked.gpus
         crowded = 0 < twice < 1 and stage.id not in self._least and self._packs(stage)
         self._least[stage.id] = twice if crowded else 1.0
         return replace(outcome, cause=Cause.CROWDED) if crowded else outcome
@@ -97,9 +107,18 @@ class Asking:
         is_free = stage.kind.trains and self.resources.gpus_of(stage) is None
         return self.resources.pack == AUTO and is_free
 
-    def _need(self, stage: Stage, ask: Ask, machines: Machines) -> Need | None:
+    def _types(self, stage: Stage, machines: Machines) -> frozenset[str]:
+        """Of GPUs, those to which a stage may come, if it takes one."""
+        ask = ask_of(stage, self.resources, machines)
+        return machines.gpu_types(ask) if ask.gpus else frozenset()
+
+    def _too_small(self, stage: Stage, machines: Machines) -> dict[str, str]:
+        """Types of GPU that have not the memory for a stage, and why."""
+        return self.packing.too_small(sort(stage), self._types(stage, machines) - {""})
+
+    def _need(self, stage: Stage, machines: Machines) -> Need | None:
         """What is known that a stage takes of a GPU that it may get."""
-        types = machines.gpu_types(ask) if ask.gpus else ()
+        types = self._types(stage, machines) - self._too_small(stage, machines).keys()
         return self.packing.need(sort(stage), types)
 
 

@@ -14,6 +14,7 @@ MARGIN = 0.1  # of a GPU's memory that is left to what scores beside fits, and t
 MOST = 8  # fits on one GPU
 STEPS = 10_000  # of a GPU: Ray tells no smaller parts apart
 GIGABYTE = 1000.0  # megabytes
+ANOTHER = {"ti", "super", "ada", "laptop"}  # words that make another card of a name
 
 
 class Need(NamedTuple):
@@ -22,6 +23,7 @@ class Need(NamedTuple):
     hardware: str  # its name, as torch has it
     total: float  # memory that it has
     reserved: float  # of that, what torch's allocator holds at most
+    tensors: float  # and of that, what tensors take: the rest is given back where it is short
     context: float | None  # and CUDA besides; None: no fit was alone on one
     busy: float | None  # the part of the time in which one that is alone keeps it busy, if known
 
@@ -37,6 +39,7 @@ class Need(NamedTuple):
             machine["hardware"],
             machine["gpu_total_megabytes"],
             machine["gpu_reserved_megabytes"],
+            machine["peak_gpu_memory_megabytes"],
             machine["gpu_context_megabytes"] if alone else None,
             machine["gpu_busy"] if alone else None,
         )
@@ -47,6 +50,7 @@ class Need(NamedTuple):
             self.hardware,
             min(self.total, other.total),
             max(self.reserved, other.reserved),
+            max(self.tensors, other.tensors),
             larger(self.context, other.context),
             larger(self.busy, other.busy),
         )
@@ -55,6 +59,11 @@ class Need(NamedTuple):
     def memory(self) -> float:
         """What its process holds of the GPU; without the context, where that is not known."""
         return self.reserved + (self.context or 0.0)
+
+    @property
+    def least_memory(self) -> float:
+        """What it holds of a GPU that has no more."""
+        return self.tensors + (self.context or 0.0)
 
     @property
     def per_gpu(self) -> int:
@@ -91,10 +100,10 @@ class Packing:
     def need(self, sort: Group, types: Collection[str]) -> Need | None:
         """What fits of a sort take of that of some types of GPU on which the fewest share one.
 
-        None: on one of them none was alone yet. Types are Ray's, "" where it has no name.
+        None: on one of them none was measured alone yet. Types are Ray's, "" where it has no name.
         """
         known = self._needs.get(sort, {}).items()
-        needs = {name: need for name, need in known if need.context is not None}
+        needs = {name: need for name, need in known if None not in (need.context, need.busy)}
         found = []
         for each in types:
             of_type = [need for name, need in needs.items() if is_of(each, name)]
@@ -103,22 +112,25 @@ class Packing:
             found += of_type
         return min(found, key=lambda need: need.per_gpu, default=None)
 
-    def why_not(self, sort: Group, types: Collection[str]) -> str | None:
-        """Why fits of a sort can run on none of some types of GPU, as far as is known."""
+    def too_small(self, sort: Group, types: Collection[str]) -> dict[str, str]:
+        """Of some types of GPU, those without the memory for fits of a sort, and why not.
+
+        As far as is known: by what the like of them held at least on other types.
+        """
         needs = self._needs.get(sort, {})
-        if not needs or not types or any(is_of(each, name) for each in types for name in needs):
-            return None  # where one was measured, it ran
-        wanted = max(need.memory for need in needs.values())
-        known = [{n: t for n, t in self._totals.items() if is_of(each, n)} for each in types]
-        if not all(known) or any(wanted <= total for each in known for total in each.values()):
-            return None
-        has = {f"{t / GIGABYTE:.1f} GB ({n})" for each in known for n, t in each.items()}
-        return (
-            f"it would hold {wanted / GIGABYTE:.1f} GB of a GPU's memory, as its like have on "
-            f"{' and '.join(sorted(needs))}, and the GPUs here have {' and '.join(sorted(has))}. "
-            "Ask for larger ones (`resources.gpu_type`), train in smaller batches, or try it all "
-            "the same with `resources: {gpus: 1}`."
-        )
+        if not needs:
+            return {}
+        least = min(needs.values(), key=lambda need: need.least_memory)
+        wanted, found = least.least_memory, {}
+        for each in types:
+            has = [total for name, total in self._totals.items() if is_of(each, name)]
+            ran = any(is_of(each, name) for name in needs)
+            if has and not ran and max(has) < wanted:
+                found[each] = (
+                    f"they hold {wanted / GIGABYTE:.1f} GB of a GPU's memory at least, as on "
+                    f"{least.hardware}, and GPUs of type {each} have {max(has) / GIGABYTE:.1f} GB"
+                )
+        return found
 
 
 def part_for(count: int) -> float:
@@ -135,4 +147,5 @@ def larger(one: float | None, other: float | None) -> float | None:
 def is_of(gpu_type: str, hardware: str) -> bool:
     """Whether torch's name of a GPU, "NVIDIA H100 80GB HBM3", has all words of a type, "H100"."""
     wanted, name = ({*text.lower().replace("-", " ").split()} for text in (gpu_type, hardware))
-    return all({word, f"{word}b"} & name for word in wanted)  # 80G is 80GB
+    is_another = name & ANOTHER != wanted & ANOTHER
+    return not is_another and all({word, f"{word}b"} & name for word in wanted)  # 80G is 80GB

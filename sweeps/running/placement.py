@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
@@ -14,7 +14,8 @@ from sweeps.planning.resources import RAYS_OWN, Resources
 
 LIGHT_GPUS = 0.25  # of a stage that trains nothing, such as scoring or mining
 TYPE, A_LITTLE = "accelerator_type:", 0.001  # of this, Ray gives each machine with such a GPU 1
-HIDDEN = ("ray.io/node-id", "ray.io/accelerator-type")  # labels that say nothing new
+TYPE_LABEL = "ray.io/accelerator-type"  # a machine's, by Ray itself
+HIDDEN = ("ray.io/node-id", TYPE_LABEL)  # labels that say nothing new
 ROUNDING = 1e-9  # of parts of a cluster
 FEWEST = 4  # stages handed out where there is room for less: a growing cluster sees the demand
 
@@ -43,9 +44,16 @@ class Ask(NamedTuple):
         types = [name.removeprefix(TYPE) for name, _ in self.custom if name.startswith(TYPE)]
         words = [f"type {each}" for each in types]
         words += [f"{name} {each:g}" for name, each in self.custom if not name.startswith(TYPE)]
-        words += [f"label {name}: {value}" for name, value in self.labels]
+        words += [said_of_label(name, value) for name, value in self.labels]
         besides = f" ({', '.join(words)})" if words else ""
         return f"{self.cpus} CPU{'s' * (self.cpus != 1)}{gpus}{besides}"
+
+
+def said_of_label(name: str, selector: str) -> str:
+    """What a machine's label must be, for people."""
+    if name == TYPE_LABEL and selector.startswith("!in("):
+        return f"not of type {selector[4:-1].replace(',', ', ')}"
+    return f"label {name}: {selector}"
 
 
 def meets(value: str | None, selector: str) -> bool:
@@ -99,7 +107,7 @@ class Machines:
         if ask not in self._rooms:  # asked for each stage that ends
             takes = {name: each for name, each in ask.takes.items() if each}
             self._rooms[ask] = sum(
-                min(math.floor(machine.get(name, 0) / each) for name, each in takes.items())
+                min(times(machine.get(name, 0), name, each) for name, each in takes.items())
                 for machine, labels in self._each()
                 if all(meets(labels.get(name), selector) for name, selector in ask.labels)
             )
@@ -112,6 +120,13 @@ class Machines:
         counted = Counter(said_of(machine, labels) for machine, labels in self._each())
         texts = [f"{count} x {text}" if count > 1 else text for text, count in counted.items()]
         return "; ".join(texts) or "no machine yet"
+
+
+def times(has: float, name: str, each: float) -> int:
+    """How often a machine has what each of some stages takes; a part of a GPU is of one GPU."""
+    if name == "GPU" and each < 1:
+        return math.floor(has) * math.floor(1 / each + ROUNDING)
+    return math.floor(has / each)
 
 
 def said_of(machine: Mapping[str, float], labels: Mapping[str, str]) -> str:
@@ -168,6 +183,13 @@ def at_least(gpus: float, ask: Ask) -> Ask:
     return ask._replace(gpus=max(gpus, ask.gpus)) if ask.gpus else ask
 
 
+def without_types(ask: Ask, types: Collection[str]) -> Ask:
+    """On no machine with such a GPU, unless the spec itself says which."""
+    if not types or TYPE_LABEL in dict(ask.labels):
+        return ask
+    return ask._replace(labels=(*ask.labels, (TYPE_LABEL, f"!in({','.join(sorted(types))})")))
+
+
 @dataclass
 class Room:
     """Whom the cluster has room for, from minute to minute.
@@ -184,14 +206,13 @@ class Room:
     most: int | None = None  # stages at once, by the user's wish
     share: float | None = None  # part of the cluster; None: nobody else wants any of it
 
-    def has(self, ask: Ask, *, ahead: bool = True) -> bool:
-        """Whether one more may be handed out; if not `ahead`, only what can run at once is."""
+    def has(self, ask: Ask) -> bool:
+        """Whether one more may be handed out."""
         if self.most is not None and self.handed_out.total() >= self.most:
             return False
         if self.share is not None and self.machines.room_for(ask):
             return self.held + part_of(ask, self.machines.total) <= self.share + ROUNDING
-        at_once = self.machines.room_for(ask)
-        return self.handed_out[ask] < (max(2 * at_once, FEWEST) if ahead else max(at_once, 1))
+        return self.handed_out[ask] < max(2 * self.machines.room_for(ask), FEWEST)
 
     @property
     def held(self) -> float:

@@ -47,7 +47,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         self.running: dict[str, tuple[str, ...]] = {}  # Tune's trial id -> ids of its stages
         self.asked: dict[str, Ask] = {}  # by Tune's trial id
         self.begun: set[str] = set()  # Tune's ids of trials that have a machine
-        self.void: dict[str, str] = {}  # by id of a stage cancelled while it queues, Tune's of it
+        self.void: dict[str, tuple[str, Ask]] = {}  # as both, of stages cancelled in the queue
+        self.of_sort: Counter[Any] = Counter()  # stages that are handed out, by group
         self.added: dict[str, str] = {}  # by stage id, what workers must be told of a later stage
         self.retries = Retries()
         self.stopping = False
@@ -73,7 +74,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             for stage_id in ids & set(self.running[trial_id]):
                 cause = Cause.CANCELLED
                 outcome = Outcome(stage_id=stage_id, wall_s=0.0, cause=cause, reason=str(cause))
-                self.void[stage_id] = trial_id
+                self.void[stage_id] = trial_id, self.asked[trial_id]
                 self._settle(trial_id, outcome)
 
     def withdraw(self, ids: Collection[str]) -> list[str]:
@@ -137,23 +138,21 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             return Searcher.FINISHED  # type: ignore[no-any-return]
         for outcome in self.doubts.settled(now):
             self._follow(outcome)
-        if self.paused:
+        if self.paused or self.stopping:
             return None
         heads = self.frontier.heads(now)
         full = [group for group, stage in heads.items() if not self._has_room(stage)]
         while (stage := self.frontier.next(now, full)) is not None:
             if not self.watcher.may_run(stage):
                 self.frontier.again(stage.id, now + CLAIMED_DELAY_S)
-            elif why := self.asking.why_not(stage, self.room.machines):
-                cause = Cause.REFUSED
-                self._follow(Outcome(stage_id=stage.id, wall_s=0.0, cause=cause, reason=why))
             elif (queued := self.void.pop(stage.id, None)) is not None:
-                self._hand_out(queued, stage)  # a second trial would train it twice
+                self._hand_out(*queued, stage)  # a second trial would train it twice
             else:
                 break
         if stage is None:
             return None
-        ask = self._hand_out(trial_id, stage)
+        ask = self.ask(stage)
+        self._hand_out(trial_id, ask, stage)
         return {
             "stage_ids": [stage.id],
             "takes": ask.takes,
@@ -162,15 +161,14 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             "added": self.added.get(stage.id, ""),
         }
 
-    def _hand_out(self, trial_id: str, stage: Stage) -> Ask:
-        """Let a stage be what a trial of Tune's runs; what it asks for."""
-        ask = self.ask(stage)
+    def _hand_out(self, trial_id: str, ask: Ask, stage: Stage) -> None:
+        """Let a stage be what a trial of Tune's runs that takes so much."""
         self.running[trial_id], self.asked[trial_id] = (stage.id,), ask
         self.room.handed_out[ask] += 1
+        self.of_sort[self.asking.group(stage)] += 1
         if why := self.asking.explain(stage, self.room.machines, self.watcher.name(stage)):
             self.watcher.waiting(why)
         self.watcher.handed_out(stage)
-        return ask
 
     def on_trial_start(self, trial_id: str) -> None:
         """A bundle has its machine."""
@@ -180,7 +178,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
             self.watcher.began(self.stages[stage_id])
 
     def _left_queue(self, trial_id: str) -> None:
-        self.void = {each: queued for each, queued in self.void.items() if queued != trial_id}
+        self.void = {each: queued for each, queued in self.void.items() if queued[0] != trial_id}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -213,12 +211,18 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         return next(self.asked[each] for each, ids in self.running.items() if stage.id in ids)
 
     def _has_room(self, stage: Stage) -> bool:
-        ahead = not self.asking.measures(stage, self.room.machines)
-        return self.room.has(self.ask(stage), ahead=ahead)
+        ask, machines = self.ask(stage), self.room.machines
+        if not self.asking.measures(stage, machines):
+            return self.room.has(ask)
+        alike = self.of_sort[self.asking.group(stage)]  # of which none is queued ahead
+        return self.room.has(ask) and alike < max(machines.room_for(ask), 1)
 
     def _look_around(self, now: float) -> None:
         """What the cluster has now, and what the user wants."""
         self.watcher.look()
+        for stage in self.frontier.heads(now).values():
+            if why := self.asking.avoids(stage, self.room.machines, self.watcher.name(stage)):
+                self.watcher.waiting(why)
         names = {} if self.paused else dict(self._waiting(now))
         described = {ask: self.watcher.name(stage) for ask, stage in names.items()}
         why = self.room.look(self._look(), described, now)
@@ -239,6 +243,7 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         if stage_id not in left:
             return False
         self.running[trial_id] = tuple(each for each in left if each != stage_id)
+        self.of_sort[self.asking.group(self.stages[stage_id])] -= 1
         if not self.running[trial_id]:
             del self.running[trial_id]
             self.room.handed_out[self.asked.pop(trial_id)] -= 1
@@ -246,8 +251,9 @@ class StageSearcher(Searcher):  # type: ignore[misc]
         return True
 
     def _settle(self, trial_id: str, outcome: Outcome) -> None:
-        if self._release(trial_id, outcome.stage_id):
-            self._follow(outcome)
+        asked = self.asked.get(trial_id)
+        if asked is not None and self._release(trial_id, outcome.stage_id):
+            self._follow(self.asking.judged(outcome, self.stages[outcome.stage_id], asked))
 
     def _follow(self, outcome: Outcome) -> None:
         """Release, repeat or skip."""
@@ -266,7 +272,6 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 
     def _tell(self, outcome: Outcome) -> None:
         stage_id = outcome.stage_id
-        outcome = self.asking.judged(outcome, self.stages[stage_id], self.room.machines)
         skipped: list[str] = []
         if outcome.cause is None:
             self.frontier.finish(stage_id)

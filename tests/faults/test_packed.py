@@ -47,6 +47,7 @@ if any("default_worker.py" in each for each in sys.orig_argv):
             "gpus": gpus,
             "gpu_s": gpus * wall_s,
             "gpu_busy": 0.31,
+            "peak_gpu_memory_megabytes": 4000.0,
             "gpu_reserved_megabytes": 4600.0,
             "gpu_context_megabytes": 500.0 if alone else None,
             "gpu_total_megabytes": 24000.0,

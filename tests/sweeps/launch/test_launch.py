@@ -18,6 +18,7 @@ from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch import shutdown
 from sweeps.launch.conduct import Conduct, LaunchError
+from sweeps.launch.launch import run_pass
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.shutdown import AtOnce, Shutdown
 from sweeps.launch.state import Launch
@@ -64,6 +65,24 @@ def test_ctrl_c_on_a_full_disk_is_a_stop(conduct: Conduct, monkeypatch: pytest.M
     with Shutdown(conduct.stop):
         signal.raise_signal(signal.SIGINT)
     assert (searcher.stopping, conduct.launch.stopped) == (True, True)
+
+
+def test_ctrl_c_before_ray_starts_asks_a_silent_store_nothing(
+    conduct: Conduct, monkeypatch: pytest.MonkeyPatch
+):
+    """It would take a minute, and end with the store's words instead."""
+    asked: list[object] = []
+
+    def committed(stage_ids: object) -> set[str]:
+        asked.append(stage_ids)
+        raise KeyboardInterrupt if len(asked) == 1 else FileError("the store does not answer")
+
+    closed: list[tuple[str, bool]] = []
+    tracking = SimpleNamespace(close=lambda status, hurry: closed.append((status, hurry)))
+    monkeypatch.setattr(conduct.launch.store, "committed", committed)
+    with pytest.raises(KeyboardInterrupt):
+        run_pass(conduct.launch, (), tracking)  # type: ignore[arg-type]
+    assert closed == [("KILLED", True)]
 
 
 GIVEN_UP = Outcome(stage_id="", wall_s=1.0, cause=Cause.REFUSED, reason="out of luck")

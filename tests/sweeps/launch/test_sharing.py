@@ -26,6 +26,7 @@ from sweeps.planning.spec import parse_spec
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.placement import Machines
 from sweeps.running.searcher import StageSearcher
+from sweeps.store.files import UnreachableError
 from sweeps.store.leases import Fence, Lease
 from sweeps.store.store import Store
 from sweeps.store.witness import Life
@@ -113,6 +114,42 @@ def test_who_is_alone_queues_twice_what_runs_and_leaves_half_when_another_comes(
     hers.look()
     assert hers.left == frozenset()
     assert hers.hand_out() == 1
+
+
+@pytest.mark.parametrize("lost", ["take_back", "leave"])
+def test_an_order_that_the_store_takes_without_an_answer_is_taken_back_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+):
+    """Else the stage would be handed out and left again for ever."""
+    hers = Played(tmp_path, "hers").begin()
+    hers.hand_out()
+    hers.start(SLOTS)
+    his = Played(tmp_path, "his").begin()
+    his.look()
+    orders = type(hers.launch.store.orders)
+    give = getattr(orders, lost)
+
+    def silent(self: object, fence: Fence, ids: list[str]) -> None:
+        if lost == "leave":  # it has arrived
+            give(self, fence, ids)
+        raise UnreachableError("nobody answers")
+
+    with monkeypatch.context() as away:
+        if lost == "leave":
+            away.setattr(orders, lost, silent)
+        for _ in range(2):
+            hers.look()
+        left = hers.left
+        away.setattr(orders, lost, silent)
+        for stage_id in left:
+            trials = hers.searcher.running.items()
+            (trial_id,) = (each for each, ids in trials if stage_id in ids)
+            outcome = Outcome(stage_id=stage_id, wall_s=0.0, cause=Cause.YIELDED)
+            hers.searcher.on_trial_complete(trial_id, {"outcomes": [vars(outcome)]})
+    assert left
+    his.lease.__exit__(None, None, None)
+    hers.look()
+    assert hers.left == frozenset()
 
 
 def test_a_sweep_of_another_cluster_or_without_work_takes_nothing(tmp_path: Path):

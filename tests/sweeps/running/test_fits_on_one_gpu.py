@@ -1,5 +1,6 @@
 """The first fit of a sort runs alone on a GPU and is measured, the later ones share it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -35,10 +36,11 @@ class Asked:
         self,
         stages: list[Stage],
         resources: Resources = PACKED,
-        machines: Machines = ONE,
+        machines: Machines | Callable[[], Machines] = ONE,
     ) -> None:
         self.notes, self.number = Notes(), 0
-        self.searcher = StageSearcher(stages, resources, self.notes, lambda: machines, wait_s=60.0)
+        look = machines if callable(machines) else lambda: machines
+        self.searcher = StageSearcher(stages, resources, self.notes, look, wait_s=60.0)
         self.queued: dict[str, str] = {}  # by stage id, Tune's id
 
     def all(self) -> list[float]:
@@ -173,22 +175,81 @@ def test_out_of_memory_halves_the_company_first_and_then_it_is_alone(
     assert end.cause == Cause.OUT_OF_MEMORY
 
 
-def test_a_fit_for_which_no_gpu_has_the_memory_is_given_up_before_it_begins():
-    """With what it needs and what there is; others go on, and what needs it is skipped."""
+BIG = {**GPU, "accelerator_type:H100": 1.0}
+BIG_LABEL, SMALL_LABEL = ({"ray.io/accelerator-type": each} for each in ("H100", "L4"))
+NOT_L4 = ("ray.io/accelerator-type", "!in(L4)")
+
+
+def test_a_fit_for_which_no_gpu_has_the_memory_waits_for_one(clock: list[float]):
+    """A large machine may come back; others go on, and it is said what is missing."""
     large, small = fit(0, batch_size=512), fit(1)
-    score = Stage(kind=SCORE, config={"method": {"name": "cac"}}, inputs={"model": large})
-    asked = Asked([large, score, small], machines=TYPED)
+    machines = [Machines(TYPED.there, labels=(SMALL_LABEL,))]
+    asked = Asked([large, small], machines=lambda: machines[0])
     asked.knows(large, facts(60_000.0, 0.9, hardware=H100))
     asked.knows(small, facts(4_600.0, 0.9))
-    assert asked.all() == [1.0]
-    assert [*asked.queued] == [small.id]
-    ((end, skipped),) = asked.notes.ends
-    assert (end.stage_id, end.cause, skipped) == (large.id, Cause.REFUSED, [score.id])
-    assert "it would hold 60.5 GB of a GPU's memory" in str(end.reason)
+    clock[0] += 2.0
+    asked.all()
+    assert {NOT_L4} == set(asked.searcher.ask(large).labels)
+    assert (asked.searcher.ask(large).gpus, asked.notes.ends) == (1.0, [])
+    why, waiting = asked.notes.texts[:2]
+    assert "take no GPU of type L4: they hold 60.5 GB of a GPU's memory at least" in why
+    assert "asks for 1 CPU and 1 GPU (not of type L4) on one machine, and no machine" in waiting
+    clock[0] += 2.0
+    asked.all()
+    assert asked.notes.texts.count(why) == 1
+    machines[0] = Machines((*TYPED.there, BIG), labels=(SMALL_LABEL, BIG_LABEL))
+    clock[0] += 2.0
+    asked.all()
+    asks = "1 CPU and 1 GPU (not of type L4)"
+    assert asked.notes.texts[-1] == f"a machine for {asks} is there; going on"
+
+
+def test_where_it_is_tried_all_the_same_no_gpu_is_too_small():
+    """By `gpus: 1`."""
+    large = fit(0, batch_size=512)
     forced = Asked([large], Resources(pack="auto", gpus=1), TYPED)
     forced.knows(large, facts(60_000.0, 0.9, hardware=H100))
-    forced.knows(small, facts(4_600.0, 0.9))
+    forced.knows(fit(1), facts(4_600.0, 0.9))
     assert forced.all() == [1.0]
+    assert forced.searcher.ask(large).labels == ()
+
+
+def test_a_sort_that_is_measured_does_not_wait_for_all_of_another():
+    """Though both ask for whole GPUs; the one with the longest path comes first."""
+    heavy, light = [fit(number, batch_size=512) for number in range(9)], [fit(9), fit(10)]
+    mined = [Stage(kind=FIT, config=each.config, inputs={"model": each}) for each in light]
+    asked = Asked(heavy)
+    asked.knows(heavy[0], facts(20_000.0, 0.9))
+    assert asked.all() == [1.0] * 4
+    asked.searcher.add([*light, *mined])
+    for done in heavy[:2]:
+        asked.ends(done, facts(20_000.0, 0.9))
+        asked.all()
+    assert [each.id in asked.queued for each in light].count(True) == 1
+
+
+def test_out_of_memory_is_judged_by_what_the_fit_had():
+    """It ran on a whole GPU while another was measured: more there is not."""
+    first, second = fit(0), fit(1)
+    asked = Asked([first, second], machines=Machines((GPU, GPU)))
+    assert asked.all() == [1.0, 1.0]
+    asked.ends(first, facts(1_000.0, 0.2))
+    asked.ends(second, None, Cause.OUT_OF_MEMORY)
+    (outcome,) = asked.notes.outcomes
+    assert outcome.cause == Cause.OUT_OF_MEMORY
+    assert asked.searcher.ask(second).gpus == 1.0
+
+
+def test_a_stage_that_is_cancelled_in_the_queue_and_taken_back_takes_what_it_took():
+    """Tune has its trial still, with what that asks for."""
+    first, second = fit(0), fit(1)
+    asked = Asked([first, second], machines=Machines((GPU, GPU)))
+    assert asked.all() == [1.0, 1.0]
+    asked.searcher.cancel_queued({second.id})
+    asked.ends(first, facts(1_000.0, 0.2))
+    asked.searcher.revive([second.id])
+    asked.all()
+    assert asked.searcher.asked_for(second).gpus == 1.0
 
 
 def test_what_is_said_of_packing_is_one_of_two_words():

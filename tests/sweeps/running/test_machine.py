@@ -131,18 +131,21 @@ def test_a_gpu_is_named_with_its_versions_and_seconds(
     assert told["peak_gpu_memory_megabytes"] == 3.0
 
 
-@pytest.mark.parametrize(("gpus", "context"), [(1.0, 3000.0), (0.5, None)], ids=["alone", "shared"])
+@pytest.mark.parametrize(
+    ("gpus", "busy", "context"),
+    [(1.0, 0.31, 3000.0), (0.5, 0.31, None), (1.0, None, None)],
+    ids=["alone", "shared", "without Ray"],
+)
 def test_a_marker_says_what_a_fit_holds_of_a_card_and_how_busy_that_was(
-    monkeypatch: pytest.MonkeyPatch, gpus: float, context: float | None
+    monkeypatch: pytest.MonkeyPatch, gpus: float, busy: float | None, context: float | None
 ):
-    """What others may hold of a card that is shared is not known from what is in use."""
+    """What others may hold of a card is not known from what is in use."""
     pretend_gpu(monkeypatch)
-    told = machine_facts(torch.device("cuda"), gpus, 10.0, busy=0.31)
-    assert (told["gpus"], told["gpu_busy"]) == (gpus, 0.31)
+    told = machine_facts(torch.device("cuda"), gpus, 10.0, busy)
+    assert (told["gpus"], told["gpu_busy"]) == (gpus, busy)
     assert told["gpu_reserved_megabytes"] == 8000.0
     assert told["gpu_context_megabytes"] == context
     assert told["gpu_total_megabytes"] == 24_000.0
-    assert machine_facts(torch.device("cuda"), gpus, 10.0)["gpu_busy"] is None
 
 
 def test_how_busy_a_gpu_is_is_the_mean_of_what_was_told():

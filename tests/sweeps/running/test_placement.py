@@ -145,6 +145,13 @@ def test_room_is_counted_machine_by_machine():
     assert str(Machines(())) == "no machine yet"
 
 
+def test_a_part_of_a_gpu_is_of_one_gpu():
+    """What two cards have left together has room for nothing."""
+    four = Machines(({"CPU": 64.0, "GPU": 4.0},))
+    parts = {0.6: 4, 0.6666: 4, 0.4: 8, 0.3333: 12, 0.1: 40, 0.125: 32, 1.0: 4, 2.0: 2, 3.0: 1}
+    assert {part: four.room_for(Ask(1, part)) for part in parts} == parts
+
+
 def test_what_is_handed_out_follows_the_cluster():
     """Twice what runs at once, and a few where there is no machine yet, so that one is started."""
     room = Room(Machines(()), 60.0, lambda text: None)
