@@ -4,7 +4,7 @@ import sweeps
 from osr_core.data import reader
 
 SPEC = {
-    "name": "first-sweep",
+    "name": "first-script",
     "datasets": ["digits"],
     "splits": [0],
     "methods": {"softmax": {}, "cac": {}},

@@ -12,6 +12,7 @@ from analysis.exports.candidates import CANDIDATE_COLUMNS
 from osr_core.methods import OWN
 from sweeps.commands.app import app
 from sweeps.planning.json_schema import json_schema
+from sweeps.planning.spec import packaged_specs
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,6 +45,15 @@ def test_every_key_of_a_spec_is_there(page_of: Any):
         section = page.partition(f"\n### `{name}`\n")[2].partition("\n### ")[0]
         settings = method.Config.__dataclass_fields__
         assert [each for each in settings if f"\n| `{each}` |" not in section] == [], name
+
+
+def test_every_packaged_spec_is_there(page_of: Any):
+    """With what it is for, in the words of its own file, and the name of its sweep."""
+    page = page_of("specs")
+    assert [name for name in packaged_specs() if f"\n| `{name}` | " not in page] == []
+    row = page.partition("\n| `digits` | ")[2].partition("\n")[0]
+    assert row.startswith("The embedded default: five methods on scikit-learn's handwritten digits")
+    assert row.endswith("two cores. | `digits` | `digits` | 5 |")
 
 
 def test_every_column_is_there(page_of: Any):

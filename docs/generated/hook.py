@@ -9,6 +9,7 @@ import columns
 import commands
 import python_api
 import spec_keys
+import specs
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -18,6 +19,7 @@ OF_ROOT = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands.page,
     "reference/spec.md": spec_keys.page,
+    "reference/specs.md": specs.page,
     "reference/columns.md": columns.page,
     "reference/python.md": python_api.page,
 }

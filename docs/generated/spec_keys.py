@@ -40,7 +40,8 @@ def page() -> str:
     ]
     parts = [OPENING, table(HEADING, rows)]
     for section in SECTIONS:
-        parts += [f"\n## `{section}`\n\n", table(HEADING, keys(schema["properties"][section]))]
+        about = schema["properties"][section]
+        parts += [f"\n## `{section}`\n\n{sentence(meaning(about))}\n", table(HEADING, keys(about))]
     parts += ["\n## `search` of a method\n\nSee [Search](../search.md). "]
     parts += ["Beside `space`, `enqueue` and `from`:\n\n"]
     parts += [settings(Options), "\n## `methods`\n\n"]
@@ -81,6 +82,11 @@ def settings(config: type[Any]) -> str:
 def meaning(about: dict[str, Any]) -> str:
     """What the schema says of a key."""
     return str(about.get("description") or "")
+
+
+def sentence(text: str) -> str:
+    """A description as a sentence of its own."""
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
 
 
 def allowed(about: dict[str, Any]) -> str:

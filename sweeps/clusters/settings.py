@@ -82,8 +82,8 @@ def _values(settings: Mapping[str, str | None], place: str) -> Iterator[str]:
     home = settings.get("OSR_HOME")
     if home and not home.startswith(("/", "~")):
         yield (
-            f"{place}: OSR_HOME is '{home}'; it must be a whole path, since a job's own folder is "
-            "deleted after it."
+            f"{place}: OSR_HOME is '{home}'; it must begin with / or ~, since a job's own "
+            "folder is deleted after it."
         )
     looks: dict[str, Callable[[str], object]] = {
         "OSR_DATA": bucket_of,

@@ -23,7 +23,7 @@ from sweeps.store.address import bucket_of
 if TYPE_CHECKING:
     from osr_core.data.base import Benchmark
 
-ONE = "show"  # the command that stands for a data set's name
+ONE = "show"  # the command that stands for a dataset's name
 
 
 class NameOrCommand(TyperGroup):
@@ -45,7 +45,7 @@ datasets_app = typer.Typer(
 def datasets(
     context: typer.Context, data_root: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the data sets, and what of each is here; with NAME, show one in full."""
+    """List the datasets, and what of each is here; with NAME, show one in full."""
     from osr_core.data import BENCHMARKS, READERS
     from osr_core.data.inventory import inventory
 
@@ -69,7 +69,7 @@ def show_one(
     data_root: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell all about a data set: classes, files, licence, protocols, and how to get it."""
+    """Tell all about a dataset: classes, files, licence, protocols, and how to get it."""
     from osr_core.data import BENCHMARKS, READERS
     from osr_core.data.inventory import inventory
 
@@ -97,7 +97,7 @@ def fetch_dataset(
     name: Annotated[str, typer.Argument(help="A reader's name, as `osr datasets` lists them.")],
     data_root: DataOption = None,
 ) -> None:
-    """Download a data set's published files into the data folder; run it again to go on."""
+    """Download a dataset's published files into the data folder; run it again to go on."""
     from osr_core.data.fetch import fetch
 
     if data_root is None:
@@ -117,7 +117,7 @@ def share_dataset(
     home: HomeOption = DEFAULT_HOME,
     data_root: DataOption = None,
 ) -> None:
-    """Put a data set's files into the store, for machines that lack them; again to go on."""
+    """Put a dataset's files into the store, for machines that lack them; again to go on."""
     from osr_core.data import reader
     from sweeps.launch.share_data import share
 
@@ -133,18 +133,18 @@ def share_dataset(
 
 
 def _of_two(name: str, pair: "Benchmark") -> str:
-    """Where the classes of a spec's data set come from."""
+    """Where the classes of a spec's dataset come from."""
     return f"{name}: known classes of {pair.known.name}, unknown classes of {pair.unknown.name}"
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """What of a data set's row fits a line."""
+    """What of a dataset's row fits a line."""
     about = {"dataset": row["reader"], "classes": row["classes"], "image": row["image"]}
     return {**about, "train": _state(row, "train"), "test": _state(row, "test"), "MB": _size(row)}
 
 
 def _long(row: dict[str, Any]) -> dict[str, Any]:
-    """All of a data set's row."""
+    """All of a dataset's row."""
     from osr_core.data.fetch import downloads
     from osr_core.data.splits import protocols
 
@@ -174,7 +174,7 @@ def _long(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listing(name: str) -> str:
-    """The command that lists a data set's splits, by a protocol that has some."""
+    """The command that lists a dataset's splits, by a protocol that has some."""
     from osr_core.data.splits import protocols
 
     own = [family for family, about in protocols().items() if name in about.counts]

@@ -188,7 +188,7 @@ def _ray_token() -> Finding:
 
 
 def _data(data_root: str | None) -> Iterator[Finding]:
-    """Which data sets are here; without a folder, those that need none. A bucket is looked at."""
+    """Which datasets are here; without a folder, those that need none. A bucket is looked at."""
     from osr_core.data import READERS  # it takes a second, and every command imports this file
 
     bucket = bucket_of(data_root)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 StageArgument = Annotated[
     str | None,
-    typer.Argument(help="How its id begins, as `osr status SWEEP` shows it, or its name."),
+    typer.Argument(help="The beginning of its id (see `osr status SWEEP`), or its name."),
 ]
 PLACE = "given"  # the parameter of a command that takes the filter
 OPTIONS: dict[str, Any] = {
     "method": Annotated[list[str] | None, typer.Option(help="Only trials of this method.")],
-    "dataset": Annotated[list[str] | None, typer.Option(help="Only trials on this data set.")],
+    "dataset": Annotated[list[str] | None, typer.Option(help="Only trials on this dataset.")],
     "split": Annotated[list[int] | None, typer.Option(help="Only trials on this split.")],
     "seed": Annotated[list[int] | None, typer.Option(help="Only trials with this seed.")],
     "kind": Annotated[list[str] | None, typer.Option(help="Only stages of this kind.")],

@@ -33,15 +33,15 @@ FileArgument = Annotated[Path, typer.Argument(parser=named, metavar="FILE")]
 SpecOption = Annotated[
     str, typer.Option(help="Into which sweep: its spec, or the name of one that was run.")
 ]
-DatasetOption = Annotated[str, typer.Option(help="The data set; default: the spec's only one.")]
-ProtocolOption = Annotated[str, typer.Option(help="Of the split; default: the spec's.")]
+DatasetOption = Annotated[str, typer.Option(help="The dataset; default: the spec's only one.")]
+ProtocolOption = Annotated[str, typer.Option(help="The split's protocol; default: the spec's.")]
 SplitOption = Annotated[
     int | None, typer.Option(help="The split's number; default: the spec's only one.")
 ]
 SourceOption = Annotated[str, typer.Option(help="Whose it is and where it lies, as an address.")]
 LicenceOption = Annotated[str, typer.Option(help="Under which licence.")]
 MethodsOption = Annotated[
-    list[str] | None, typer.Option(help="Of the spec's; default: all of them.")
+    list[str] | None, typer.Option(help="Methods of the spec that take the network; default: all.")
 ]
 NamesOption = Annotated[
     Path | None,
@@ -49,9 +49,11 @@ NamesOption = Annotated[
 ]
 EntryOption = Annotated[str, typer.Option(help="Which part of a checkpoint has the weights.")]
 MeanOption = Annotated[
-    str, typer.Option(help="By which images in [0, 1] are normalised, by channel: 0.5,0.5,0.5")
+    str, typer.Option(help="Mean that images in [0, 1] are normalised by, per channel: 0.5,0.5,0.5")
 ]
-StdOption = Annotated[str, typer.Option(help="As --mean: what they are divided by afterwards.")]
+StdOption = Annotated[
+    str, typer.Option(help="Deviation that they are then divided by, per channel.")
+]
 AnchorsOption = Annotated[
     str, typer.Option(help="Of CAC and others: stored (in FILE) or recompute (from the images).")
 ]
@@ -167,7 +169,7 @@ def place(
     """The sweep that an import goes into, the one split that it is about, and its data's folder.
 
     Raises:
-        ConfigError: the spec has several data sets or splits, and none is named; none of that name.
+        ConfigError: the spec has several datasets or splits, and none is named; none of that name.
     """
     from sweeps.launch.data_folder import readers_of
     from sweeps.launch.imports import sweep_of

@@ -24,7 +24,8 @@ def logs(
     given: Filter,
     stage: StageArgument = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with what is told, until nobody runs it.")
+        bool,
+        typer.Option("--follow", help="Keep printing new lines until the sweep ends or stops."),
     ] = False,
     home: HomeOption = DEFAULT_HOME,
     address: JobsOption = None,

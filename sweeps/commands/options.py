@@ -59,7 +59,7 @@ DataOption = Annotated[
         envvar="OSR_DATA",
         metavar="PATH",
         callback=data_option,
-        help="Folder with the data sets' files, or one in a bucket: s3://bucket/folder.",
+        help="Folder with the datasets' files, or one in a bucket: s3://bucket/folder.",
     ),
 ]
 
@@ -85,14 +85,16 @@ JobsOption = Annotated[
     ),
 ]
 PriorityOption = Annotated[
-    int, typer.Option(help="Sweeps of a higher one come first on their cluster.")
+    int, typer.Option(help="Sweeps with a higher number go first on their cluster.")
 ]
 MaxSlotsOption = Annotated[
     int | None, typer.Option(min=1, help="How many stages run at once at most.")
 ]
 GpuTypeOption = Annotated[
     str | None,
-    typer.Option(metavar="TYPE", help="Of all stages that take a GPU, as Ray calls it: L4, H100."),
+    typer.Option(
+        metavar="TYPE", help="GPU type for all stages that take one, in Ray's words: L4, H100."
+    ),
 ]
 ReasonOption = Annotated[
     str | None, typer.Option(help="What the sweep is for, as `osr queue` shows it to others.")

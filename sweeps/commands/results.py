@@ -68,10 +68,11 @@ def table(
         str, typer.Argument(help="A sweep, a paper's table (cac1 to pmal5), or compare.")
     ],
     sweeps: Annotated[
-        list[str] | None, typer.Argument(help="Of compare: the sweeps; all, if left out.")
+        list[str] | None, typer.Argument(help="compare: the sweeps; default: all.")
     ] = None,
     row: Annotated[
-        list[str] | None, typer.Option(help="Of compare: a row; the first is compared with.")
+        list[str] | None,
+        typer.Option(help="compare: a row; the first is compared with each of the others."),
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="A dataset to show.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="A metric to show.")] = None,
@@ -104,9 +105,7 @@ def table(
         folder = at(home).export(name)
         if not folder.exists():
             known = [*exported_sweeps(exports), *LAYOUTS, "compare"]
-            raise ConfigError(
-                f"{unknown_name('table', name, known)} A sweep's needs its export: osr export NAME"
-            )
+            raise ConfigError(no_export("table", name, known))
         shown = sweep_table.table(folder, dataset or (), metric or sweep_table.DEFAULT_METRICS)
         printable = sweep_sheet.printable(shown)
     typer.echo(render(printable, format))
@@ -127,7 +126,7 @@ def figure(
     search: Annotated[str, typer.Option(help="How the id of the search to show begins.")] = "",
     accepted: Annotated[
         int | None,
-        typer.Option(min=1, max=100, help="cac4: count unknowns accepted where % of knowns are."),
+        typer.Option(min=1, max=100, help="cac4: % of knowns to accept before counting unknowns."),
     ] = None,
     format: Annotated[
         str, typer.Option(help="png, svg or pdf; default: as --output ends, or png.")
@@ -145,7 +144,7 @@ def figure(
     sweep = named or sweep
     if sweep and not at(home).export(sweep).exists():
         known = exported_sweeps(at(home).root / "exports")
-        raise ConfigError(f"{unknown_name('export', sweep, known)} Make it: osr export {sweep}")
+        raise ConfigError(no_export("export", sweep, known))
     images = image_loader(data_root)
     exports = at(home).root / "exports"
     drawn = draw(
@@ -189,6 +188,18 @@ def draw_pictures(run: Mapping[str, Any], content: bytes) -> Mapping[str, bytes]
     if "trial_id" in run:
         return pictures(run, content)
     return picture(f"{run['label']}, sweep {run['sweep']}, commit {run['commit']}", content)
+
+
+def no_export(what: str, name: str, known: Sequence[str]) -> str:
+    """Sentences for a sweep without an export, also where `name` is a packaged spec's instead."""
+    from sweeps.planning.spec import packaged_specs
+    from sweeps.planning.yaml_values import read_yaml
+
+    spec, sweep, of_spec = packaged_specs().get(name), name, ""
+    if spec is not None and (sweep := read_yaml(spec)["name"]) != name:
+        of_spec = f" '{name}' is a spec, and its sweep is called '{sweep}'."
+    exists = unknown_name(what, name, known)
+    return f"{exists}{of_spec} A sweep needs its export for that: osr export {sweep}"
 
 
 def exported_sweeps(exports: Path) -> list[str]:

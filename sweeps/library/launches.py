@@ -45,7 +45,7 @@ def plan(spec: Spec, *, data_root: str | Path | None = None) -> "Plan":
 
     Args:
         spec: as for `load_spec`.
-        data_root: the folder of the data sets' files, or a bucket's address; default: OSR_DATA.
+        data_root: the folder of the datasets' files, or a bucket's address; default: OSR_DATA.
 
     Raises:
         ConfigError: the spec is wrong. DataError: data are missing, or do not fit it.
@@ -69,7 +69,7 @@ def run(
     Args:
         spec: as for `load_spec`.
         home: the folder of all results; default: OSR_HOME, or ./osr-home.
-        data_root: the folder of the data sets' files, or a bucket's address; default: OSR_DATA.
+        data_root: the folder of the datasets' files, or a bucket's address; default: OSR_DATA.
         address: of a running Ray cluster; default: one is started on this machine.
         quiet: print no progress.
         remake: what becomes of results that other code of the same version has made: True makes

@@ -41,7 +41,7 @@ def load(
         sweep: the sweep's name.
         accept: the share of known images that it accepts, in (0, 1].
         home: the folder of all results; default: OSR_HOME, or ./osr-home.
-        data_root: the folder of the data sets' files, or a bucket's address; default: OSR_DATA.
+        data_root: the folder of the datasets' files, or a bucket's address; default: OSR_DATA.
         device: where it computes, "cpu" or "cuda".
 
     Raises:

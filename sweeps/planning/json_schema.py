@@ -4,22 +4,25 @@ Both are made from the declarations that check a spec.
 """
 
 import dataclasses
+import json
 import typing
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from osr_core.backbones import BACKBONES
+from osr_core.backbones import BACKBONES, resolve_backbone
 from osr_core.backbones.from_timm import PREFIX
-from osr_core.config import BOUNDS, LARGEST
+from osr_core.config import BOUNDS, LARGEST, as_dict
 from osr_core.data import BENCHMARKS
 from osr_core.data.own import NAMED
 from osr_core.methods import METHODS
-from osr_core.recipes import Training
+from osr_core.recipes import Training, common
 from sweeps.home import RESERVED, SWEEP_NAME
 from sweeps.planning.not_implemented import PLANNED
 from sweeps.planning.resources import Budget, Resources
 from sweeps.planning.search_block import Options
 from sweeps.planning.spec import LARGEST_SEED, SHARED, SweepSpec
 
+BY_RECIPE = "defaults are those of the recipe common; a key without one depends on the dataset"
 TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
 
 
@@ -42,8 +45,10 @@ def json_schema() -> dict[str, Any]:
         numbers = {"type": "integer", "minimum": 0, "maximum": largest}
         plain[name] |= {"type": "array", "items": numbers, "minItems": 1, "uniqueItems": True}
     plain["recipe"] |= {"enum": ["common", "published"]}
-    plain["training"] |= _settings_schema(Training)
+    plain["training"] |= _training_schema()
     plain["backbone"] |= _backbone_schema()
+    for name in ("training", "backbone"):
+        plain[name]["description"] += f"; {BY_RECIPE}"
     resources = Resources.model_json_schema()
     shared = resources.pop("$defs")  # references to it begin at the root
     plain["resources"] |= resources
@@ -61,14 +66,63 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _training_schema(grids: bool = False) -> dict[str, Any]:
+    """A fit's optimiser, schedule and augmentation."""
+    return _by_recipe(
+        _settings_schema(Training, grids),
+        [as_dict(common(each).training) for each in BENCHMARKS.values()],
+    )
+
+
 def _backbone_schema(grids: bool = False) -> dict[str, Any]:
     """The name of a network, and the settings of any."""
     names = {"anyOf": [{"enum": sorted(BACKBONES)}, {"type": "string", "pattern": f"^{PREFIX}."}]}
     either = {"anyOf": [names, {"type": "array", "items": names, "minItems": 1}]}
-    properties: dict[str, Any] = {"name": either if grids else names}
-    for backbone in BACKBONES.values():
-        properties |= _settings_schema(backbone.Config, grids)["properties"]
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    name = {"description": f"the network; {PREFIX}NAME is one of timm's"}
+    properties = {"name": name | (either if grids else names), **_network_settings(grids)}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    size = {"image_size": None, "channels": None}  # the dataset's own
+    networks = [
+        resolve_backbone(
+            common(each).backbone,
+            image_size=each.known.image_size,
+            channels=each.known.channels,
+        )
+        | size
+        for each in BENCHMARKS.values()
+    ]
+    return _by_recipe(schema, networks)
+
+
+def _network_settings(grids: bool) -> dict[str, Any]:
+    """The settings of all networks; what only some have names these in its description."""
+    settings: dict[str, Any] = {}
+    meanings: dict[str, dict[str, list[str]]] = {}  # by setting and meaning, names of networks
+    for name, backbone in BACKBONES.items():
+        for key, about in _settings_schema(backbone.Config, grids)["properties"].items():
+            first, meaning = settings.setdefault(key, about), about["description"]
+            if about["default"] != first["default"]:
+                meaning += f", default {json.dumps(about['default'])}"
+            meanings.setdefault(key, {}).setdefault(meaning, []).append(name)
+    for key, of_networks in meanings.items():
+        if [*of_networks.values()] != [[*BACKBONES]]:
+            said = (f"{', '.join(names)}: {text}" for text, names in of_networks.items())
+            settings[key]["description"] = "; ".join(said)
+    return settings
+
+
+def _by_recipe(schema: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A schema with the defaults that a recipe gives, by dataset, in place of a class's own."""
+    for key, about in schema["properties"].items():
+        given = [recipe[key] for recipe in recipes if key in recipe]
+        if "properties" in about:
+            _by_recipe(about, given)
+        elif len(values := list(dict.fromkeys(map(json.dumps, given)))) == 1:
+            about["default"] = json.loads(values[0])
+        elif values:
+            del about["default"]
+            about["description"] += f"; recipe common: one of {', '.join(values)}, by dataset"
+    return schema
 
 
 def _methods_schema() -> dict[str, Any]:
@@ -76,7 +130,7 @@ def _methods_schema() -> dict[str, Any]:
     methods: dict[str, Any] = {
         name: {"description": f"left out: {why}"} for name, why in PLANNED["methods"].items()
     }
-    of_all = {"training": _settings_schema(Training, True), "backbone": _backbone_schema(True)}
+    of_all = {"training": _training_schema(True), "backbone": _backbone_schema(True)}
     of_all["protocol"] = {"description": "instead of the spec's", "type": "string"}
     for name, method in METHODS.items():
         settings = _settings_schema(method.Config, grids=True)

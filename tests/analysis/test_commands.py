@@ -48,6 +48,17 @@ def test_table_command_refuses_what_does_not_belong_together(home):
         osr(home, "table", "nothing")
 
 
+@pytest.mark.parametrize("words", [["table", "digits_all"], ["figure", "roc", "digits_all"]])
+def test_the_name_of_a_spec_leads_to_that_of_its_sweep(home, words):
+    """They differ by a hyphen; also where the sweep has no export that would be near."""
+    called = r"'digits_all' is a spec.* called 'digits-all'.*osr export digits-all"
+    with pytest.raises(ConfigError, match=called):
+        osr(home, *words)
+    with pytest.raises(ConfigError) as told:
+        osr(home, "table", "digits")  # a spec and its sweep of one name
+    assert "is a spec" not in str(told.value)
+
+
 def test_figure_command_says_where_the_picture_is(home):
     """Named by what it shows."""
     printed = osr(home, "figure", "histogram", "--sweep", "cac-table2", "--format", "svg").strip()

@@ -52,7 +52,7 @@ PLANTED = [
         "rayjob.yaml",
         "/home/ray/osr-home",
         "osr-home",
-        "OSR_HOME is 'osr-home'; it must be a whole pa",
+        "OSR_HOME is 'osr-home'; it must begin with / or ~",
     ),
     (
         "raycluster.yaml",

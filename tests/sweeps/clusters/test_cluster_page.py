@@ -1,4 +1,4 @@
-"""docs/cluster.md and docs/slurm.md name only what there is."""
+"""docs/cluster.md, docs/gpus.md and docs/slurm.md name only what there is."""
 
 import re
 import shlex
@@ -13,7 +13,8 @@ from sweeps.commands.app import app
 
 ROOT = Path(__file__).parents[3]
 PAGE = "".join(
-    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("cluster.md", "slurm.md")
+    (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("cluster.md", "gpus.md", "slurm.md")
 )
 BLOCKS = re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 LINES = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
