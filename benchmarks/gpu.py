@@ -4,16 +4,18 @@
     sweeps         the plans in gpu/, from `make gpu-plans` where osr is; results go to gpu/results
     table          of what is done of each plan
 
-Every call saves what it has done, and the next goes on. It ends with 0 when all is done, with 5
-when its minutes are over, else with the code of `python -m osr_core.batch`; `make` itself ends with
-2 for any of these but 0. Nothing is committed. The table is for docs/results.md; at home,
-`osr merge gpu/results` takes the results themselves.
+Every call saves what it has done, and the next goes on. A measurement that fails leaves its words
+in gpu/, and is made again once that file is deleted; the sweeps do not wait for it. A call ends
+with 0 when all is done, with 5 when its minutes are over, else with the code of `python -m
+osr_core.batch`; `make` itself ends with 2 for any of these but 0. Nothing is committed. The table
+is for docs/results.md; at home, `osr merge gpu/results` takes the results themselves.
 """
 
 import argparse
 import json
 import sys
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -46,29 +48,46 @@ def main(given: Sequence[str] | None = None) -> int:
     plans = sorted(asked.folder.glob("*.json"))
     if not plans:
         parser.error(f"there are no plans in {asked.folder}: run `make gpu-plans` where osr is")
-    if missing() and asked.minutes < MEASURED_IN_MIN:
+    if missing(asked.folder) and asked.minutes < MEASURED_IN_MIN:
         parser.error(f"a measurement takes {MEASURED_IN_MIN:g} minutes; give as many or more")
-    code = measured(ends_at) or run(plans, asked.folder / "results", ends_at)
+    code = measured(asked.folder, ends_at) or run(plans, asked.folder / "results", ends_at)
     for plan in plans:
         print("\n".join(table(plan, asked.folder / "results")))
+    for each in failures(asked.folder):
+        print(f"a measurement failed, see {each}; delete that file to make it again")
+        code = code or FAILED
     print({0: "all is done", TIME_SPENT: "repeat the command"}.get(code, f"it ended with {code}"))
     return code
 
 
-def missing() -> list[str]:
+def missing(folder: Path) -> list[str]:
     """The measurements that are still to be made; one compares with torchvision's transforms."""
     where = "gpu" if torch.cuda.is_available() else "cpu"
     here = [name for name in MEASUREMENTS if name != "training_loop" or find_spec("torchvision")]
     here = [name for name in here if name not in NEED_GPU or torch.cuda.is_available()]
-    return [name for name in here if not (benchmarks.RESULTS / f"{name}-{where}.json").exists()]
+    ends = {name: benchmarks.RESULTS / f"{name}-{where}.json" for name in here}
+    return [name for name in here if not (ends[name].exists() or failure(folder, name).exists())]
 
 
-def measured(ends_at: float) -> int:
+def failure(folder: Path, name: str) -> Path:
+    """Where the words of a measurement that has failed are kept."""
+    return folder / f"{name}-failed.txt"
+
+
+def failures(folder: Path) -> list[Path]:
+    """Of all measurements that have."""
+    return sorted(folder.glob(failure(Path(), "*").name))
+
+
+def measured(folder: Path, ends_at: float) -> int:
     """Make the measurements that are missing; 5 where there is no time for one."""
-    for name in missing():
+    for name in missing(folder):
         if time.monotonic() + 60 * MEASURED_IN_MIN > ends_at:
             return TIME_SPENT
-        benchmarks.run([name])
+        try:
+            benchmarks.run([name])
+        except Exception:  # such as a card without room for ten fits
+            failure(folder, name).write_text(traceback.format_exc())
     return 0
 
 

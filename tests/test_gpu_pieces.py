@@ -86,11 +86,36 @@ def test_a_measurement_is_made_once_and_only_where_there_is_time(
     monkeypatch.setattr(gpu.benchmarks, "run", make)
     monkeypatch.setattr(gpu.benchmarks, "RESULTS", tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert (gpu.measured(ends_at=0.0), made) == (TIME_SPENT, [])
-    assert (gpu.measured(ends_at=sys.float_info.max), made) == (0, here)
-    assert (gpu.measured(ends_at=0.0), made) == (0, here)
+    assert (gpu.measured(tmp_path, ends_at=0.0), made) == (TIME_SPENT, [])
+    assert (gpu.measured(tmp_path, ends_at=sys.float_info.max), made) == (0, here)
+    assert (gpu.measured(tmp_path, ends_at=0.0), made) == (0, here)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert gpu.missing() == ["graphs", *here]
+    assert gpu.missing(tmp_path) == ["graphs", *here]
+
+
+def test_a_measurement_that_fails_does_not_hold_up_the_sweeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Its words are kept, and it is made again once they are deleted."""
+    made: list[str] = []
+
+    def fail(names: list[str]) -> None:
+        made.extend(names)
+        raise RuntimeError("one of 10 fits did not begin")
+
+    (folder := tmp_path / "gpu").mkdir()
+    (folder / "plan.json").write_text('{"record": {"sweep": "s", "code": "c", "trials": []}}')
+    monkeypatch.setattr(gpu.benchmarks, "run", fail)
+    monkeypatch.setattr(gpu.benchmarks, "RESULTS", tmp_path)
+    monkeypatch.setattr(gpu.batch, "main", lambda given: 0)
+    call = ["--folder", str(folder), "--minutes", "60"]
+    codes = [gpu.main(call), gpu.main(call)]
+    assert (codes, made) == ([FAILED] * 2, ["training_loop", "full_card"])
+    assert "full_card-failed.txt; delete that file" in capsys.readouterr().out
+    (words,) = folder.glob("full_card-*")
+    assert "one of 10 fits did not begin" in words.read_text()
+    words.unlink()
+    assert (gpu.main(call), made[2:]) == (FAILED, ["full_card"])
 
 
 @pytest.mark.parametrize("name", training_loop.ON_A_GPU)
