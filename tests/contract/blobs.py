@@ -143,10 +143,10 @@ def context(
 
 
 class Runs:
-    """Runs stages once each, inputs first, and remembers what they left."""
+    """Runs stages once each, inputs first, and remembers what they left, as far as not given."""
 
-    def __init__(self) -> None:
-        self.results: dict[str, Result] = {}
+    def __init__(self, results: dict[str, Result] | None = None) -> None:
+        self.results = {} if results is None else results
 
     def inputs(self, stage: Stage) -> dict[str, Mapping[str, bytes]]:
         return {role: self.result(upstream).artifacts for role, upstream in stage.inputs.items()}
