@@ -29,6 +29,30 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+# Begun last, one of these would keep a process of `make test` busy when the others are done.
+LONGEST_FIRST = (
+    "contract/test_methods.py",
+    "sweeps/test_path.py",
+    "sweeps/launch/test_changed.py",
+    "sweeps/search/test_searches.py",
+    "test_plugin_kinds.py",
+    "sweeps/launch/test_without_ray.py",
+    "sweeps/launch/test_growth.py",
+    "sweeps/tracking/test_browser.py",
+    "contract/test_sources.py",
+    "contract/test_legs.py",
+    "core/test_data_parallel.py",
+    "test_gpu_pieces.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that take longest before all others, which stay as they are."""
+    place = {Path(__file__).parent / file: number for number, file in enumerate(LONGEST_FIRST)}
+    assert all(file.exists() for file in place)
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 @pytest.hookimpl(tryfirst=True)  # before the fixtures of the test
 def pytest_runtest_setup() -> None:
     """Fresh weights are the same each time, whichever tests ran before."""

@@ -1,9 +1,11 @@
 """What each quick command imports: a library that it has no use for costs its user a second."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,17 @@ from sweeps.store.store import Store
 
 EXPORT = Path(__file__).parent / "golden" / "figures" / "exports" / "cac-table2"
 SCRIPT = """
-import sys
+import json, sys
 from sweeps.commands.app import main
-try:
-    main()
-finally:
-    print(*sys.modules, file=sys.stderr)
+imported = {}
+for command in sys.argv[1:]:
+    sys.argv = ["osr", *command.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, command
+    imported[command] = [*sys.modules]
+print(json.dumps(imported), file=sys.stderr)
 """
 FOR_WORK = {"matplotlib", "mlflow", "optuna", "ray", "scipy", "sklearn", "torchvision"}
 WITHOUT_TORCH = ["--version", "--help", "status", "watch searched", "study searched"]
@@ -39,26 +46,29 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def imported_by(command: str, home: Path) -> set[str]:
-    """The packages that a process has imported by the end of `osr COMMAND`."""
+def check_imports(commands: Sequence[str], home: Path, unused: set[str]) -> None:
+    """That a process which runs `osr` with one after the other never imports what they have no use
+    for.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *command.split()],
+        [sys.executable, "-c", SCRIPT, *commands],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "OSR_HOME": str(home), "OSR_DATA": str(home)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return {module.partition(".")[0] for module in done.stderr.split()}
+    imported = json.loads(done.stderr.splitlines()[-1])  # behind what they have said
+    assert [*imported] == [*commands]
+    for command, modules in imported.items():
+        assert unused & {module.partition(".")[0] for module in modules} == set(), command
 
 
-@pytest.mark.parametrize("command", WITHOUT_TORCH)
-def test_what_only_reads_results_does_not_import_torch(command: str, home: Path):
+def test_what_only_reads_results_does_not_import_torch(home: Path):
     """Neither a status nor a table computes with tensors."""
-    assert imported_by(command, home).isdisjoint({"torch", "pandas", *FOR_WORK})
+    check_imports(WITHOUT_TORCH, home, {"torch", "pandas", *FOR_WORK})
 
 
-@pytest.mark.parametrize("command", WITH_TORCH)
-def test_what_lists_and_plans_imports_no_library_of_the_work_itself(command: str, home: Path):
+def test_what_lists_and_plans_imports_no_library_of_the_work_itself(home: Path):
     """Methods and readers are made of torch; what fits, decodes or draws is not needed yet."""
-    assert imported_by(command, home).isdisjoint(FOR_WORK)
+    check_imports(WITH_TORCH, home, FOR_WORK)

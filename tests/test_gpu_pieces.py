@@ -14,13 +14,22 @@ from benchmarks.peaks import of_peak
 from osr_core.batch.__main__ import FAILED, TIME_SPENT
 from osr_core.results.commit import Commit
 from osr_core.results.layout import marker_of
-from tests.sweeps.command import TINY, call_osr
-from tests.sweeps.launch.test_without_ray import ALONE, ended, planned, started
+from tests.sweeps.alone import ALONE, ended, planned, started
+from tests.sweeps.command import call_osr
 
 PIECES = ALONE.replace(
     'runpy.run_module("osr_core.batch", run_name="__main__")',
     "from benchmarks import gpu\ngpu.MEASUREMENTS = ()\nsys.exit(gpu.main(sys.argv[5:]))",
 )
+
+SPEC = """
+name: brief
+datasets: [digits]
+splits: [0, 1]
+backbone: {width: 0.1}
+training: {epochs: 1}
+methods: {softmax: {}, openmax: {}, cac: {}}
+"""
 
 
 def in_pieces(folder: Path, minutes: float) -> tuple[int, str]:
@@ -32,7 +41,8 @@ def in_pieces(folder: Path, minutes: float) -> tuple[int, str]:
 def test_the_table_is_that_of_the_results_and_grows(tmp_path: Path):
     """Nothing at first, all at last; the means are those that `osr table` prints after a merge."""
     (folder := tmp_path / "gpu").mkdir()
-    plan = planned(TINY, tmp_path).rename(folder / "plan.json")
+    (tmp_path / "brief.yaml").write_text(SPEC)
+    plan = planned(tmp_path / "brief.yaml", tmp_path).rename(folder / "plan.json")
     code, printed = in_pieces(folder, minutes=0)
     assert code == TIME_SPENT, printed
     record = json.loads(plan.read_text())["record"]

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for package in PACKAGES for path in files(package)}
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module that a file imports, also inside functions and for type checkers."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -107,7 +109,7 @@ def imports(path: Path) -> set[str]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in MODULES else node.module)
-    return found
+    return frozenset(found)
 
 
 def breaches(package: str, forbidden: str, allowed: tuple[str, ...] = ()) -> list[str]:

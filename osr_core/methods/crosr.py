@@ -25,9 +25,9 @@ Deviations, and why:
 - The score is the log odds, and all else as in openmax.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +77,11 @@ class Reconstruction(nn.Module):
         """Maps at the next finer resolution; where that is no multiple, the rest is cut off."""
         larger: Tensor = self.deconvs[i](maps)
         return larger[:, :, : self.sides[i], : self.sides[i]]
+
+
+def reconstruction_of(backbone: Mapping[str, Any], latent: int) -> Reconstruction:
+    """On a network by its settings."""
+    return Reconstruction(build_backbone(backbone), latent)
 
 
 def activations_of(logits: Tensor, latents: Sequence[Tensor]) -> Tensor:
@@ -162,8 +167,8 @@ class CROSR(ImageMethod):
     def further_flops(cls, fit: Stage, num_images: float) -> float:
         """The bottlenecks and the way back to the image, forward and back."""
         backbone, latent = fit.config["backbone"], fit.config["method"]["latent"]
-        build = lambda: Reconstruction(build_backbone(backbone), latent)  # noqa: E731
-        return 3 * num_images * fit.effort * flops_of(build, *stage_shapes(backbone))
+        forward = flops_of(reconstruction_of, [backbone, latent], *stage_shapes(backbone))
+        return 3 * num_images * fit.effort * forward
 
     def num_parameters(self) -> int:
         """Without the way back to the image, which only training goes."""

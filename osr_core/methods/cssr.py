@@ -139,7 +139,7 @@ class CSSR(ImageMethod):
         """The auto-encoders, forward and back."""
         last, num_known = stage_shapes(fit.config["backbone"])[-1], len(fit.config["task"]["known"])
         latent: int = fit.config["method"]["latent"]
-        forward = flops_of(lambda: AutoEncoders(num_known, last[1], latent), last)
+        forward = flops_of(AutoEncoders, [num_known, last[1], latent], last)
         return 3 * num_images * fit.effort * forward
 
     def seen(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -30,7 +30,7 @@ import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,11 @@ from osr_core.recipes import Recipe, Training, strongly_augmented
 from osr_core.stage import Stage
 
 TEMPERATURE = 100.0  # of the gate, and of the score (authors' code)
+
+
+def behind_stem(backbone: Mapping[str, Any]) -> nn.Module:
+    """The layers of a network that each expert has of its own."""
+    return build_backbone(backbone).behind_stem()
 
 
 def diversity(maps: Tensor) -> Tensor:
@@ -114,7 +119,7 @@ class MEDAF(ImageMethod):
         """The copies of the layers behind the stem, forward and back."""
         backbone = fit.config["backbone"]
         experts: int = fit.config["method"]["experts"]
-        copy = flops_of(lambda: build_backbone(backbone).behind_stem(), stem_shape(backbone))
+        copy = flops_of(behind_stem, [backbone], stem_shape(backbone))
         return 3 * num_images * fit.effort * experts * copy
 
     def seen(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

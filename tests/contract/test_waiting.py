@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from blobs import TRAINING, Runs, context, shortened, trial
+from blobs import TRAINING, Runs, shortened, trial
 from waiting import Waits
 
-from osr_core.execution import run_stage
+from osr_core.execution import Result
 from osr_core.methods import METHODS
 from osr_core.recipes import Augmentation
+from osr_core.stage import Stage
 from osr_core.training import Fit
 
 SHORT = shortened(TRAINING, epochs=2, augmentation=Augmentation(crop_padding=1, flip=True))
@@ -39,24 +40,45 @@ def test_what_would_wait_is_heard() -> None:
     assert waits.found == []
 
 
+class Heard(Runs):
+    """Stages that are run once each, with what their epochs have waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: dict[str, list[str]] = {}  # by a stage's id
+
+    def result(self, stage: Stage) -> Result:
+        if stage.id not in self.results:
+            self.inputs(stage)  # whose epochs are not this stage's
+            heard = self.waits[stage.id] = []
+            whole = Fit.train_epoch
+
+            def listened_to(fit: Fit, generator: torch.Generator) -> dict[str, float]:
+                with Waits(fit.optimizers.values()) as waits:
+                    row = whole(fit, generator)
+                heard.extend(waits.found)
+                return row
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Fit, "train_epoch", listened_to)
+                super().result(stage)
+        return self.results[stage.id]
+
+
+@pytest.fixture(scope="module")
+def stages(runs: Runs) -> Heard:
+    """For as long as the blobs are a dataset."""
+    return Heard()
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_an_epoch_reads_nothing_but_the_means_of_its_terms(
-    name: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_epoch_reads_nothing_but_the_means_of_its_terms(name: str, stages: Heard) -> None:
     """Of every network that a method trains; the means are read when the last step is told."""
     heard: list[str] = []
-    whole = Fit.train_epoch
-
-    def listened_to(fit: Fit, generator: torch.Generator) -> dict[str, float]:
-        with Waits(fit.optimizers.values()) as waits:
-            row = whole(fit, generator)
-        heard.extend(waits.found)
-        return row
-
-    monkeypatch.setattr(Fit, "train_epoch", listened_to)
     for stage in trial(name, SHORT).score.walk():
         if stage.kind.trains:
-            run_stage(stage.kind.name, stage.config, context(runs.inputs(stage)))
+            stages.result(stage)
+            heard.extend(stages.waits[stage.id])
     means = [each for each in heard if " under " in each]
     assert means != []
     assert [each for each in heard if each not in means] == []

@@ -1,11 +1,12 @@
 """Which change of the source is a change of which stages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from osr_core import source
 from osr_core.methods import METHODS, OWN
 from osr_core.source import Reach, Sources, Start, read_source, source_of
 from sweeps.planning.plan import Plan, make_plan
@@ -13,6 +14,14 @@ from sweeps.planning.spec import parse_spec
 
 Edit = Callable[[str, str], str]  # a module's name and text -> its text
 MODULES = "osr_core.methods."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_text_is_parsed_once() -> Iterator[None]:
+    """Most of what the tests below read is the same in all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "parse", cache(source.parse))
+        yield
 
 
 @cache

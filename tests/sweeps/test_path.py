@@ -12,10 +12,6 @@ import mlflow
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps.planning.data import plan_with_data
-from sweeps.planning.spec import load_spec
-from sweeps.running.worker import make
-from sweeps.running.workplace import Workplace
 from sweeps.store.store import Store
 from tests.sweeps.command import GOLDEN, TINY, call_osr, run_osr
 
@@ -41,7 +37,7 @@ def without_commit(text: str) -> str:
 def test_the_tiny_sweep_gives_the_stored_table(tiny: tuple[Path, str]):
     """Remake it with `osr run tests/golden/tiny.yaml` after a change that moves numbers."""
     home, _ = tiny
-    table = run_osr("table", "tiny", home=home).stdout
+    table = call_osr("table", "tiny", home=home).stdout
     stored = (GOLDEN / "tiny.md").read_text()
     assert without_numbers(table) == without_numbers(stored)
     means = zip(numbers(table), numbers(stored), strict=True)
@@ -75,27 +71,11 @@ def test_an_extended_spec_starts_only_what_is_new(tiny: tuple[Path, str], tmp_pa
     assert planned["kinds"]["fit"] == 8
 
 
-@pytest.fixture(scope="module")
-def again(tmp_path_factory: pytest.TempPathFactory, with_database: Callable[[Path], Path]) -> Path:
-    """Another home of the tiny sweep, whose stages ran in this process and in another order."""
-    home = with_database(tmp_path_factory.mktemp("again"))
-    plan, store = plan_with_data(load_spec(str(TINY)), None), Store(home / "store")
-    identities = {stage.id: stage.identity for stage in plan.stages.values()}
-    for trial in reversed(plan.trials):
-        for stage in trial.score.walk():
-            make(stage.id, identities, Workplace(store=store.uri, data_root=None), store)
-    done = call_osr("run", TINY, home=home)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 of 22 stages started" in done.stdout
-    return home
-
-
-def test_a_fresh_home_gives_the_same_bytes(tiny: tuple[Path, str], again: Path):
+def test_a_fresh_home_gives_the_same_bytes(tiny: tuple[Path, str], tiny_alone: Path):
     """Seeds come from what a trial is, so runs and scores are reproducible to the byte."""
-    home, _ = tiny
     for name in ("runs.parquet", "scores.parquet", "mined.parquet", "embeddings.parquet"):
-        first = (home / "exports" / "tiny" / name).read_bytes()
-        assert (again / "exports" / "tiny" / name).read_bytes() == first, name
+        first = (tiny[0] / "exports" / "tiny" / name).read_bytes()
+        assert (tiny_alone / "exports" / "tiny" / name).read_bytes() == first, name
 
 
 def test_the_export_has_a_row_for_every_trial_image_and_epoch(tiny: tuple[Path, str]):
@@ -136,13 +116,14 @@ def test_the_export_has_what_the_papers_figures_show(tiny: tuple[Path, str]):
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-def test_losing_mlflow_loses_nothing(again: Path):
+def test_losing_mlflow_loses_nothing(tiny_alone: Path, tmp_path: Path):
     """Its database is a picture of the store: the next launch draws it again, and no run twice."""
+    again = shutil.copytree(tiny_alone, tmp_path / "home")
     database, runs = again / "mlflow" / "mlflow.db", again / "exports" / "tiny" / "runs.parquet"
     before = runs.read_bytes()
     database.unlink()
     shutil.rmtree(again / "exports")
-    done = run_osr("run", TINY, home=again)
+    done = call_osr("run", TINY, home=again)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 of 22 stages started" in done.stdout
     assert runs.read_bytes() == before
@@ -156,7 +137,7 @@ def test_losing_mlflow_loses_nothing(again: Path):
 def test_status_tells_what_is_done(tiny: tuple[Path, str]):
     """After the fact, from the store alone."""
     home, _ = tiny
-    status = json.loads(run_osr("status", "--json", home=home).stdout)
+    status = json.loads(call_osr("status", "--json", home=home).stdout)
     (sweep,) = status["sweeps"]
     assert (sweep["sweep"], sweep["trials_done"], sweep["stages_done"]) == ("tiny", 10, 22)
     assert status["drivers"] == status["begun"] == status["failures"] == []
@@ -176,20 +157,23 @@ def test_a_table_that_is_not_there_is_answered_with_those_that_are(tiny: tuple[P
     assert "osr export" in refused.stderr
 
 
-def test_a_failed_stage_leaves_the_others_running(tmp_path: Path):
+def test_a_failed_stage_leaves_the_others_running(
+    tmp_path: Path, with_database: Callable[[Path], Path]
+):
     """A learning rate that explodes: its trials are missing and say why; the rest have numbers."""
     spec = tmp_path / "half.yaml"
     spec.write_text(
         "name: half\ndatasets: [digits]\nsplits: [0]\nbackbone: {width: 0.125}\n"
-        "training: {epochs: 2, warmup_epochs: 0}\n"
+        "training: {epochs: 1, warmup_epochs: 0}\n"
         "methods:\n  softmax: {training: {lr: 1.0e+30}}\n  mls: {}\n"
     )
-    done = run_osr("run", spec, home=tmp_path / "home")
+    home = with_database(tmp_path / "home")
+    done = run_osr("run", spec, home=home)
     assert done.returncode == 1
     assert "1 of 2 trials done" in done.stdout
     assert "missing softmax digits/0 seed 0: fit softmax digits/0 seed 0 failed" in done.stdout
     assert "not a finite number in epoch 1" in done.stdout
-    status = json.loads(call_osr("status", "--json", home=tmp_path / "home").stdout)
+    status = json.loads(call_osr("status", "--json", home=home).stdout)
     (failure,) = status["failures"]
     assert failure["stage"] == "fit softmax digits/0 seed 0"
     assert failure["reason"] in failure["traceback"]
@@ -214,7 +198,7 @@ def test_a_bad_spec_exits_with_two_and_starts_nothing(tmp_path: Path):
     """All faults are named, and no folder is made."""
     spec = tmp_path / "bad.yaml"
     spec.write_text("name: bad\ndatasets: [digit]\nsplits: [0]\nmethods: {cca: {}}\n")
-    done = run_osr("run", spec, home=tmp_path / "home")
+    done = call_osr("run", spec, home=tmp_path / "home")
     assert done.returncode == 2
     assert "Did you mean 'digits'?" in done.stderr
     assert "Did you mean 'cac'?" in done.stderr

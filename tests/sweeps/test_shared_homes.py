@@ -4,11 +4,12 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from matplotlib import style
+from torch import _dynamo
 
 from analysis.report import page  # now: Python's own files may be closed to all but root
 from osr_core.errors import OsrError
@@ -24,15 +25,23 @@ from tests.sweeps.tracking.test_arrival import finished
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-LOADED = (page, style)
+LOADED = (page, style, _dynamo)  # the last by counting a network's operations
+
+
+@pytest.fixture(scope="module")
+def empty(with_database: Callable[[Path], Path]) -> Iterator[Path]:
+    """A home with no more than MLflow's tables; all may read it, unlike pytest's own folders."""
+    with tempfile.TemporaryDirectory(prefix="osr-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield with_database(Path(folder) / "home")
 
 
 @pytest.fixture
-def readable() -> Iterator[Path]:
+def readable(empty: Path) -> Iterator[Path]:
     """A colleague's home, with a finished sweep; they may be root, and we may only read."""
     folder = Path(tempfile.mkdtemp(prefix="osr-", dir="/tmp"))
     try:
-        home = Home(folder / "home")
+        home = Home(shutil.copytree(empty, folder / "home"))
         plan, store = finished(home)
         store.save_sweep("late", plan_record(plan, "abc"))
         synchronise(plan, store, home, "abc")

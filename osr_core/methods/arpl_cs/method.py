@@ -155,10 +155,9 @@ class ARPLCS(ARPL):
         """
         backbone, width = fit.config["backbone"], fit.config["method"]["gan_width"]
         side, channels = backbone["image_size"], backbone["channels"]
-        generator = flops_of(lambda: Generator(side, channels, width), (1, NOISE))
-        discriminator = flops_of(
-            lambda: Discriminator(side, channels, width), (1, channels, side, side)
-        )
+        generator = flops_of(Generator, [side, channels, width], (1, NOISE))
+        seen = (1, channels, side, side)
+        discriminator = flops_of(Discriminator, [side, channels, width], seen)
         return num_images * fit.effort * (4 * generator + 8 * discriminator)
 
     def num_parameters(self) -> int:

@@ -76,6 +76,11 @@ class Condition(nn.Module):
         return conditioned
 
 
+def decoder_of(channels: int, side: int, image_size: int, of_image: int, width: float) -> Decoder:
+    """C2AE's by numbers: the channels and side of what it decodes, the image's, its width."""
+    return Decoder(channels, side, image_size, of_image, width, nn.Tanh())
+
+
 class ByClass:
     """Draws training images of a class."""
 
@@ -174,9 +179,7 @@ class C2AE(ImageMethod):
         """The classifier forward; the decoder twice, forward and back."""
         backbone, width = fit.config["backbone"], fit.config["method"]["decoder_width"]
         last, side = stage_shapes(backbone)[-1], backbone["image_size"]
-        decoder = flops_of(
-            lambda: Decoder(last[1], last[2], side, backbone["channels"], width, nn.Tanh()), last
-        )
+        decoder = flops_of(decoder_of, [*last[1:3], side, backbone["channels"], width], last)
         return num_images * fit.effort * (forward_flops(backbone) + 6 * decoder)
 
     def prepare(self, train: Batches, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:

@@ -34,8 +34,9 @@ Deviations, and why:
   than two correct images is described by all of its training images.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,11 @@ def fitted_gaussian(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def ladder_on(backbone: Backbone, latent: int, lateral: int) -> Ladder:
     """The paper's, with fully connected layers, on its own encoder; elsewhere one of maps."""
     return (FlatLadder if backbone.flat_stages else Ladder)(backbone, latent, lateral)
+
+
+def ladder_of(backbone: Mapping[str, Any], latent: int, lateral: int) -> Ladder:
+    """The same on a network by its settings."""
+    return ladder_on(build_backbone(backbone), latent, lateral)
 
 
 class CGDL(ImageMethod):
@@ -138,8 +144,8 @@ class CGDL(ImageMethod):
     def further_flops(cls, fit: Stage, num_images: float) -> float:
         """The ladder, forward and back."""
         backbone, config = fit.config["backbone"], fit.config["method"]
-        build = lambda: ladder_on(build_backbone(backbone), config["latent"], config["lateral"])  # noqa: E731
-        return 3 * num_images * fit.effort * flops_of(build, *stage_shapes(backbone))
+        ladder = [backbone, config["latent"], config["lateral"]]
+        return 3 * num_images * fit.effort * flops_of(ladder_of, ladder, *stage_shapes(backbone))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         _, maps = self.embed_stages(batch.images)

@@ -210,11 +210,14 @@ class GAN(Learner):
         image, width = (backbone["image_size"], backbone["channels"]), config["gan_width"]
         side = stage_shapes(backbone)[-1][2]
         latents, images = (1, config["latent"], side, side), (1, image[1], image[0], image[0])
-        generator = flops_of(
-            lambda: Decoder(latents[1], side, *image, width, nn.Sigmoid()), latents
-        )
-        discriminator = flops_of(lambda: Discriminator(*image, width), images)
+        generator = flops_of(generator_of, [latents[1], side, *image, width], latents)
+        discriminator = flops_of(Discriminator, [*image, width], images)
         return num_images * fit.effort * (7 * generator + 14 * discriminator)
+
+
+def generator_of(latent: int, side: int, image_size: int, channels: int, width: float) -> Decoder:
+    """A GAN's generator by numbers."""
+    return Decoder(latent, side, image_size, channels, width, nn.Sigmoid())
 
 
 def gan_fit(trial: Trial) -> Stage:

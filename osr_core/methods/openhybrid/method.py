@@ -38,8 +38,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from osr_core.backbones import Backbone, build_backbone
-from osr_core.backbones.flops import flops_of
+from osr_core.backbones import Backbone
+from osr_core.backbones.flops import embedding_size, flops_of
 from osr_core.config import setting
 from osr_core.data.batches import Batch
 from osr_core.methods.base import Method, MethodConfig, Prediction, make_optimizer
@@ -112,11 +112,9 @@ class OpenHybrid(Method):
     @classmethod
     def further_flops(cls, fit: Stage, num_images: float) -> float:
         """The flow, forward and back."""
-        config, dim = fit.config["method"], build_backbone(fit.config["backbone"]).dim
-        build = lambda: Flow(  # noqa: E731
-            config["flow"], dim, config["flow_blocks"], config["flow_hidden"]
-        )
-        return 3 * num_images * fit.effort * flops_of(build, (1, dim))
+        config, dim = fit.config["method"], embedding_size(fit.config["backbone"])
+        flow = [config["flow"], dim, config["flow_blocks"], config["flow_hidden"]]
+        return 3 * num_images * fit.effort * flops_of(Flow, flow, (1, dim))
 
     def losses_at(self, embedding: Tensor, label: Tensor) -> dict[str, Tensor]:
         share = self.config.encoder_gradient

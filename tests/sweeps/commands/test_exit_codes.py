@@ -61,7 +61,7 @@ def test_output_that_does_not_fit_on_a_disk_is_said(command: str):
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", ">&- 2>&- <&-"])
 def test_a_complaint_that_nobody_hears_keeps_its_code(where: str):
     """What a script goes by; a log on a full disk made it 1, which is a failed stage."""
-    osr = f"exec {sys.executable} -m sweeps plan no-such-spec {where}"
+    osr = f"exec {sys.executable} -m sweeps table no-such-sweep {where}"
     assert subprocess.run(osr, shell=True, check=False).returncode == 2
 
 

@@ -1,16 +1,16 @@
 """A sweep on a machine without Ray: plan, batch, merge, and `osr run` finds all done."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from osr_core.batch.__main__ import main
+from osr_core.batch.ending import Ending
 from osr_core.context import HISTORY, WEIGHTS
 from osr_core.results.layout import folder_of
 from sweeps.planning.data import plan_with_data
@@ -18,75 +18,25 @@ from sweeps.planning.spec import load_spec
 from sweeps.running.machine import MACHINE
 from sweeps.store.store import Store
 from tests.plain import history
-from tests.sweeps.command import TINY, call_osr, run_osr
+from tests.sweeps.alone import ALONE, ended, planned, started
+from tests.sweeps.command import TINY
 
-ROOT = Path(__file__).parents[3]
-ALONE = """
-import runpy
-import sys
-
-ABSENT = {
-    *("ray", "mlflow", "optuna", "pydantic", "typer", "rich", "yaml", "obstore", "jsonschema"),
-    *("matplotlib", "pandas", "psutil", "sqlalchemy", "torchvision", "PIL", "sweeps", "analysis"),
-}
-
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        absent = name.partition(".")[0] in ABSENT
-        return None if absent else self.finder.find_spec(name, path, target)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-sys.meta_path = [Without(finder) for finder in sys.meta_path]
-runpy.run_module("osr_core.batch", run_name="__main__")
-"""
 LONG = {
     "name": "long",
     "datasets": ["digits"],
     "splits": [0],
     "backbone": {"width": 0.125},
-    "training": {"epochs": 40, "batch_size": 32},
+    "training": {"epochs": 20, "batch_size": 32},
     "methods": {"softmax": {}},
 }
 OFTEN = "import osr_core.batch.ending as ending; ending.EVERY_S = 0.0\n"
 
 
-def started(plan: Path, store: Path, *more: str, script: str = ALONE) -> subprocess.Popen[str]:
-    """A batch run in a process of its own, where nothing of the orchestration can be imported."""
-    command = [sys.executable, "-c", script, str(plan), "--store", str(store), *more]
-    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=variables
-    )
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Its exit code, and what it printed."""
-    printed, said = process.communicate(timeout=280)
-    return process.returncode, printed + said
-
-
-def planned(spec: Path, folder: Path) -> Path:
-    """The plan of a spec for an empty home in a folder."""
-    written = call_osr("plan", spec, "--output", folder / "plan.json", home=folder / "home")
-    assert written.returncode == 0, written.stderr
-    return folder / "plan.json"
-
-
 def test_results_of_a_plain_process_are_those_of_ray(
-    tiny: tuple[Path, str], tmp_path: Path
+    tiny: tuple[Path, str], tiny_alone: Path
 ) -> None:
-    """All kinds of stages, bit for bit; merged, there is nothing left to run."""
-    plan = planned(TINY, tmp_path)
-    code, printed = ended(started(plan, tmp_path / "store"))
-    assert code == 0, printed
-    done = call_osr("merge", tmp_path / "store", home=tmp_path / "home")
-    assert done.returncode == 0, done.stderr
-    ours, theirs = Store(tmp_path / "home" / "store"), Store(tiny[0] / "store")
+    """All kinds of stages, bit for bit; merged, there was nothing left to run."""
+    ours, theirs = Store(tiny_alone / "store"), Store(tiny[0] / "store")
     stages = plan_with_data(load_spec(str(TINY)), None).stages
     assert ours.stage_ids() == theirs.stage_ids() == sorted(stages)
     for stage_id in stages:
@@ -96,14 +46,11 @@ def test_results_of_a_plain_process_are_those_of_ray(
         if HISTORY in expected:
             assert history(left.pop(HISTORY)) == history(expected.pop(HISTORY))
         assert left == expected
-    again = run_osr("run", TINY, home=tmp_path / "home")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert f"0 of {len(stages)} stages started" in again.stdout
 
 
 @pytest.fixture
 def long_fit(tmp_path: Path) -> tuple[Path, str]:
-    """The plan of one fit of 40 epochs and its score; the fit's id."""
+    """The plan of one fit of 20 epochs and its score; the fit's id."""
     spec = tmp_path / "long.yaml"
     spec.write_text(yaml.safe_dump(LONG))
     plan = planned(spec, tmp_path)
@@ -151,19 +98,28 @@ def test_a_run_that_was_killed_or_stopped_goes_on_where_it_was(
 
 
 def test_plans_and_results_of_other_code_are_refused(
-    long_fit: tuple[Path, str], tmp_path: Path
+    long_fit: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What they lead to would be refused when it comes home."""
     plan, fit = long_fit
+    monkeypatch.setattr(Ending, "watch", lambda ending: None)  # this process keeps its signals
+
+    def refused(plan: Path, store: Path) -> tuple[int, str]:
+        code = main([str(plan), "--store", str(store)])
+        return code, capsys.readouterr().err
+
     made = Store(tmp_path / "made")
     identity = json.loads(plan.read_text())["stages"][fit]["identity"]
     facts = {"started_at": 1.0, "wall_s": 1.0, "host": "there"}
     made.commit(fit, identity, {WEIGHTS: b""}, {}, **facts, source="0" * 32)
-    code, printed = ended(started(plan, tmp_path / "made"))
+    code, printed = refused(plan, tmp_path / "made")
     assert (code, str(tmp_path / "made" / folder_of(fit)) in printed) == (2, True), printed
     source = json.loads(plan.read_text())["source"]
     plan.write_text(plan.read_text().replace(source, "0" * 32))
-    code, printed = ended(started(plan, tmp_path / "store"))
+    code, printed = refused(plan, tmp_path / "store")
     assert (code, "the files of this code are not those of" in printed) == (2, True)
-    code, printed = ended(started(tmp_path / "none.json", tmp_path / "store"))
+    code, printed = refused(tmp_path / "none.json", tmp_path / "store")
     assert (code, "there is no plan at" in printed) == (2, True)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.browser import Page, browser, needs_chromium
 from tests.faults.harness import check_nothing_is_left, family, free_port, wait_until
-from tests.sweeps.command import call_osr, run_osr
+from tests.sweeps.command import call_osr
 
 MLFLOWS_OWN = ("mlflow/users/current", "ResizeObserver loop")  # asked and said on every page of it
 START_S = 120
@@ -85,11 +85,11 @@ def page(tmp_path: Path) -> Iterator[Page]:
 def test_the_report_has_the_tables_numbers_and_sorts_them(tiny: tuple[Path, str], page: Page):
     """What `osr table` prints, with pictures, and without a word from any other host."""
     home, _ = tiny
-    path = Path(run_osr("report", home=home).stdout.strip())
+    path = Path(call_osr("report", home=home).stdout.strip())
     page.open(path.resolve().as_uri())
     page.wait_for_text("In short")
     page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    printed = re.findall(r"\d+\.\d ± \d+\.\d", run_osr("table", "tiny", home=home).stdout)
+    printed = re.findall(r"\d+\.\d ± \d+\.\d", call_osr("table", "tiny", home=home).stdout)
     assert len(printed) == 15
     for number in printed:
         page.wait_for_text(number)
@@ -108,7 +108,7 @@ def test_the_best_run_of_a_split_is_three_clicks_from_the_report(
     home, _ = tiny
     runs = pq.read_table(home / "exports" / "tiny" / "runs.parquet").to_pylist()
     best = max((run for run in runs if run["split"] == 1), key=lambda run: run["auroc"])
-    path = run_osr("report", "--mlflow-url", pages, home=home).stdout.strip()
+    path = call_osr("report", "--mlflow-url", pages, home=home).stdout.strip()
     page.open(Path(path).resolve().as_uri())
     page.click("a", "All of them in MLflow")
     page.click("a", "1")
