@@ -8,6 +8,7 @@ import json
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from osr_core.backbones import BACKBONES, resolve_backbone
 from osr_core.backbones.from_timm import PREFIX
@@ -50,7 +51,7 @@ def json_schema() -> dict[str, Any]:
     for name in ("training", "backbone"):
         plain[name]["description"] += f"; {BY_RECIPE}"
     resources = Resources.model_json_schema()
-    shared = resources.pop("$defs")  # references to it begin at the root
+    definitions = resources.pop("$defs")  # references to it begin at the root
     plain["resources"] |= resources
     plain["budget"] |= Budget.model_json_schema()
     plain["methods"] |= _methods_schema()
@@ -59,7 +60,7 @@ def json_schema() -> dict[str, Any]:
         "title": "osr-sweeps spec",
         "type": "object",
         "properties": plain,
-        "$defs": shared,
+        "$defs": definitions | _definitions(),
         "required": ["name", "datasets", "splits", "methods"],
         "patternProperties": {f"^{SHARED}": {"description": "blocks that several places share"}},
         "additionalProperties": False,
@@ -125,16 +126,36 @@ def _by_recipe(schema: dict[str, Any], recipes: Sequence[Mapping[str, Any]]) -> 
     return schema
 
 
+def _definitions() -> dict[str, Any]:
+    """What stands in many places, by the name that `_defined` refers to: a method's settings, and
+    what all methods have.
+    """
+    found = {
+        "training": _training_schema(True),
+        "backbone": _backbone_schema(True),
+        "dimension": _dimension_schema(),
+    }
+    of_all: dict[str, Any] = {name: _defined(name) for name in ("training", "backbone")}
+    of_all["protocol"] = {"description": "instead of the spec's", "type": "string"}
+    for name, method in METHODS.items():
+        settings = _settings_schema(method.Config, grids=True)
+        settings["properties"] |= of_all | {"search": _search_schema(method.Config)}
+        found[f"method.{name}"] = settings
+    return found
+
+
+def _defined(name: str) -> dict[str, str]:
+    """In place of a definition."""
+    return {"$ref": f"#/$defs/{quote(name)}"}
+
+
 def _methods_schema() -> dict[str, Any]:
     """Each method's settings, or a list of them, one row of the table each."""
     methods: dict[str, Any] = {
         name: {"description": f"left out: {why}"} for name, why in PLANNED["methods"].items()
     }
-    of_all = {"training": _training_schema(True), "backbone": _backbone_schema(True)}
-    of_all["protocol"] = {"description": "instead of the spec's", "type": "string"}
     for name, method in METHODS.items():
-        settings = _settings_schema(method.Config, grids=True)
-        settings["properties"] |= of_all | {"search": _search_schema(method.Config)}
+        settings = _defined(f"method.{name}")
         entry = {"anyOf": [settings, {"type": "array", "items": settings}, {"type": "null"}]}
         methods[name] = {"description": f"{method.title}: {method.source}", **entry}
     return {
@@ -150,10 +171,34 @@ def _search_schema(config: type[Any]) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(config)]
     names += [f"training.{field.name}" for field in dataclasses.fields(Training)]
     names += [f"backbone.{name}" for name in _backbone_schema()["properties"]]
+    schema = _settings_schema(Options)
+    schema["properties"] |= {
+        "space": {
+            "description": "settings to ranges or choices",
+            "type": "object",
+            "properties": dict.fromkeys(names, _defined("dimension")),
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
+        "enqueue": {
+            "description": "settings to try first; default: the paper's",
+            "type": "array",
+            "items": {"type": "object"},
+        },
+        "from": {
+            "description": "earlier sweeps whose results are known from the start",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        },
+    }
+    return {"description": "instead of a grid", **schema, "required": ["space"]}
+
+
+def _dimension_schema() -> dict[str, Any]:
+    """What a search may do with a setting: choose from a list or a range, perhaps only `when`."""
     number, condition = {"type": "number"}, {"type": "object"}
     span = {"low": number, "high": number, "log": {"type": "boolean"}, "step": number}
     values = {"type": "array", "minItems": 1}
-    dimension = {
+    return {
         "anyOf": [
             values,
             {
@@ -170,26 +215,6 @@ def _search_schema(config: type[Any]) -> dict[str, Any]:
             },
         ]
     }
-    schema = _settings_schema(Options)
-    schema["properties"] |= {
-        "space": {
-            "description": "settings to ranges or choices",
-            "type": "object",
-            "properties": dict.fromkeys(names, dimension),
-            "additionalProperties": False,
-            "minProperties": 1,
-        },
-        "enqueue": {
-            "description": "settings to try first; default: the paper's",
-            "type": "array",
-            "items": {"type": "object"},
-        },
-        "from": {
-            "description": "earlier sweeps whose results are known from the start",
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-        },
-    }
-    return {"description": "instead of a grid", **schema, "required": ["space"]}
 
 
 def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from sweeps.planning.json_schema import json_schema
 from sweeps.planning.settings import Resolved, resolve
 from sweeps.planning.spec import SweepSpec
 
-PROPERTIES = json_schema()["properties"]
+SCHEMA = json_schema()
+PROPERTIES, defined = SCHEMA["properties"], SCHEMA["$defs"].__getitem__
 OWN_OF_DATASET = ("image_size", "channels")  # null in a spec
 
 
@@ -60,6 +61,7 @@ def test_a_default_that_the_recipe_does_not_give_is_named_with_its_network():
 
 def test_a_method_s_own_training_has_the_same_defaults():
     """Inside of an entry as beside it."""
-    entry = PROPERTIES["methods"]["properties"]["cac"]["anyOf"][0]["properties"]
-    assert entry["training"]["properties"]["warmup_epochs"]["default"] == 10
-    assert "default" not in entry["training"]["properties"]["augmentation"]["properties"]["flip"]
+    entry = defined("method.cac")["properties"]
+    assert entry["training"] == {"$ref": "#/$defs/training"}
+    assert defined("training")["properties"]["warmup_epochs"]["default"] == 10
+    assert "default" not in defined("training")["properties"]["augmentation"]["properties"]["flip"]

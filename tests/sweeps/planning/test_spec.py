@@ -171,6 +171,11 @@ def test_the_json_schema_accepts_every_packaged_spec(name: str, validator: Any):
     validator.validate(yaml.safe_load(packaged_specs()[name].read_text()))
 
 
+def test_the_json_schema_says_once_what_all_methods_share():
+    """An editor reads all of it whenever it opens a spec: it had five megabytes."""
+    assert len(json.dumps(json_schema(), indent=2)) < 500_000
+
+
 def test_the_json_schema_refuses_a_typo(validator: Any):
     """It would be of no use otherwise."""
     for changes in ({"methods": {"cac": {"alpah": 1}}}, {"name": "cac2"}, {"name": "A b"}):
