@@ -12,7 +12,9 @@ import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -74,10 +76,20 @@ def compare(name: str, count: int, width: float) -> dict[str, Any]:
     try:
         graphed = trained(name, count, width, graphs=True)
     except RuntimeError as error:  # CUDA's, of what cannot be captured
-        return {**row, "failed": str(error).splitlines()[0]}
+        return {**row, "failed": words_of(error)}
     row |= {"graphed_per_s": round(graphed.images_per_s)}
     row |= {"ratio": round(graphed.images_per_s / eager.images_per_s, 2)}
     return {**row, "graphed_apart": apart(eager, graphed)}
+
+
+def words_of(error: BaseException) -> str:
+    """What went wrong first, and where: the end of a capture that failed says only that it did."""
+    while error.__context__ is not None:
+        error = error.__context__
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((each for each in reversed(frames) if "osr_core" in each.filename), frames[-1])
+    first = (str(error) or type(error).__name__).splitlines()[0]
+    return f"{first} ({Path(place.filename).name}:{place.lineno})"
 
 
 def trained(name: str, count: int, width: float, *, graphs: bool) -> Trained:

@@ -15,7 +15,8 @@ a tensor has been replaced since, as by a restart, the step is taken down anew (
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -46,7 +47,11 @@ class Capture(Protocol):
 
 
 class CudaCapture:
-    """CUDA graphs; steps before a capture run on a stream beside the default one, as it does."""
+    """CUDA graphs; steps before a capture run on a stream beside the default one, as it does.
+
+    Each fit has a stream of its own: torch keeps cuBLAS's memory by stream, and two graphs on one
+    would share it.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -135,7 +140,12 @@ class Steps:
         """The step on batches such as this one."""
         own = Batch(*(each.clone() for each in batch))  # strided alike
         step = partial(self.learner.train_step, own, self.optimizers)
-        return Graph(own, self.places, *capture.take_down(step))
+        with capturable(self.optimizers.values()):
+            return Graph(own, self.places, *capture.take_down(step))
+
+    def end(self) -> None:
+        """No step follows: what comes after training may have the memory of the graph."""
+        self.graph = None
 
 
 def capture_for(learner: Learner, device: torch.device, processes: DataParallel) -> Capture | None:
@@ -158,6 +168,19 @@ def capture_for(learner: Learner, device: torch.device, processes: DataParallel)
     ):
         return CAPTURED_BY[device.type](device)
     return None
+
+
+@contextmanager
+def capturable(optimizers: Collection[Optimizer]) -> Iterator[None]:
+    """Let Adam be captured, which it refuses unless told; outside of a capture it warns of that."""
+    groups = [group for each in optimizers for group in each.param_groups if "capturable" in group]
+    for group in groups:
+        group["capturable"] = True
+    try:
+        yield
+    finally:
+        for group in groups:
+            group["capturable"] = False
 
 
 def places(learner: Learner, optimizers: Mapping[str, Optimizer]) -> list[Any]:

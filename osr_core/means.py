@@ -22,7 +22,8 @@ class Means:
         """Take the means of a batch."""
         self.num_images += num_images
         for name, mean in batch_means.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(mean)) + mean * num_images
+            weighted = mean * num_images
+            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
         self.num_finite = torch.stack([*self.sums.values()]).isfinite() + self.num_finite
 
     def of_all(self, processes: DataParallel) -> Self:

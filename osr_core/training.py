@@ -100,6 +100,7 @@ class Fit:
                 checkpoint.save(self.state())
         if self.until < self.training.epochs:
             self.unfinished = self.state()
+        self.steps.end()
         self.restore_kept()
         return self.progress.history
 

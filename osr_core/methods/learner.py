@@ -37,9 +37,7 @@ def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> to
             group, lr=lr, momentum=momentum, weight_decay=decay, fused=fused or None
         )
     betas = (training.momentum, 0.999)
-    return torch.optim.Adam(
-        group, lr=lr, betas=betas, weight_decay=decay, fused=fused or None, capturable=fused
-    )
+    return torch.optim.Adam(group, lr=lr, betas=betas, weight_decay=decay, fused=fused or None)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -128,7 +126,11 @@ class Learner(nn.Module, ABC):
         """
 
     def optimizers(self, training: Training) -> dict[str, torch.optim.Optimizer]:
-        """One optimiser of all parameters. `initial_lr` of each group is its peak."""
+        """One optimiser of all parameters. `initial_lr` of each group is its peak.
+
+        On a GPU they are fused, and one with momentum asks that every parameter that ever learns
+        gets a gradient in the first step.
+        """
         return {"main": make_optimizer(self.parameters(), training)}
 
     def train_step(

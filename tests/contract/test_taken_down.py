@@ -14,6 +14,7 @@ from osr_core.errors import ConfigError
 from osr_core.graphs import EAGER, VARIABLE, CudaCapture, capture_for
 from osr_core.methods import learner
 from osr_core.training import Fit
+from tests.plain import NoCheckpoint
 
 CPU = torch.device("cpu")
 SHORT = shortened(TRAINING, epochs=3)  # 7 batches of 16 images and one of 8 in each
@@ -134,6 +135,15 @@ def test_a_step_is_taken_down_once(
     fit.one_epoch()
     assert captures[0].num_eager == 1 + EAGER + 2
     assert (captures[0].num_captured, captures[0].num_replayed) == (1, 14 - 1 - EAGER)
+
+
+def test_after_training_the_memory_of_the_graph_is_free(
+    runs: Runs, captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what is calibrated then."""
+    fit = begun(runs, monkeypatch)
+    fit.run(NoCheckpoint(), lambda epoch, row: None)
+    assert (captures[0].num_captured, fit.steps.graph) == (1, None)
 
 
 def load(fit: Fit) -> None:

@@ -1,5 +1,7 @@
 """Optimisers of a GPU: fused, with their rate in a tensor; those of a CPU stay as they are."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from osr_core.backbones import resolve_backbone
 from osr_core.data.base import ImageSet
 from osr_core.data.batches import Batches
+from osr_core.graphs import capturable
 from osr_core.methods import Softmax, learner
 from osr_core.methods.learner import make_optimizer, set_rate
 from osr_core.recipes import Training
@@ -20,11 +23,7 @@ def test_on_a_cpu_a_rate_is_a_number(training: Training) -> None:
     """Torch's plain loop, as before there were fused ones: no number may move."""
     optimizer = make_optimizer([nn.Parameter(torch.ones(2))], training)
     (group,) = optimizer.param_groups
-    assert (group["lr"], group["fused"], group.get("capturable", False)) == (
-        training.lr,
-        None,
-        False,
-    )
+    assert (group["lr"], group["fused"]) == (training.lr, None)
     set_rate(optimizer, 0.5)
     assert group["lr"] == training.lr * 0.5
 
@@ -33,17 +32,30 @@ def test_on_a_cpu_a_rate_is_a_number(training: Training) -> None:
 def test_a_fused_optimiser_keeps_its_rate_in_place(
     training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A graph reads it where it lay, and may count the steps of Adam."""
+    """A graph reads it where it lay. Adam is not told of graphs: it would warn at each step."""
     monkeypatch.setattr(learner, "FUSED_ON", {"cpu"})
     optimizer = make_optimizer([nn.Parameter(torch.ones(2))], training)
     (group,) = optimizer.param_groups
     assert group["fused"]
-    assert group.get("capturable", True)
+    assert not group.get("capturable", False)
     rate = group["lr"]
     assert (rate.dtype, rate.shape) == (torch.float32, ())
     set_rate(optimizer, 0.5)
     assert group["lr"] is rate
     assert rate == torch.tensor(training.lr * 0.5)
+
+
+@pytest.mark.parametrize("training", SCHEDULES)
+def test_adam_is_told_of_a_capture_while_it_lasts(training: Training) -> None:
+    """Also where it fails; SGD has no word for it."""
+    optimizer = make_optimizer([nn.Parameter(torch.ones(2))], training)
+    (group,) = optimizer.param_groups
+    before = dict(group)
+    with suppress(RuntimeError), capturable([optimizer]):
+        during = group.get("capturable")
+        raise RuntimeError("this cannot be captured")
+    assert during == (True if training.optimizer == "adam" else None)
+    assert group == before
 
 
 @pytest.mark.parametrize("training", SCHEDULES)
