@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from osr_core.errors import OsrError
+from osr_core.kinds import NOOP
+from osr_core.stage import Stage
 from sweeps.running.deaths import DOUBT_S, Doubts
-from sweeps.running.outcome import Cause
+from sweeps.running.outcome import Cause, Outcome
 from tests.sweeps.running.one_by_one import Sweep, machines
 
 
@@ -104,3 +107,21 @@ def test_on_one_machine_a_lost_connection_leaves_no_doubt(cluster: Cluster):
     cluster.machines = machines(1)
     cluster.lose_connection()
     assert [outcome.cause for outcome in cluster.sweep.retried] == [Cause.WORKER_DIED]
+
+
+def test_nothing_more_begins_where_the_launch_has_a_problem_with_a_death(cluster: Cluster):
+    """It is found on the way to the next stage, which would run for nobody."""
+
+    def full(outcome: Outcome) -> None:
+        raise OsrError("No space left on device")
+
+    searcher = cluster.sweep.searcher
+    cluster.lose_connection()
+    cluster.sweep.notes.retried = full
+    other = {"method": {"name": "other"}, "task": {}}
+    searcher.add([Stage(kind=NOOP, config=other)])
+    cluster.lose_node()
+    cluster.now += DOUBT_S
+    assert searcher.suggest("next") is None
+    assert str(searcher.problem) == "No space left on device"
+    assert searcher.suggest("after that") == searcher.FINISHED
