@@ -33,8 +33,9 @@ class Asking:
         """What a stage asks for now."""
         ask = ask_of(stage, self.resources, machines)
         if self._packs(stage) and ask.gpus:
-            ask = without_types(ask, self._too_small(stage, machines))
-            if (need := self._need(stage, machines)) is not None:
+            too_small, need = self._known(stage, ask, machines)
+            ask = without_types(ask, too_small)
+            if need is not None:
                 ask = ask._replace(gpus=part_for(need.per_gpu))
         ask = self.lacking.elsewhere(ask, stage)
         return at_least(self._least.get(stage.id, 0.0), ask)
@@ -50,15 +51,16 @@ class Asking:
         """Whether it is yet to be found out what a stage takes of a GPU: its like that are handed
         out ahead would queue for whole ones.
         """
-        if not self._packs(stage) or not ask_of(stage, self.resources, machines).gpus:
+        if not self._packs(stage):
             return False
-        return self._need(stage, machines) is None
+        ask = ask_of(stage, self.resources, machines)
+        return ask.gpus > 0 and self._known(stage, ask, machines)[1] is None
 
     def avoids(self, stage: Stage, machines: Machines, name: str) -> str | None:
         """Which GPUs are too small for a stage's sort and why, once; None: users know that."""
         if not self._packs(stage):
             return None
-        reasons = self._too_small(stage, machines)
+        reasons, _ = self._known(stage, ask_of(stage, self.resources, machines), machines)
         if not reasons.keys() - self._avoided[sort(stage)]:
             return None
         self._avoided[sort(stage)] |= reasons.keys()
@@ -72,7 +74,7 @@ class Asking:
         """How many of a stage's sort share a GPU and why, once; None: users know that."""
         if not self._packs(stage):
             return None
-        need = self._need(stage, machines)
+        _, need = self._known(stage, ask_of(stage, self.resources, machines), machines)
         if need is None or self._told.get(sort(stage)) == need.per_gpu:
             return None
         self._told[sort(stage)] = need.per_gpu
@@ -107,19 +109,15 @@ class Asking:
         is_free = stage.kind.trains and self.resources.gpus_of(stage) is None
         return self.resources.pack == AUTO and is_free
 
-    def _types(self, stage: Stage, machines: Machines) -> frozenset[str]:
-        """Of GPUs, those to which a stage may come, if it takes one."""
-        ask = ask_of(stage, self.resources, machines)
-        return machines.gpu_types(ask) if ask.gpus else frozenset()
-
-    def _too_small(self, stage: Stage, machines: Machines) -> dict[str, str]:
-        """Types of GPU that have not the memory for a stage, and why."""
-        return self.packing.too_small(sort(stage), self._types(stage, machines) - {""})
-
-    def _need(self, stage: Stage, machines: Machines) -> Need | None:
-        """What is known that a stage takes of a GPU that it may get."""
-        types = self._types(stage, machines) - self._too_small(stage, machines).keys()
-        return self.packing.need(sort(stage), types)
+    def _known(
+        self, stage: Stage, ask: Ask, machines: Machines
+    ) -> tuple[Mapping[str, str], Need | None]:
+        """Of the GPUs that a stage may get, types that have not the memory, and why; and what it
+        takes of the others.
+        """
+        types = machines.gpu_types(ask) if ask.gpus else frozenset()
+        too_small = self.packing.too_small(sort(stage), types - {""})
+        return too_small, self.packing.need(sort(stage), types - too_small.keys())
 
 
 def sort(stage: Stage) -> Group:
