@@ -180,10 +180,15 @@ def test_the_pages_stage_of_its_own_goes_all_the_way(
     home, spec = with_database(site / "home"), site / "spec.yaml"
     spec.write_text(SPEC)
     environment = {**os.environ, "PYTHONPATH": f"{site}:{ROOT}"}
-    command = [sys.executable, "-m", "sweeps", "run", str(spec), "--home", str(home)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=site)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 of 7 stages started, 3 of 3 trials done" in done.stdout
+
+    def osr(*words: str) -> str:
+        command = [sys.executable, "-m", "sweeps", *words, "--home", str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=site)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert json.loads(osr("plan", str(spec), "--json"))["kinds"]["balanced.count"] == 1
+    assert "7 of 7 stages started, 3 of 3 trials done" in osr("run", str(spec))
     counts = pq.read_table(home / "exports" / "balanced" / "class_counts.parquet")
     assert counts.column_names == ["stage_id", "dataset", "split", "label", "images"]
     assert counts["label"].to_pylist() == [0, 1, 2, 3, 4, 5]
