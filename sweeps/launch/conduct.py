@@ -62,6 +62,7 @@ class Conduct:
     def begin(self, searcher: "StageSearcher") -> None:
         """Stages are handed out from now on, unless a stop was asked for while Ray started."""
         self.searcher = searcher
+        searcher.asking.may_avoid = self.launch.address is not None
         for kind, commit in self.before:
             searcher.asking.know(kind.name, commit.stage["config"], commit.machine)
         todo = [*searcher.stages.values()]

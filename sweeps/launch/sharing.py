@@ -6,6 +6,7 @@ interrupted for another sweep: a sweep that has too much begins nothing until it
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -95,17 +96,20 @@ class Sharing:
     def _demand(self) -> Demand | None:
         """Of this sweep; None: nothing."""
         terms = self.launch.terms
-        found = demand_of(self.searcher.asks(), self.searcher.room.machines.total)
+        asks, machines = self.searcher.asks(), self.searcher.room.machines
+        fitting = Counter({ask: count for ask, count in asks.items() if machines.room_for(ask)})
+        found = demand_of(fitting or asks, machines.total)  # what fits nowhere takes no share
         if found is None:
             return None
-        fits = self.searcher.room.machines.room_for(found.ask) + 1  # a label, a type of GPU
+        fits = machines.room_for(found.ask) + 1  # a label, a type of GPU
         wants = min(found.wants, fits, terms.most or found.wants)
         return found._replace(wants=wants, priority=terms.priority, served_s=self.served_s)
 
     def _leave(self) -> None:
         """What is queued beyond the share does not begin; what is within it may."""
         room, queued = self.searcher.room, self.searcher.queued()
-        leave = beyond(room.share, room.held, queued, room.machines.total)
+        fitting = [(stage_id, ask) for stage_id, ask in queued if room.machines.room_for(ask)]
+        leave = beyond(room.share, room.held, fitting, room.machines.total)
         orders, fence = self.launch.store.orders, self.launch.fence
         orders.take_back(fence, sorted(self.left - leave))
         self.left &= leave

@@ -12,7 +12,7 @@ from sweeps.running.data_here import Needs, needs_of
 from sweeps.running.lacking import Lacking
 from sweeps.running.outcome import Cause, Outcome
 from sweeps.running.packing import Need, Packing, part_for
-from sweeps.running.placement import Ask, Machines, ask_of, at_least, without_types
+from sweeps.running.placement import Ask, Machines, ask_of, at_least, says_type, without_types
 
 
 class Asking:
@@ -24,6 +24,7 @@ class Asking:
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
+        self.may_avoid = True  # what a type of GPU has too little of; another one may come
         self.packing, self.lacking = Packing(), Lacking()
         self._least: dict[str, float] = {}  # of a GPU, by id of a stage that ran out of memory
         self._told: dict[Group, int] = {}  # by sort, how many share a GPU as users know it
@@ -114,9 +115,12 @@ class Asking:
     ) -> tuple[Mapping[str, str], Need | None]:
         """Of the GPUs that a stage may get, types that have not the memory, and why; and what it
         takes of the others.
+
+        Those that the spec names are taken all the same, as is what one's own machine has.
         """
         types = machines.gpu_types(ask) if ask.gpus else frozenset()
-        too_small = self.packing.too_small(sort(stage), types - {""})
+        may_avoid = self.may_avoid and not says_type(ask)
+        too_small = self.packing.too_small(sort(stage), types - {""}) if may_avoid else {}
         return too_small, self.packing.need(sort(stage), types - too_small.keys())
 
 

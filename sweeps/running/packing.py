@@ -4,6 +4,7 @@ Processes that share a GPU take turns: a fit that alone keeps it busy for a thir
 room for two more, and a fourth would make all of them wait. Their memories add up.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Self
@@ -14,7 +15,7 @@ MARGIN = 0.1  # of a GPU's memory that is left to what scores beside fits, and t
 MOST = 8  # fits on one GPU
 STEPS = 10_000  # of a GPU: Ray tells no smaller parts apart
 GIGABYTE = 1000.0  # megabytes
-ANOTHER = {"ti", "super", "ada", "laptop"}  # words that make another card of a name
+ANOTHER = {"ti", "super", "ada", "laptop", "pro"}  # words that make another card of a name
 
 
 class Need(NamedTuple):
@@ -23,7 +24,6 @@ class Need(NamedTuple):
     hardware: str  # its name, as torch has it
     total: float  # memory that it has
     reserved: float  # of that, what torch's allocator holds at most
-    tensors: float  # and of that, what tensors take: the rest is given back where it is short
     context: float | None  # and CUDA besides; None: no fit was alone on one
     busy: float | None  # the part of the time in which one that is alone keeps it busy, if known
 
@@ -39,7 +39,6 @@ class Need(NamedTuple):
             machine["hardware"],
             machine["gpu_total_megabytes"],
             machine["gpu_reserved_megabytes"],
-            machine["peak_gpu_memory_megabytes"],
             machine["gpu_context_megabytes"] if alone else None,
             machine["gpu_busy"] if alone else None,
         )
@@ -50,7 +49,6 @@ class Need(NamedTuple):
             self.hardware,
             min(self.total, other.total),
             max(self.reserved, other.reserved),
-            max(self.tensors, other.tensors),
             larger(self.context, other.context),
             larger(self.busy, other.busy),
         )
@@ -59,11 +57,6 @@ class Need(NamedTuple):
     def memory(self) -> float:
         """What its process holds of the GPU; without the context, where that is not known."""
         return self.reserved + (self.context or 0.0)
-
-    @property
-    def least_memory(self) -> float:
-        """What it holds of a GPU that has no more."""
-        return self.tensors + (self.context or 0.0)
 
     @property
     def per_gpu(self) -> int:
@@ -86,6 +79,7 @@ class Packing:
 
     def __init__(self) -> None:
         self._needs: dict[Group, dict[str, Need]] = defaultdict(dict)  # by hardware
+        self._least: dict[Group, tuple[float, str]] = {}  # megabytes that one needed, and of what
         self._totals: dict[str, float] = {}  # memory by hardware, in megabytes
 
     def note(self, sort: Group, machine: Mapping[str, Any]) -> None:
@@ -96,6 +90,9 @@ class Packing:
         self._needs[sort][need.hardware] = need.joined(before)
         total = self._totals.get(need.hardware, need.total)
         self._totals[need.hardware] = min(total, need.total)
+        # Of what torch reserves, it gives back where it is short what no tensor takes.
+        needed = machine["peak_gpu_memory_megabytes"] + (need.context or 0.0), need.hardware
+        self._least[sort] = min(needed, self._least.get(sort, needed))
 
     def need(self, sort: Group, types: Collection[str]) -> Need | None:
         """What fits of a sort take of that of some types of GPU on which the fewest share one.
@@ -117,18 +114,17 @@ class Packing:
 
         As far as is known: by what the like of them held at least on other types.
         """
-        needs = self._needs.get(sort, {})
-        if not needs:
+        if sort not in self._least:
             return {}
-        least = min(needs.values(), key=lambda need: need.least_memory)
-        wanted, found = least.least_memory, {}
+        wanted, hardware = self._least[sort]
+        found = {}
         for each in types:
             has = [total for name, total in self._totals.items() if is_of(each, name)]
-            ran = any(is_of(each, name) for name in needs)
+            ran = any(is_of(each, name) for name in self._needs[sort])
             if has and not ran and max(has) < wanted:
                 found[each] = (
                     f"they hold {wanted / GIGABYTE:.1f} GB of a GPU's memory at least, as on "
-                    f"{least.hardware}, and GPUs of type {each} have {max(has) / GIGABYTE:.1f} GB"
+                    f"{hardware}, and GPUs of type {each} have {max(has) / GIGABYTE:.1f} GB"
                 )
         return found
 
@@ -145,7 +141,28 @@ def larger(one: float | None, other: float | None) -> float | None:
 
 
 def is_of(gpu_type: str, hardware: str) -> bool:
-    """Whether torch's name of a GPU, "NVIDIA H100 80GB HBM3", has all words of a type, "H100"."""
+    """Whether a GPU with torch's name, "NVIDIA H100 80GB HBM3", may be of a type, "H100".
+
+    It is where Ray calls it so, or where the name has all words of the type; any may be of "".
+    """
+    if gpu_type in ("", type_by_ray(hardware)):
+        return True
     wanted, name = ({*text.lower().replace("-", " ").split()} for text in (gpu_type, hardware))
     is_another = name & ANOTHER != wanted & ANOTHER
     return not is_another and all({word, f"{word}b"} & name for word in wanted)  # 80G is 80GB
+
+
+def type_by_ray(hardware: str) -> str:
+    """The words in capitals after the first one, up to one with a digit; "" where none has any.
+
+    So Ray has one type for "Quadro RTX 6000" and "NVIDIA RTX 6000 Ada Generation": RTX-6000.
+    """
+    words = []
+    for word in hardware.split()[1:]:
+        capitals = re.sub("[^A-Z0-9].*", "", word)
+        words.append(capitals)
+        if any(map(str.isdigit, capitals)):
+            return "-".join(words)
+        if capitals != word:
+            break
+    return ""

@@ -91,7 +91,9 @@ class Machines:
     def gpu_types(self, ask: Ask) -> frozenset[str]:
         """Those to which a stage may come that asks this; "" is one for which Ray has no name."""
         own = {name.removeprefix(TYPE) for name, _ in ask.custom if name.startswith(TYPE)}
-        return frozenset(own) or self._gpu_types
+        selector = dict(ask.labels).get(TYPE_LABEL)
+        types = frozenset(own) or self._gpu_types
+        return frozenset(each for each in types if not selector or meets(each or None, selector))
 
     @cached_property
     def _gpu_types(self) -> frozenset[str]:
@@ -183,9 +185,14 @@ def at_least(gpus: float, ask: Ask) -> Ask:
     return ask._replace(gpus=max(gpus, ask.gpus)) if ask.gpus else ask
 
 
+def says_type(ask: Ask) -> bool:
+    """Whether the spec itself says on which types of GPU."""
+    return TYPE_LABEL in dict(ask.labels) or any(name.startswith(TYPE) for name, _ in ask.custom)
+
+
 def without_types(ask: Ask, types: Collection[str]) -> Ask:
-    """On no machine with such a GPU, unless the spec itself says which."""
-    if not types or TYPE_LABEL in dict(ask.labels):
+    """On no machine with such a GPU."""
+    if not types:
         return ask
     return ask._replace(labels=(*ask.labels, (TYPE_LABEL, f"!in({','.join(sorted(types))})")))
 
@@ -196,6 +203,8 @@ class Room:
 
     Twice as many stages as run at once are handed out, so that no worker waits for its next one;
     where sweeps share a cluster, no more than this one's share, so that none takes what is free.
+    A few are handed out that fit on no machine, so that a cluster grows; they take no place from
+    those that fit.
     """
 
     machines: Machines
@@ -205,20 +214,33 @@ class Room:
     unplaced: dict[Ask, float] = field(default_factory=dict)  # since when no machine fits
     most: int | None = None  # stages at once, by the user's wish
     share: float | None = None  # part of the cluster; None: nobody else wants any of it
+    _some_fit: bool = True  # of what waits to run, as of the last look
 
     def has(self, ask: Ask) -> bool:
         """Whether one more may be handed out."""
-        if self.most is not None and self.handed_out.total() >= self.most:
+        fits = self.machines.room_for(ask)
+        if self.most is not None and not self._within(self.most, ask):
             return False
-        if self.share is not None and self.machines.room_for(ask):
+        if self.share is not None and fits:
             return self.held + part_of(ask, self.machines.total) <= self.share + ROUNDING
-        return self.handed_out[ask] < max(2 * self.machines.room_for(ask), FEWEST)
+        return self.handed_out[ask] < max(2 * fits, FEWEST)
+
+    def _within(self, most: int, ask: Ask) -> bool:
+        """Whether one more is within the user's wish, and takes no place from what fits."""
+        if self.machines.room_for(ask):
+            return self._placed().total() < most
+        return not self._some_fit and self.handed_out.total() < most
+
+    def _placed(self) -> Counter[Ask]:
+        """Of what is handed out, that for which there are machines."""
+        room_for = self.machines.room_for
+        return Counter({ask: count for ask, count in self.handed_out.items() if room_for(ask)})
 
     @property
     def held(self) -> float:
-        """The part of the cluster that what is handed out takes, or will."""
+        """The part of the cluster that what is handed out takes, as far as machines are there."""
         total = self.machines.total
-        return sum(part_of(ask, total) * count for ask, count in self.handed_out.items() if count)
+        return sum(part_of(ask, total) * count for ask, count in self._placed().items() if count)
 
     def gpu_came(self) -> None:
         """A worker has seen one, perhaps before this process."""
@@ -242,7 +264,8 @@ class Room:
             elif now - self.unplaced[ask] > self.wait_s:
                 overdue = f"{self._misfit(ask, name)}, and none came in {self.wait_s / 60:g} min"
         self.unplaced = {ask: since for ask, since in self.unplaced.items() if ask in asked}
-        return None if any(map(machines.room_for, asked)) else overdue
+        self._some_fit = any(map(machines.room_for, asked))
+        return None if self._some_fit else overdue
 
     def _misfit(self, ask: Ask, name: str) -> str:
         return f"{name} asks for {ask} on one machine, and no machine has that ({self.machines})"

@@ -103,7 +103,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
     @property
     def keeps_no_idle_worker(self) -> bool:
         """Whether others want the machine that Tune would keep for a stage that may come."""
-        return (self.paused or self.room.share is not None) and not self.queued()
+        fitting = any(self.room.machines.room_for(ask) for _, ask in self.queued())
+        return (self.paused or self.room.share is not None) and not fitting
 
     def asks(self) -> Counter[Ask]:
         """What it could have of the cluster at once, by how many stages ask for it."""
@@ -231,10 +232,9 @@ class StageSearcher(Searcher):  # type: ignore[misc]
 
     def _waiting(self, now: float) -> list[tuple[Ask, Stage]]:
         """What is ready or queued, and what it asks for."""
-        queued = [trial_id for trial_id in self.running if trial_id not in self.begun]
         return [
             *((self.ask(stage), stage) for stage in self.frontier.heads(now).values()),
-            *((self.asked[each], self.stages[self.running[each][0]]) for each in queued),
+            *((ask, self.stages[stage_id]) for stage_id, ask in self.queued()),
         ]
 
     def _release(self, trial_id: str, stage_id: str) -> bool:

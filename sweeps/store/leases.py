@@ -106,7 +106,10 @@ class Leases:
         latest, holder = self.latest(fence.sweep)
         if latest > fence.number:
             by = f"process {holder['pid']} on {holder['host']}" if holder else "another driver"
-            raise FencedError(f"sweep '{fence.sweep}' was taken over by {by}; nothing committed")
+            raise FencedError(
+                f"sweep '{fence.sweep}' was taken over by {by}, which goes on with it; what was "
+                "committed before is kept"
+            )
 
     def check_is_here(self, fence: Fence) -> None:
         """ElsewhereError where the driver of a worker uses another store than this one."""

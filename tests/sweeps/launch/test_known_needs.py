@@ -19,7 +19,7 @@ from sweeps.running.searcher import StageSearcher
 from sweeps.store.files import StoreError
 from sweeps.store.leases import Fence
 from sweeps.store.store import Store
-from tests.sweeps.running.test_packing import facts
+from tests.sweeps.running.test_packing import H100, facts
 
 SPEC = {"datasets": ["digits"], "methods": {"softmax": {}}, "training": {"epochs": 2}}
 GPU = Machines(({"CPU": 8.0, "GPU": 1.0},))
@@ -76,3 +76,22 @@ def test_a_store_that_does_not_answer_has_measured_nothing(
     monkeypatch.setattr(store, "sweeps", away)
     plan = planned("later", 1)
     assert seen_before(plan, [*plan.stages.values()], store) == []
+
+
+@pytest.mark.parametrize("address", [None, "head:6379"])
+def test_a_machine_of_ones_own_tries_what_its_gpu_may_not_have_the_memory_for(
+    tmp_path: Path, address: str | None
+):
+    """No other machine will ever come; on a cluster one may."""
+    plan, console = planned("later", 1), Console(quiet=True)
+    todo, store = [*plan.stages.values()], Store(tmp_path / "store")
+    launch = Launch(plan, store, Home(tmp_path), None, console, Fence("later", 1), address)
+    conduct = Conduct(launch, SweepProgress(plan, todo, console), mock.Mock())
+    typed = Machines(({"CPU": 8.0, "GPU": 1.0, "accelerator_type:L4": 1.0},))
+    searcher = StageSearcher(todo, plan.spec.resources, conduct, lambda: typed, wait_s=60.0)
+    conduct.begin(searcher)
+    (fit,) = (stage for stage in todo if stage.kind.trains)
+    searcher.asking.know(fit.kind.name, fit.config, facts(60_000.0, 0.9, hardware=H100))
+    another = {**fit.config, "method": {"name": "another"}}
+    searcher.asking.know(fit.kind.name, another, facts(4_600.0, 0.9))
+    assert bool(searcher.ask(fit).labels) == (address is not None)

@@ -39,8 +39,14 @@ SLOTS = 8
 class Played:
     """A launch of 20 fits on a cluster that others use, too."""
 
-    def __init__(self, folder: Path, name: str, terms: Terms | None = None) -> None:
-        values = {**SPEC, "name": name, "methods": {"softmax": {}}}
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        terms: Terms | None = None,
+        **further: object,
+    ) -> None:
+        values = {**SPEC, "name": name, "methods": {"softmax": {}}, **further}
         plan = make_plan(parse_spec(values, name), {"digits/train": "-", "digits/test": "-"})
         store, console = Store(folder / "store"), Console(file=io.StringIO())
         self.terms = terms or Terms()
@@ -114,6 +120,22 @@ def test_who_is_alone_queues_twice_what_runs_and_leaves_half_when_another_comes(
     hers.look()
     assert hers.left == frozenset()
     assert hers.hand_out() == 1
+
+
+def test_what_fits_on_no_machine_takes_no_part_of_a_share(tmp_path: Path):
+    """It is handed out, so that a cluster may grow, and what fits has all of the share."""
+    beyond = {"methods": {"cac": {"cpus": SLOTS + 1}}}
+    methods = {"softmax": {}, "cac": {}}
+    hers = Played(tmp_path, "hers", methods=methods, resources=beyond).begin()
+    his = Played(tmp_path, "his").begin()
+    hers.look()
+    his.look()
+    hers.hand_out()
+    fitting = [ask for _, ask in hers.searcher.queued() if ask.cpus == 1]
+    assert len(fitting) in (SLOTS // 2, SLOTS // 2 + 1)
+    assert his.hand_out() in (SLOTS // 2, SLOTS // 2 + 1)
+    hers.look()
+    assert hers.left == frozenset()
 
 
 @pytest.mark.parametrize("lost", ["take_back", "leave"])

@@ -5,14 +5,32 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
 
 from sweeps.planning.likeness import sort_of
-from sweeps.running.packing import MARGIN, MOST, Need, Packing, is_of, part_for
+from sweeps.running.packing import MARGIN, MOST, Need, Packing, is_of, part_for, type_by_ray
 
 SORT = ("fit", "cac")
 H100, L4 = "NVIDIA H100 80GB HBM3", "NVIDIA L4"
 SIZES = {H100: 80_000.0, L4: 24_000.0}
 GIGABYTES = st.floats(0.1, 200.0)
+CARDS = (
+    H100,
+    L4,
+    "NVIDIA A100-SXM4-80GB",
+    "NVIDIA GeForce RTX 3080 Ti",
+    "NVIDIA GeForce GTX 1660 SUPER",
+    "NVIDIA L40S",
+    "NVIDIA RTX 4000 SFF Ada Generation",
+    "NVIDIA RTX 6000 Ada Generation",
+    "NVIDIA RTX A5000 Laptop GPU",
+    "NVIDIA RTX A6000",
+    "NVIDIA RTX PRO 6000 Blackwell Server Edition",
+    "NVIDIA TITAN RTX",
+    "Quadro RTX 6000",
+    "Tesla T4",
+    "Tesla V100-SXM2-16GB",
+)
 
 
 def facts(
@@ -74,7 +92,7 @@ def test_what_shares_a_gpu_never_takes_more_than_there_is(
     reserved: float, context: float, total: float, busy: float | None
 ):
     """One alone is tried whatever it takes."""
-    need = Need(L4, total, reserved, reserved, context, busy)
+    need = Need(L4, total, reserved, context, busy)
     count = need.per_gpu
     assert 1 <= count <= MOST
     assert count == 1 or count * need.memory <= (1 - MARGIN) * total
@@ -107,7 +125,7 @@ def test_the_most_that_was_measured_counts():
     for marker in found:
         packing.note(SORT, marker)
     need = packing.need(SORT, [""])
-    assert need == Need(L4, 24_000.0, 8_000.0, 8_000.0, 600.0, 0.4)
+    assert need == Need(L4, 24_000.0, 8_000.0, 600.0, 0.4)
     assert str(need) == "8.6 of 24.0 GB and 40% of the time each, on NVIDIA L4"
 
 
@@ -138,12 +156,32 @@ def test_what_is_not_measured_on_a_type_of_gpu_is_to_be_measured_there():
     assert per_gpu(big, small, types=("H100", "L4")) == 2
     assert per_gpu(big, small, types=("",)) == 2  # Ray does not say which it is
     assert per_gpu(big, types=()) is None
-    assert is_of("RTX-A6000", "NVIDIA RTX A6000")
-    assert is_of("A100-80G", "NVIDIA A100-SXM4-80GB")
-    assert not is_of("L4", "NVIDIA L40S")
-    assert is_of("GeForce-RTX-3080-Ti", "NVIDIA GeForce RTX 3080 Ti")
-    assert not is_of("GeForce-RTX-3080", "NVIDIA GeForce RTX 3080 Ti")
-    assert not is_of("RTX-6000", "NVIDIA RTX 6000 Ada Generation")
+
+
+@pytest.mark.parametrize("hardware", CARDS)
+def test_a_card_is_of_the_type_that_ray_gives_it(hardware: str):
+    """Whatever words Ray leaves out: it calls an RTX 6000 Ada "RTX-6000"."""
+    by_ray = NvidiaGPUAcceleratorManager._gpu_name_to_accelerator_type(hardware)
+    assert type_by_ray(hardware) in (by_ray, "")
+    assert is_of(by_ray, hardware)
+    assert is_of("", hardware)
+
+
+@pytest.mark.parametrize(
+    ("gpu_type", "hardware", "expected"),
+    [
+        ("A100-80G", "NVIDIA A100-SXM4-80GB", True),
+        ("A100-40G", "NVIDIA A100-SXM4-80GB", False),
+        ("RTX-6000-Ada", "NVIDIA RTX 6000 Ada Generation", True),
+        ("RTX-6000", "NVIDIA RTX PRO 6000 Blackwell Server Edition", False),
+        ("GeForce-RTX-3080", "NVIDIA GeForce RTX 3080 Ti", False),
+        ("GeForce-RTX-3080-Ti", "NVIDIA GeForce RTX 3080", False),
+        ("L4", "NVIDIA L40S", False),
+    ],
+)
+def test_a_name_that_has_more_may_be_another_card(gpu_type: str, hardware: str, expected: bool):
+    """A type may also be one that a user wrote."""
+    assert is_of(gpu_type, hardware) is expected
 
 
 def test_a_type_of_gpu_that_has_not_the_memory_is_known_beforehand():
@@ -160,6 +198,18 @@ def test_a_type_of_gpu_that_has_not_the_memory_is_known_beforehand():
     assert packing.too_small(("fit", "pmal"), ["L4"]) == {}
     packing.note(SORT, facts(22_000.0, 0.9))
     assert packing.too_small(SORT, ["L4"]) == {}  # it has run there
+
+
+def test_one_fit_that_needs_much_makes_no_gpu_too_small_for_its_like():
+    """Fits of one sort may have settings that take little."""
+    packing = Packing()
+    packing.note(("fit", "softmax"), facts(1_000.0, 0.9))
+    packing.note(SORT, facts(60_000.0, 0.9, hardware=H100))
+    assert list(packing.too_small(SORT, ["L4"])) == ["L4"]
+    packing.note(SORT, facts(3_000.0, 0.9, hardware=H100))
+    assert packing.too_small(SORT, ["L4"]) == {}
+    packing.note(SORT, facts(60_000.0, 0.9, hardware=H100))
+    assert packing.too_small(SORT, ["L4"]) == {}
 
 
 def test_what_torch_would_give_back_makes_no_gpu_too_small():
