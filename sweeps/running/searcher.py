@@ -103,8 +103,8 @@ class StageSearcher(Searcher):  # type: ignore[misc]
     @property
     def keeps_no_idle_worker(self) -> bool:
         """Whether others want the machine that Tune would keep for a stage that may come."""
-        fitting = any(self.room.machines.room_for(ask) for _, ask in self.queued())
-        return (self.paused or self.room.share is not None) and not fitting
+        wanted = self.paused or self.room.share is not None
+        return wanted and not any(self.room.machines.room_for(ask) for _, ask in self.queued())
 
     def asks(self) -> Counter[Ask]:
         """What it could have of the cluster at once, by how many stages ask for it."""

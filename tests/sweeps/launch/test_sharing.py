@@ -138,6 +138,23 @@ def test_what_fits_on_no_machine_takes_no_part_of_a_share(tmp_path: Path):
     assert hers.left == frozenset()
 
 
+def test_what_fits_on_no_machine_leaves_no_place(tmp_path: Path):
+    """It has none; what fits and is queued leaves its own when another sweep comes."""
+    beyond = {"methods": {"cac": {"cpus": SLOTS + 1}}}
+    methods = {"softmax": {}, "cac": {}}
+    hers = Played(tmp_path, "hers", methods=methods, resources=beyond).begin()
+    hers.hand_out()
+    for trial_id in [each for each, ask in hers.searcher.asked.items() if ask.cpus == 1][:SLOTS]:
+        hers.searcher.on_trial_start(trial_id)
+    fitting = {id_ for id_, ask in hers.searcher.queued() if ask.cpus == 1}
+    assert 0 < len(fitting) < len(hers.searcher.queued())
+    his = Played(tmp_path, "his").begin()
+    hers.look()
+    his.look()
+    hers.look()
+    assert hers.left == fitting
+
+
 @pytest.mark.parametrize("lost", ["take_back", "leave"])
 def test_an_order_that_the_store_takes_without_an_answer_is_taken_back_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str

@@ -10,31 +10,9 @@ from tests.sweeps.running.one_by_one import Notes
 from tests.sweeps.running.test_placement import CPUS, GPU, stage
 
 
-def test_a_fit_that_fits_nowhere_keeps_no_other_from_running_in_one_slot(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    """It had the only slot, and the sweep stood still without end."""
-    clock = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    stages = [stage("fit", "pmal"), *(stage("fit", number=number) for number in range(3))]
-    resources = Resources(methods={"pmal": {"gpus": 2}})
-    asked = StageSearcher(stages, resources, Notes(), lambda: Machines((GPU,)), wait_s=60.0)
-    asked.room.most = 1
-    ended = []
-    for number in map(str, range(20)):
-        clock[0] += 30.0
-        config = asked.suggest(number)
-        if isinstance(config, dict) and config["takes"]["GPU"] == 1:
-            asked.on_trial_start(number)
-            outcome = {"stage_id": config["stage_ids"][0], "wall_s": 1.0}
-            asked.on_trial_complete(number, {"outcomes": [outcome]})
-            ended.append(number)
-    assert len(ended) == 3
-    assert isinstance(asked.problem, UnplacedError)
-
-
+@pytest.mark.parametrize("most", [None, 1], ids=["all", "one slot"])
 def test_a_stage_that_fits_nowhere_does_not_keep_the_others_from_running(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, most: int | None
 ):
     """Its wait may be over long before they are; the sweep ends when nothing else is left."""
     clock = [0.0]
@@ -42,6 +20,7 @@ def test_a_stage_that_fits_nowhere_does_not_keep_the_others_from_running(
     stages = [stage("fit", "pmal"), *(stage("fit", number=number) for number in range(20))]
     resources = Resources(methods={"pmal": {"gpus": 2}})
     asked = StageSearcher(stages, resources, Notes(), lambda: Machines((GPU,)), wait_s=60.0)
+    asked.room.most = most
     ended = 0
     for number in map(str, range(30)):
         clock[0] += 30.0
@@ -55,6 +34,23 @@ def test_a_stage_that_fits_nowhere_does_not_keep_the_others_from_running(
     assert ended == 20
     assert isinstance(asked.problem, UnplacedError)
     assert "asks for 1 CPU and 2 GPUs on one machine" in str(asked.problem)
+
+
+def test_what_is_queued_and_fits_nowhere_keeps_no_machine_from_others():
+    """Only what fits may have the worker that Tune would keep."""
+    stages = [stage("fit", "pmal"), stage("fit")]
+    resources = Resources(methods={"pmal": {"gpus": 2}})
+    asked = StageSearcher(stages, resources, Notes(), lambda: Machines((GPU,)), wait_s=60.0)
+    asked.room.share = 1.0
+    handed_out = [asked.suggest(number) for number in ("1", "2")]
+    (fitting,) = [
+        number
+        for number, each in zip(("1", "2"), handed_out, strict=True)
+        if isinstance(each, dict) and each["takes"]["GPU"] == 1
+    ]
+    assert not asked.keeps_no_idle_worker
+    asked.on_trial_start(fitting)
+    assert asked.keeps_no_idle_worker
 
 
 def test_what_is_given_back_when_a_gpu_came_is_handed_out_for_it(monkeypatch: pytest.MonkeyPatch):
