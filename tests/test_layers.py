@@ -46,6 +46,7 @@ DOORS = {
         "sweeps/running/cluster.py",
         "sweeps/running/events.py",
         "sweeps/running/gauges.py",
+        "sweeps/running/ray_start.py",
         "sweeps/running/searcher.py",
         "sweeps/running/trainable.py",
     },

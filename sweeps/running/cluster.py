@@ -7,14 +7,12 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import chdir, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray._private import services
 
 from osr_core.errors import ConfigError, OsrError
 from osr_core.stage import Stage
@@ -23,6 +21,7 @@ from sweeps.planning.resources import Resources
 from sweeps.running.allotment import ALL_OF_IT, Allotment, LocalMachine, allow_many_files
 from sweeps.running.events import Events, LetsGo, NothingLeft
 from sweeps.running.placement import Machines, ask_of
+from sweeps.running.ray_start import apart, in_own_folder, patient
 from sweeps.running.searcher import StageSearcher
 from sweeps.running.session_folder import session_folder
 from sweeps.running.trainable import BundleTrainable
@@ -72,7 +71,7 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
     if address is not None:
         what = f"the Ray cluster at {address} cannot be joined"
         then = "See that it runs, with the same versions of Ray and Python as here."
-    with explained(what, then), in_own_folder(), unheard_below(), apart():
+    with explained(what, then), in_own_folder(), unheard_below(), apart(), patient():
         try:
             ray.init(
                 address=address or "local",  # None would join whatever this machine ran last
@@ -104,30 +103,6 @@ def of_this_machine(allotment: Allotment) -> dict[str, Any]:
         "object_store_memory": machine.object_store(),
         "_temp_dir": str(session_folder()),
     }
-
-
-@contextmanager
-def in_own_folder() -> Iterator[None]:
-    """Work in the folder that holds these packages while a block runs.
-
-    Ray puts the driver's working folder before all others on which its workers look for modules:
-    the user's `sweeps.py`, or `numpy.py`, would be imported there in place of ours.
-    """
-    with chdir(Path(__file__).parents[2]):
-        yield
-
-
-@contextmanager
-def apart() -> Iterator[None]:
-    """Ray's daemons that are started while a block runs hear no signal to the driver's group, such
-    as that of `timeout` or a service manager: all would be lost before it is saved.
-    """
-    started = services.ConsolePopen
-    services.ConsolePopen = partial(started, process_group=0)
-    try:
-        yield
-    finally:
-        services.ConsolePopen = started
 
 
 def check_answers(address: str) -> None:
