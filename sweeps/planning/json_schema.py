@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
         plain[name] = {"description": info.description}
     plain["name"] |= {"type": "string", "pattern": SWEEP_NAME, "not": {"enum": list(RESERVED)}}
     plain["protocol"] |= {"type": "string"}
-    plain["datasets"] |= {"type": "array", "minItems": 1}
+    plain["datasets"] |= {"type": "array", "minItems": 1, "uniqueItems": True}
     listed = {"enum": sorted({*BENCHMARKS, *PLANNED["datasets"]})}
     own = {
         "description": "one's own images: folder:NAME or parquet:NAME, with @SIDE for their size",
@@ -67,20 +67,19 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _training_schema(grids: bool = False) -> dict[str, Any]:
+def _training_schema() -> dict[str, Any]:
     """A fit's optimiser, schedule and augmentation."""
     return _by_recipe(
-        _settings_schema(Training, grids),
+        _settings_schema(Training),
         [as_dict(common(each).training) for each in BENCHMARKS.values()],
     )
 
 
-def _backbone_schema(grids: bool = False) -> dict[str, Any]:
+def _backbone_schema() -> dict[str, Any]:
     """The name of a network, and the settings of any."""
     names = {"anyOf": [{"enum": sorted(BACKBONES)}, {"type": "string", "pattern": f"^{PREFIX}."}]}
-    either = {"anyOf": [names, {"type": "array", "items": names, "minItems": 1}]}
-    name = {"description": f"the network; {PREFIX}NAME is one of timm's"}
-    properties = {"name": name | (either if grids else names), **_network_settings(grids)}
+    name = {"description": f"the network; {PREFIX}NAME is one of timm's", **names}
+    properties = {"name": name, **_network_settings()}
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     size = {"image_size": None, "channels": None}  # the dataset's own
     networks = [
@@ -95,12 +94,12 @@ def _backbone_schema(grids: bool = False) -> dict[str, Any]:
     return _by_recipe(schema, networks)
 
 
-def _network_settings(grids: bool) -> dict[str, Any]:
+def _network_settings() -> dict[str, Any]:
     """The settings of all networks; what only some have names these in its description."""
     settings: dict[str, Any] = {}
     meanings: dict[str, dict[str, list[str]]] = {}  # by setting and meaning, names of networks
     for name, backbone in BACKBONES.items():
-        for key, about in _settings_schema(backbone.Config, grids)["properties"].items():
+        for key, about in _settings_schema(backbone.Config)["properties"].items():
             first, meaning = settings.setdefault(key, about), about["description"]
             if about["default"] != first["default"]:
                 meaning += f", default {json.dumps(about['default'])}"
@@ -131,16 +130,34 @@ def _definitions() -> dict[str, Any]:
     what all methods have.
     """
     found = {
-        "training": _training_schema(True),
-        "backbone": _backbone_schema(True),
+        **_in_a_grid({"training": _training_schema(), "backbone": _backbone_schema()}),
         "dimension": _dimension_schema(),
     }
     of_all: dict[str, Any] = {name: _defined(name) for name in ("training", "backbone")}
-    of_all["protocol"] = {"description": "instead of the spec's", "type": "string"}
+    of_all |= _in_a_grid({"protocol": {"description": "instead of the spec's", "type": "string"}})
     for name, method in METHODS.items():
-        settings = _settings_schema(method.Config, grids=True)
-        settings["properties"] |= of_all | {"search": _search_schema(method.Config)}
-        found[f"method.{name}"] = settings
+        settings = _settings_schema(method.Config)
+        own = _in_a_grid(settings["properties"]) | of_all
+        found[f"method.{name}"] = settings | {
+            "properties": own | {"search": _search_schema(method.Config)}
+        }
+    return found
+
+
+def _in_a_grid(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings where each may be a list of values, and a mapping hold such lists.
+
+    A list by its nature stands for itself; in a list of mappings each is one value.
+    """
+    found: dict[str, Any] = {}
+    for name, about in settings.items():
+        said = {key: about[key] for key in ("description", "default") if key in about}
+        value = {key: about[key] for key in about if key not in said}
+        one = value
+        if "properties" in value:
+            one = value | {"properties": _in_a_grid(value["properties"])}
+        several = {"type": "array", "items": value, "minItems": 1}
+        found[name] = about if value.get("type") == "array" else {**said, "anyOf": [one, several]}
     return found
 
 
@@ -156,8 +173,12 @@ def _methods_schema() -> dict[str, Any]:
     }
     for name, method in METHODS.items():
         settings = _defined(f"method.{name}")
-        entry = {"anyOf": [settings, {"type": "array", "items": settings}, {"type": "null"}]}
-        methods[name] = {"description": f"{method.title}: {method.source}", **entry}
+        one = {"anyOf": [settings, {"type": "null"}]}
+        several = {"type": "array", "items": one, "minItems": 1}
+        methods[name] = {
+            "description": f"{method.title}: {method.source}",
+            "anyOf": [settings, several, {"type": "null"}],
+        }
     return {
         "type": "object",
         "properties": methods,
@@ -170,7 +191,7 @@ def _search_schema(config: type[Any]) -> dict[str, Any]:
     """A search over a method's settings, and over those of its training and network."""
     names = [field.name for field in dataclasses.fields(config)]
     names += [f"training.{field.name}" for field in dataclasses.fields(Training)]
-    names += [f"backbone.{name}" for name in _backbone_schema()["properties"]]
+    names += [f"backbone.{name}" for name in _network_settings()]
     schema = _settings_schema(Options)
     schema["properties"] |= {
         "space": {
@@ -217,13 +238,13 @@ def _dimension_schema() -> dict[str, Any]:
     }
 
 
-def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:
-    """A config's settings; with `grids`, each may be a list of values."""
+def _settings_schema(config: type[Any]) -> dict[str, Any]:
+    """A config's settings."""
     properties: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         hint = typing.get_type_hints(config)[field.name]
         if dataclasses.is_dataclass(hint):
-            properties[field.name] = _settings_schema(typing.cast(type[Any], hint), grids)
+            properties[field.name] = _settings_schema(typing.cast(type[Any], hint))
             continue
         types = [each for each in (hint, *typing.get_args(hint)) if each in TYPES]
         value: dict[str, Any] = {"type": [TYPES[each] for each in types]}
@@ -237,10 +258,8 @@ def _settings_schema(config: type[Any], grids: bool = False) -> dict[str, Any]:
             for bound, keyword in bounds.items()
             if field.metadata[bound] is not None
         }
-        if typing.get_origin(hint) is tuple:  # a list by its nature stands for itself in a grid
+        if typing.get_origin(hint) is tuple:
             value = {"type": "array", "items": value}
-        elif grids:
-            value = {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
         about = {"description": field.metadata["meaning"], "default": field.default}
         properties[field.name] = about | value
     return {"type": "object", "properties": properties, "additionalProperties": False}

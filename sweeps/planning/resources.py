@@ -56,7 +56,7 @@ Labels = dict[Annotated[str, Field(min_length=1)], Annotated[str, AfterValidator
 class Share(BaseModel):
     """What one stage takes of its machine, where it differs from the others'."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     gpu_type: GpuType | None = Field(None, description="as Ray calls it: L4, A100, H100")
     custom: Custom | None = Field(None, description="resources that a cluster was given names for")
     labels: Labels | None = Field(None, description="what labels of its machine must be")
@@ -69,7 +69,7 @@ class Resources(BaseModel):
     moves the last bits and, over many epochs, a result (docs/deviations.md); a commit names them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     cpus: int = Field(1, ge=1, le=LARGEST, description="CPU cores, and threads, of a stage")
     gpus: Gpus | None = Field(
         None,
@@ -133,7 +133,7 @@ class Resources(BaseModel):
 class Budget(BaseModel):
     """What one launch may spend. At its end nothing more begins, and what runs is saved."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     gpu_hours: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="hours times GPUs of all attempts at stages"
     )

@@ -38,6 +38,7 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "list_type": "a list",
     "string_type": "a name",
     "int_type": "a whole number",
+    "float_type": "a number",
     "too_short": "one entry or more",
 }
 NAMED_BY = (

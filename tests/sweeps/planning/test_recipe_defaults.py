@@ -63,5 +63,6 @@ def test_a_method_s_own_training_has_the_same_defaults():
     """Inside of an entry as beside it."""
     entry = defined("method.cac")["properties"]
     assert entry["training"] == {"$ref": "#/$defs/training"}
-    assert defined("training")["properties"]["warmup_epochs"]["default"] == 10
-    assert "default" not in defined("training")["properties"]["augmentation"]["properties"]["flip"]
+    own = defined("training")["anyOf"][0]["properties"]
+    assert own["warmup_epochs"]["default"] == 10
+    assert "default" not in own["augmentation"]["anyOf"][0]["properties"]["flip"]

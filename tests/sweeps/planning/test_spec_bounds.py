@@ -2,19 +2,13 @@
 
 from typing import Any
 
-import jsonschema
 import pyarrow as pa
 import pytest
 
 from analysis.exports.columns import HISTORY_COLUMNS, RUN_COLUMNS
-from osr_core.errors import ConfigError
-from sweeps.planning.json_schema import json_schema
-from sweeps.planning.spec import parse_spec
+from tests.sweeps.planning.two_checks import is_taken
 
-GOOD = {"name": "small", "datasets": ["digits"], "splits": [0], "methods": {"softmax": {}}}
 COLUMNS = {column.name: column.type for column in (*RUN_COLUMNS, *HISTORY_COLUMNS)}
-
-SCHEMA = json_schema()
 
 
 def holds(column: str, number: int) -> bool:
@@ -23,18 +17,6 @@ def holds(column: str, number: int) -> bool:
         pa.array([number], COLUMNS[column])
     except (pa.ArrowInvalid, OverflowError):
         return False
-    return True
-
-
-def is_taken(changed: dict[str, Any]) -> bool:
-    """Whether a spec may say so; what checks it here and what editors check by agree."""
-    by_schema = jsonschema.Draft202012Validator(SCHEMA).is_valid(GOOD | changed)
-    try:
-        parse_spec(GOOD | {"protocol": "random"} | changed, "spec")
-    except ConfigError:
-        assert not by_schema
-        return False
-    assert by_schema
     return True
 
 
