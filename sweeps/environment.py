@@ -4,8 +4,6 @@ import contextlib
 import os
 from pathlib import Path
 
-START_S = 120  # for Ray on a busy machine; its own 30 s were too few there
-
 # No network at run time: no usage statistics, no telemetry, no version checks.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -23,7 +21,6 @@ QUIET = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "600",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # sweeps/launch/shutdown.py has the signals
-    "RAY_gcs_server_port_wait_time_s": str(START_S),
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 

@@ -151,13 +151,16 @@ def _in_a_grid(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, about in settings.items():
+        if about.get("type") == "array":
+            found[name] = about
+            continue
         said = {key: about[key] for key in ("description", "default") if key in about}
         value = {key: about[key] for key in about if key not in said}
         one = value
         if "properties" in value:
             one = value | {"properties": _in_a_grid(value["properties"])}
         several = {"type": "array", "items": value, "minItems": 1}
-        found[name] = about if value.get("type") == "array" else {**said, "anyOf": [one, several]}
+        found[name] = {**said, "anyOf": [one, several]}
     return found
 
 

@@ -1,6 +1,7 @@
 """What one stage takes of its machine, and what one launch may spend."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -22,6 +23,11 @@ def _method(name: Any) -> Any:
     return name
 
 
+def _names_are(about: dict[str, Any], names: Iterable[str]) -> None:
+    """Let the JSON Schema of a mapping know its keys."""
+    about["propertyNames"] = {"enum": sorted(names)}
+
+
 def _custom(name: str) -> str:
     if name.lower() in RAYS_OWN or ":" in name or not name.strip():
         raise ValueError(
@@ -31,7 +37,7 @@ def _custom(name: str) -> str:
 
 
 def _selector(value: str) -> str:
-    if not re.fullmatch(rf"!?(?:{LABEL}|in\({LABEL}(?:, ?{LABEL})*\))", value):
+    if not re.fullmatch(SELECTOR, value):
         raise ValueError(f"'{value}' is not VALUE, !VALUE, in(A,B) or !in(A,B)")
     return value
 
@@ -43,6 +49,7 @@ def _whole(gpus: float) -> float:
 
 
 LABEL = r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?"  # what Ray takes for the value of a label
+SELECTOR = rf"!?(?:{LABEL}|in\({LABEL}(?:, ?{LABEL})*\))"
 AUTO = "auto"  # of `pack`
 RAYS_OWN = ("cpu", "gpu", "tpu", "memory", "object_store_memory", "bundle")
 Gpus = Annotated[float, Field(ge=0, le=8), AfterValidator(_whole)]
@@ -50,7 +57,10 @@ GpuType = Annotated[str, Field(pattern=rf"^{LABEL}$")]
 Custom = dict[
     Annotated[str, AfterValidator(_custom)], Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ]
-Labels = dict[Annotated[str, Field(min_length=1)], Annotated[str, AfterValidator(_selector)]]
+Selector = Annotated[
+    str, AfterValidator(_selector), Field(json_schema_extra={"pattern": f"^(?:{SELECTOR})$"})
+]
+Labels = dict[Annotated[str, Field(min_length=1)], Selector]
 
 
 class Share(BaseModel):
@@ -95,10 +105,14 @@ class Resources(BaseModel):
         "such as {ray.io/market-type: '!spot'}",
     )
     kinds: dict[Annotated[str, BeforeValidator(_kind)], Share] = Field(
-        {}, description="any of these for stages of a kind, such as {score: {gpus: 0.1}}"
+        {},
+        description="any of these for stages of a kind, such as {score: {gpus: 0.1}}",
+        json_schema_extra=lambda about: _names_are(about, METHODS.kinds()),
     )
     methods: dict[Annotated[str, BeforeValidator(_method)], Share] = Field(
-        {}, description="any of these for a method's fits, such as {pmal: {gpus: 0.5}}"
+        {},
+        description="any of these for a method's fits, such as {pmal: {gpus: 0.5}}",
+        json_schema_extra=lambda about: _names_are(about, METHODS),
     )
     checkpoint_every_s: float = Field(
         default=60.0,

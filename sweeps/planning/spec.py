@@ -41,6 +41,11 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "float_type": "a number",
     "too_short": "one entry or more",
 }
+WITHOUT = {  # by that and the type of what was given, how to write it
+    ("int_type", str): " Write it without quotation marks.",
+    ("float_type", str): " Write it without quotation marks.",
+    ("int_type", float): " Write it without a point.",
+}
 NAMED_BY = (
     "lower-case letters, digits, '-', '_' and '.', 64 at most, beginning with a letter or digit"
 )
@@ -247,6 +252,7 @@ def _sentences(detail: Any) -> list[str]:
     example = f", such as {EXAMPLES[where]}" if where in EXAMPLES else ""
     if detail["type"] in FORMS:
         message = f"must be {FORMS[detail['type']]}{example}, not {detail['input']!r}."
+        message += WITHOUT.get((detail["type"], type(detail["input"])), "")
     if where == "name" and detail["type"] in ("string_type", "string_pattern_mismatch"):
         is_number = isinstance(detail["input"], int | float)
         quotes = "; in quotes a number is a name" if is_number else ""

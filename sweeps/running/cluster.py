@@ -21,14 +21,13 @@ from sweeps.planning.resources import Resources
 from sweeps.running.allotment import ALL_OF_IT, Allotment, LocalMachine, allow_many_files
 from sweeps.running.events import Events, LetsGo, NothingLeft
 from sweeps.running.placement import Machines, ask_of
-from sweeps.running.ray_start import apart, in_own_folder, patient
+from sweeps.running.ray_start import join, start
 from sweeps.running.searcher import StageSearcher
 from sweeps.running.session_folder import session_folder
 from sweeps.running.trainable import BundleTrainable
 from sweeps.running.watcher import Watcher
 from sweeps.running.worker import Identities
 from sweeps.running.workplace import Workplace
-from sweeps.signals import unheard_below
 
 HEAD_S = 30.0  # Ray's own patience is twice that
 
@@ -65,30 +64,31 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
         ClusterError: Ray cannot be joined or started. ConfigError: it finds no folder here, or no
             cluster where "auto" asks for one.
     """
-    settings = {} if address is not None else of_this_machine(allotment)
-    what = "Ray did not start"
-    then = f"See that {settings.get('_temp_dir')} and memory have room, then try again."
-    if address is not None:
-        what = f"the Ray cluster at {address} cannot be joined"
+    if address is None:
+        settings = of_this_machine(allotment)
+        folder = settings["_temp_dir"]
+        then = f"See that {folder} and memory have room, then try again; Ray's logs lie in it."
+        with explained("Ray did not start", then):
+            start(**settings)
+    else:
         then = "See that it runs, with the same versions of Ray and Python as here."
-    with explained(what, then), in_own_folder(), unheard_below(), apart(), patient():
-        try:
-            ray.init(
-                address=address or "local",  # None would join whatever this machine ran last
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                **settings,
-            )
-        except ConnectionError:
-            if address != "auto":
-                raise
-            raise ConfigError(
-                "no Ray cluster runs on this machine, which --address auto looks for. Start one "
-                "with `ray start --head`, or leave --address out."
-            ) from None
+        with explained(f"the Ray cluster at {address} cannot be joined", then):
+            joined(address)
     # Deaths of workers reach users through the searcher, with their stage's name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def joined(address: str) -> None:
+    """Join a cluster; ConfigError where "auto" finds none."""
+    try:
+        join(address)
+    except ConnectionError:
+        if address != "auto":
+            raise
+        raise ConfigError(
+            "no Ray cluster runs on this machine, which --address auto looks for. Start one "
+            "with `ray start --head`, or leave --address out."
+        ) from None
 
 
 def of_this_machine(allotment: Allotment) -> dict[str, Any]:

@@ -1,15 +1,45 @@
 """How Ray starts on this machine, where it would do so otherwise than a user needs."""
 
-import time
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager
-from functools import partial
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray._private import services
 
-from sweeps.environment import START_S
+from sweeps.signals import unheard_below
+
+# Ray's node ends if its helpers need more than 15 s to start, as on a machine that is busy.
+TRIES = 3
+QUIETLY = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
+
+
+def start(**settings: Any) -> None:
+    """Start a cluster of this machine, with settings of `ray.init`.
+
+    Raises:
+        Exception: what Ray raised at the last of TRIES.
+    """
+    with in_own_folder(), unheard_below():
+        for number in range(1, TRIES + 1):
+            try:
+                with apart():
+                    ray.init(address="local", **QUIETLY, **settings)
+                return
+            except Exception:
+                if number == TRIES:
+                    raise
+
+
+def join(address: str) -> None:
+    """Join the cluster at HOST:PORT, or the one of this machine ("auto")."""
+    with in_own_folder():
+        ray.init(address=address, **QUIETLY)
 
 
 @contextmanager
@@ -27,35 +57,28 @@ def in_own_folder() -> Iterator[None]:
 def apart() -> Iterator[None]:
     """Ray's daemons that are started while a block runs hear no signal to the driver's group, such
     as that of `timeout` or a service manager: all would be lost before it is saved.
+
+    They end with a block that fails; Ray would leave them.
     """
-    started = services.ConsolePopen
-    services.ConsolePopen = partial(started, process_group=0)
+    popen, daemons = services.ConsolePopen, []
+
+    def start_apart(*arguments: Any, **options: Any) -> Any:
+        daemons.append(popen(*arguments, process_group=0, **options))
+        return daemons[-1]
+
+    services.ConsolePopen = start_apart
     try:
         yield
+    except BaseException:
+        end(daemons)
+        raise
     finally:
-        services.ConsolePopen = started
+        services.ConsolePopen = popen
 
 
-@contextmanager
-def patient() -> Iterator[None]:
-    """A node that is started while a block runs has START_S to report to its cluster's head.
-
-    Ray gives up after 30 s, which are too few on a machine that much else runs on. It raises
-    what the last look raised.
-    """
-    look = services.get_node
-
-    def wait_for(*which: Any) -> Any:
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            try:
-                return look(*which)
-            except RuntimeError:  # not there yet
-                time.sleep(0.1)
-        return look(*which)
-
-    services.get_node = wait_for
-    try:
-        yield
-    finally:
-        services.get_node = look
+def end(daemons: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Kill processes with all that they have started in their groups."""
+    for daemon in daemons:
+        with suppress(ProcessLookupError):
+            os.killpg(daemon.pid, signal.SIGKILL)
+        daemon.wait()

@@ -1,4 +1,7 @@
-"""What an editor underlines by the JSON Schema is what `osr plan` refuses, in all its shapes."""
+"""What an editor underlines by the JSON Schema is what `osr plan` refuses.
+
+But for what no schema says: that 2.0 is no whole number, and what depends on another value.
+"""
 
 from typing import Any
 
@@ -55,7 +58,13 @@ ENTRIES_REFUSED = (
 )
 TAKEN = (
     {"resources": {}, "budget": {}},
-    {"resources": {"gpus": 0.5, "custom": {"licence": 1}, "labels": {"zone": "!a"}}},
+    {
+        "resources": {
+            "gpus": 0.5,
+            "custom": {"licence": 1},
+            "labels": {"zone": "!a", "b": "in(c, d)"},
+        }
+    },
     {"resources": {"kinds": {"fit": {"gpus": 1}}, "methods": {"softmax": {"cpus": 2}}}},
     {"budget": {"gpu_hours": 1, "trials": 3}},
     {"x-shared": {}},
@@ -75,6 +84,11 @@ REFUSED = (
     {"resources": None},
     {"resources": {"cpus": True}},
     {"resources": {"gpus": "1"}},
+    {"resources": {"gpus": True}},
+    {"resources": {"custom": {"licence": True}}},
+    {"resources": {"labels": {"zone": "in(a"}}},
+    {"resources": {"kinds": {"fits": {"gpus": 1}}}},
+    {"resources": {"methods": {"sofmax": {"gpus": 1}}}},
     {"resources": {"checkpoint_every_s": "60"}},
     {"resources": {"labels": {"zone": 1}}},
     {"resources": {"custom": {"licence": "1"}}},

@@ -144,6 +144,18 @@ def test_wrong_shape_is_said_in_words():
         ),
         ({"resources": None}, "sweep.yaml: resources: must be a mapping, such as {cpus: 2}, not N"),
         ({"splits": [[0]]}, "sweep.yaml: splits.0: must be a whole number, not [0]."),
+        (
+            {"splits": ["0"]},
+            "sweep.yaml: splits.0: must be a whole number, not '0'. Write it without quotation",
+        ),
+        (
+            {"resources": {"cpus": 2.0}},
+            "sweep.yaml: resources.cpus: must be a whole number, not 2.0. Write it without a point",
+        ),
+        (
+            {"budget": {"gpu_hours": "3"}},
+            "sweep.yaml: budget.gpu_hours: must be a number, not '3'. Write it without quotation",
+        ),
         ({"name": None}, f"sweep.yaml: name: must be {NAMED_BY}, not None."),
         ({"name": "My sweep"}, f"sweep.yaml: name: must be {NAMED_BY}, not 'My sweep'."),
         (

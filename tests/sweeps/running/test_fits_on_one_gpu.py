@@ -237,7 +237,7 @@ def test_a_type_that_the_spec_names_is_tried_whatever_it_has(
 
 
 def test_by_a_label_only_the_types_count_that_have_it():
-    """What is not measured on another type need not be."""
+    """A type that the label leaves out need not be measured."""
     large, both = fit(0), Machines((*TYPED.there, BIG), labels=(SMALL_LABEL, BIG_LABEL))
     labels = {"ray.io/accelerator-type": "L4"}
     named = Asked([large], Resources(pack="auto", labels=labels), both)

@@ -1,75 +1,112 @@
-"""Ray has the time to start that a busy machine needs."""
+"""Ray is started again where a try fails, and nothing of a failed one is left."""
 
-import inspect
 import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
 
+import psutil
 import pytest
-from ray._private import node, services
+from ray._private import services
 
-from sweeps.environment import START_S
-from sweeps.running import ray_start
-
-
-class Clock:
-    """Time passes only by waiting."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from sweeps.launch.reaper import runs
+from sweeps.running import cluster
+from sweeps.running.cluster import ClusterError
+from sweeps.running.ray_start import TRIES
 
 
-class Head:
-    """A cluster's head that learns of a node after a while."""
+class Ray:
+    """Starts a daemon with a helper at each try, and fails in the first ones."""
 
-    def __init__(self, clock: Clock, after_s: float) -> None:
-        self.clock, self.at = clock, clock.now + after_s
+    def __init__(self, num_failures: int, failure: BaseException) -> None:
+        self.num_failures, self.failure = num_failures, failure
+        self.told: list[dict[str, Any]] = []
+        self.daemons: list[subprocess.Popen[str]] = []
+        self.helpers: list[psutil.Process] = []
 
-    def get_node(self, address: str, node: str) -> dict[str, str]:
-        if self.clock.now < self.at:
-            raise RuntimeError(f"{node} is not known")
-        return {"at": address, "node": node}
+    def init(self, **settings: Any) -> None:
+        """In the place of `ray.init`."""
+        self.told.append(settings)
+        command = ["sh", "-c", 'sleep 600 & echo "$!"; wait']
+        daemon = services.ConsolePopen(command, stdout=subprocess.PIPE, text=True)
+        with daemon.stdout as said:
+            self.helpers.append(psutil.Process(int(said.readline())))
+        self.daemons.append(daemon)
+        if len(self.told) <= self.num_failures:
+            raise self.failure
+
+    @property
+    def running(self) -> list[bool]:
+        """Whether the daemon of each try, or its helper, still runs."""
+        both = zip(self.daemons, self.helpers, strict=True)
+        return [daemon.poll() is None or runs(helper) for daemon, helper in both]
+
+    def ends(self, num: int) -> bool:
+        """Whether nothing runs of the first tries; who is killed may need a moment."""
+        deadline = time.monotonic() + 60
+        while any(self.running[:num]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not any(self.running[:num])
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """In place of the machine's."""
-    mine = Clock()
-    monkeypatch.setattr(ray_start, "time", mine)
-    return mine
+def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ray]]:
+    """Lets another Ray be started; what it leaves ends with the test."""
+    made: list[Ray] = []
+
+    def make(num_failures: int, failure: BaseException) -> Ray:
+        made.append(Ray(num_failures, failure))
+        monkeypatch.setattr("ray.init", made[-1].init)
+        return made[-1]
+
+    yield make
+    for each in made:
+        for process in (*each.helpers, *each.daemons):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        for daemon in each.daemons:
+            daemon.wait()
 
 
-@pytest.mark.parametrize("after_s", [0.0, 31.0, START_S - 1.0])
-def test_a_node_that_takes_long_is_waited_for(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, after_s: float
-):
-    """Ray itself stops looking after 30 s."""
-    head = Head(clock, after_s)
-    monkeypatch.setattr(services, "get_node", head.get_node)
-    with ray_start.patient():
-        assert services.get_node("head:1", "n") == {"at": "head:1", "node": "n"}
-    assert services.get_node == head.get_node
+SLOW = Exception("The current node timed out during startup.")
 
 
-def test_a_node_that_never_comes_is_what_ray_says_it_is(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-):
-    """Ray looks once more after this, and ends then."""
-    head = Head(clock, after_s=10 * START_S)
-    monkeypatch.setattr(services, "get_node", head.get_node)
-    begin = clock.now
-    with ray_start.patient(), pytest.raises(RuntimeError, match="n is not known"):
-        services.get_node("head:1", "n")
-    assert START_S <= clock.now - begin < START_S + 1
-    assert services.get_node == head.get_node
+def test_what_fails_twice_is_started_a_third_time(use: Callable[..., Ray]):
+    """Alike; only what the last try has started runs, in a group of its own."""
+    popen = services.ConsolePopen
+    it = use(TRIES - 1, SLOW)
+    cluster.connect()
+    assert len(it.told) == TRIES
+    assert all(told == it.told[0] for told in it.told)
+    assert it.told[0]["address"] == "local"
+    assert it.ends(TRIES - 1)
+    assert it.running[-1]
+    assert os.getpgid(it.daemons[-1].pid) == it.daemons[-1].pid
+    assert services.ConsolePopen is popen
 
 
-def test_so_has_the_head():
-    """Its port is waited for as the installed Ray is told."""
-    name = "RAY_gcs_server_port_wait_time_s"
-    assert int(os.environ.get(name, "")) == START_S
-    assert f'os.environ.get("{name}"' in inspect.getsource(node)
+def test_what_fails_each_time_is_said(use: Callable[..., Ray]):
+    """In Ray's words, and where its logs lie."""
+    it = use(TRIES, SLOW)
+    with pytest.raises(ClusterError, match=r"^Ray did not start: .* timed out .* Ray's logs lie"):
+        cluster.connect()
+    assert it.ends(TRIES)
+
+
+def test_who_stops_it_does_not_have_it_started_again(use: Callable[..., Ray]):
+    """By Ctrl-C."""
+    it = use(TRIES, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        cluster.connect()
+    assert len(it.told) == 1
+    assert it.ends(1)
+
+
+def test_a_cluster_that_cannot_be_joined_is_asked_once(use: Callable[..., Ray]):
+    """Ray itself looks for it for long enough."""
+    it = use(TRIES, SLOW)
+    with pytest.raises(ClusterError, match="the Ray cluster at here:6379 cannot be joined"):
+        cluster.connect("here:6379")
+    assert [told["address"] for told in it.told] == ["here:6379"]
