@@ -4,6 +4,7 @@ A list in a method's settings is a grid; a list of mappings is one after the oth
 a file is reported at once, with the place and what is allowed.
 """
 
+import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -40,11 +41,6 @@ FORMS = {  # by pydantic's name of the fault, what is wanted instead
     "int_type": "a whole number",
     "float_type": "a number",
     "too_short": "one entry or more",
-}
-WITHOUT = {  # by that and the type of what was given, how to write it
-    ("int_type", str): " Write it without quotation marks.",
-    ("float_type", str): " Write it without quotation marks.",
-    ("int_type", float): " Write it without a point.",
 }
 NAMED_BY = (
     "lower-case letters, digits, '-', '_' and '.', 64 at most, beginning with a letter or digit"
@@ -230,6 +226,23 @@ def parse_spec(values: Any, source: str, splits: Splits = class_split) -> SweepS
     return spec
 
 
+def _how_to_write(wanted: str, given: Any) -> str:
+    """A sentence, where it is a number that is only written otherwise."""
+    if wanted == "int_type" and isinstance(given, float) and given.is_integer():
+        return " Write it without a point."
+    is_number = {"int_type": str.isdecimal, "float_type": _is_float}.get(wanted)
+    if is_number and isinstance(given, str) and is_number(given):
+        return " Write it without quotation marks."
+    return ""
+
+
+def _is_float(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def is_shared(key: Any) -> bool:
     """Whether a key only keeps what other places refer to."""
     return isinstance(key, str) and key.startswith(SHARED)
@@ -252,7 +265,7 @@ def _sentences(detail: Any) -> list[str]:
     example = f", such as {EXAMPLES[where]}" if where in EXAMPLES else ""
     if detail["type"] in FORMS:
         message = f"must be {FORMS[detail['type']]}{example}, not {detail['input']!r}."
-        message += WITHOUT.get((detail["type"], type(detail["input"])), "")
+        message += _how_to_write(detail["type"], detail["input"])
     if where == "name" and detail["type"] in ("string_type", "string_pattern_mismatch"):
         is_number = isinstance(detail["input"], int | float)
         quotes = "; in quotes a number is a name" if is_number else ""

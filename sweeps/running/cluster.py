@@ -67,7 +67,10 @@ def connect(address: str | None = None, allotment: Allotment = ALL_OF_IT) -> Non
     if address is None:
         settings = of_this_machine(allotment)
         folder = settings["_temp_dir"]
-        then = f"See that {folder} and memory have room, then try again; Ray's logs lie in it."
+        then = (
+            f"See that the machine is not too busy and that {folder}, where Ray's logs are, and "
+            "memory have room; then try again."
+        )
         with explained("Ray did not start", then):
             start(**settings)
     else:

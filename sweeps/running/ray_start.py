@@ -4,35 +4,40 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import services
+from ray._private import services, worker
 
 from sweeps.signals import unheard_below
 
 # Ray's node ends if its helpers need more than 15 s to start, as on a machine that is busy.
 TRIES = 3
+KILLED_S = 10.0  # until what was killed is gone
 QUIETLY = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
+
+Daemon = subprocess.Popen[bytes]
 
 
 def start(**settings: Any) -> None:
     """Start a cluster of this machine, with settings of `ray.init`.
 
     Raises:
-        Exception: what Ray raised at the last of TRIES.
+        Exception: what Ray raised, at the last of TRIES if no node came up.
     """
-    with in_own_folder(), unheard_below():
-        for number in range(1, TRIES + 1):
+    for number in range(1, TRIES + 1):
+        with in_own_folder(), unheard_below(), apart() as daemons:
             try:
-                with apart():
-                    ray.init(address="local", **QUIETLY, **settings)
+                ray.init(address="local", **QUIETLY, **settings)
                 return
             except Exception:
-                if number == TRIES:
+                has_node = worker._global_node is not None  # then Ray cannot begin anew
+                if not has_node:
+                    end(daemons)  # Ray would leave them
+                if has_node or number == TRIES:
                     raise
 
 
@@ -54,13 +59,12 @@ def in_own_folder() -> Iterator[None]:
 
 
 @contextmanager
-def apart() -> Iterator[None]:
-    """Ray's daemons that are started while a block runs hear no signal to the driver's group, such
-    as that of `timeout` or a service manager: all would be lost before it is saved.
-
-    They end with a block that fails; Ray would leave them.
+def apart() -> Iterator[list[Daemon]]:
+    """Ray's daemons that are started while a block runs; they hear no signal to the driver's group,
+    such as that of `timeout` or a service manager: all would be lost before it is saved.
     """
-    popen, daemons = services.ConsolePopen, []
+    popen = services.ConsolePopen
+    daemons: list[Daemon] = []
 
     def start_apart(*arguments: Any, **options: Any) -> Any:
         daemons.append(popen(*arguments, process_group=0, **options))
@@ -68,17 +72,16 @@ def apart() -> Iterator[None]:
 
     services.ConsolePopen = start_apart
     try:
-        yield
-    except BaseException:
-        end(daemons)
-        raise
+        yield daemons
     finally:
         services.ConsolePopen = popen
 
 
-def end(daemons: Iterable[subprocess.Popen[bytes]]) -> None:
+def end(daemons: Sequence[Daemon]) -> None:
     """Kill processes with all that they have started in their groups."""
     for daemon in daemons:
         with suppress(ProcessLookupError):
             os.killpg(daemon.pid, signal.SIGKILL)
-        daemon.wait()
+    for daemon in daemons:
+        with suppress(subprocess.TimeoutExpired):  # one that waits for a broken disk
+            daemon.wait(KILLED_S)

@@ -130,6 +130,15 @@ def test_each_setting_takes_a_value_or_says_why_not(value: Any):
         check(GOOD | changes)
 
 
+@pytest.mark.parametrize("value", [2.5, "two", "", "2.5", "nan", [2]])
+def test_how_to_write_a_number_is_said_of_numbers_alone(value: Any):
+    """What is none, or not whole, is not made one by writing it otherwise."""
+    with pytest.raises(ConfigError) as refused:
+        parse_spec(GOOD | {"resources": {"cpus": value}}, "sweep.yaml")
+    expected = f"sweep.yaml: resources.cpus: must be a whole number, not {value!r}."
+    assert refused.value.problems == [expected]
+
+
 def test_wrong_shape_is_said_in_words():
     """With its place and what is wanted there."""
     for changes, expected in (
