@@ -1,17 +1,18 @@
-"""A training step as one launch: what it tells a GPU is taken down once, and then told at once.
+"""A training step as one launch: what it tells a GPU is recorded once, and then told at once.
 
 A step of a small network is some hundred kernels, and a GPU finishes each before the CPU has told
 it the next. A CUDA graph is the same kernels on the same memory, told in one go. A fit's batches
     are trained on as they are at first, while libraries and optimisers set themselves up: EAGER
         steps, and a fresh optimiser's first one before them
-    are then trained on by replays of the next step, which is taken down without computing anything
+    are then trained on by replays of the next step, which is recorded without computing anything
     are trained on as they are where they are smaller, as an epoch's last one
-so that each is trained on once and in order, and numbers are those of steps as they are. Draws on
-the device go on from torch's generator in each replay.
+so that each is trained on once and in order, and numbers are those of steps as they are. A batch's
+images are changed within the step, by what was drawn for them. Draws on the device go on from
+torch's generator in each replay.
 
-What Python decides or computes in a step is decided once, when it is taken down. So a method says
+What Python decides or computes in a step is decided once, when it is recorded. So a method says
 whether its steps are all alike (`Learner.static_step`). Memory, too, is that of this moment: where
-a tensor has been replaced since, as by a restart, the step is taken down anew (`Steps.begin`).
+a tensor has been replaced since, as by a restart, the step is recorded anew (`Steps.begin`).
 """
 
 import os
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from osr_core.data.batches import Batch
+from osr_core.data.batches import Batch, Drawn
 from osr_core.data_parallel import DataParallel
 from osr_core.errors import ConfigError
 from osr_core.methods.learner import Learner
@@ -37,12 +38,12 @@ Terms = dict[str, Tensor]
 
 
 class Capture(Protocol):
-    """How a type of device takes steps down."""
+    """How a type of device records steps."""
 
     def eager(self, step: Callable[[], Terms]) -> Terms:
-        """Take a step as it is, such that one like it can be taken down afterwards."""
+        """Take a step as it is, such that one like it can be recorded afterwards."""
 
-    def take_down(self, step: Callable[[], Terms]) -> tuple[Terms, Callable[[], object]]:
+    def record(self, step: Callable[[], Terms]) -> tuple[Terms, Callable[[], object]]:
         """Where the step's terms will lie, and what computes them; nothing is computed yet."""
 
 
@@ -65,7 +66,7 @@ class CudaCapture:
         here.wait_stream(self.stream)
         return terms
 
-    def take_down(self, step: Callable[[], Terms]) -> tuple[Terms, Callable[[], object]]:
+    def record(self, step: Callable[[], Terms]) -> tuple[Terms, Callable[[], object]]:
         """Other threads may use the GPU meanwhile, as the one that samples it does."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
@@ -77,14 +78,14 @@ CAPTURED_BY: dict[str, Callable[[torch.device], Capture]] = {"cuda": CudaCapture
 
 
 class Graph(NamedTuple):
-    """A step that has been taken down."""
+    """A step that has been recorded."""
 
-    batch: Batch  # from where it reads
+    batch: Drawn  # from where it reads
     places: list[Any]  # of all else that it reads or writes
     terms: Terms  # to where it writes
     replay: Callable[[], object]
 
-    def run(self, batch: Batch) -> Terms:
+    def run(self, batch: Drawn) -> Terms:
         """The step on a batch; the terms are good until the next one."""
         for mine, given in zip(self.batch, batch, strict=True):
             mine.copy_(given)
@@ -93,10 +94,16 @@ class Graph(NamedTuple):
 
 
 class Steps:
-    """The training steps of one fit."""
+    """The training steps of one fit: a batch is changed as was drawn for it, and trained on."""
 
-    def __init__(self, learner: Learner, device: torch.device, processes: DataParallel) -> None:
-        self.learner = learner
+    def __init__(
+        self,
+        learner: Learner,
+        augmented: Callable[[Drawn], Batch],
+        device: torch.device,
+        processes: DataParallel,
+    ) -> None:
+        self.learner, self.augmented = learner, augmented
         self.capture = capture_for(learner, device, processes)
         self.optimizers: Mapping[str, Optimizer] = {}
         self.size: torch.Size | None = None  # of the batches that are captured: that of the first
@@ -113,10 +120,10 @@ class Steps:
         if self.graph is not None and self.graph.places != places(self.learner, optimizers):
             self.graph, self.num_alike = None, 0
 
-    def __call__(self, batch: Batch) -> Terms:
+    def __call__(self, batch: Drawn) -> Terms:
         """One step; what the learner does before it, and its terms, detached."""
         self.learner.before_step()
-        step = partial(self.learner.train_step, batch, self.optimizers)
+        step = partial(self.step, batch)
         if self.capture is None:
             return step()
         self.size = self.size or batch.images.shape
@@ -125,7 +132,7 @@ class Steps:
         if self.graph is None and not self.is_settled():
             return self.capture.eager(step)
         if self.graph is None:
-            self.graph = self.taken_down(self.capture, batch)
+            self.graph = self.recorded(self.capture, batch)
         return self.graph.run(batch)
 
     def is_settled(self) -> bool:
@@ -136,20 +143,38 @@ class Steps:
         self.num_alike += 1
         return self.num_alike > EAGER
 
-    def taken_down(self, capture: Capture, batch: Batch) -> Graph:
+    def step(self, batch: Drawn) -> Terms:
+        """As it is."""
+        return self.learner.train_step(self.augmented(batch), self.optimizers)
+
+    def recorded(self, capture: Capture, batch: Drawn) -> Graph:
         """The step on batches such as this one."""
-        own = Batch(*(each.clone() for each in batch))  # strided alike
-        step = partial(self.learner.train_step, own, self.optimizers)
+        own = Drawn(*(each.clone() for each in batch))  # strided alike
+        step = partial(self.step, own)
         with capturable(self.optimizers.values()):
-            return Graph(own, self.places, *capture.take_down(step))
+            return Graph(own, self.places, *capture.record(step))
 
     def end(self) -> None:
         """No step follows: what comes after training may have the memory of the graph."""
         self.graph = None
 
 
+def are_on(value: str | None) -> bool:
+    """Whether a value of the variable turns graphs on; none is BY_DEFAULT.
+
+    Raises:
+        ConfigError: it is neither 1 nor 0.
+    """
+    value = value or BY_DEFAULT
+    if value not in ("0", "1"):
+        raise ConfigError(
+            f"{VARIABLE} is '{value}'; write 1 for training by CUDA graphs, 0 for none."
+        )
+    return value == "1"
+
+
 def capture_for(learner: Learner, device: torch.device, processes: DataParallel) -> Capture | None:
-    """How the learner's steps are taken down; None: they are not.
+    """How the learner's steps are recorded; None: they are not.
 
     They are where the device and the learner can and graphs are on, by a process that trains alone:
     several wait for each other within a step.
@@ -157,11 +182,8 @@ def capture_for(learner: Learner, device: torch.device, processes: DataParallel)
     Raises:
         ConfigError: the variable says neither.
     """
-    on = os.environ.get(VARIABLE) or BY_DEFAULT
-    if on not in ("0", "1"):
-        raise ConfigError(f"{VARIABLE} is '{on}'; write 1 for training by CUDA graphs, 0 for none")
     if (
-        on == "1"
+        are_on(os.environ.get(VARIABLE))
         and learner.static_step
         and processes.world_size == 1
         and device.type in CAPTURED_BY

@@ -71,7 +71,7 @@ class Fit:
         self.until = training.epochs if until is None else until
         self.device, self.processes = train.labels.device, processes
         self.optimizers = self.fresh_optimizers()
-        self.steps = Steps(method, self.device, processes)
+        self.steps = Steps(method, train.augmented, self.device, processes)
         self.kept: dict[str, Tensor] | None = None
         self.progress = Progress()
         self.unfinished: bytes | None = None  # what to go on from, if the schedule does

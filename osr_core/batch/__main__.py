@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from osr_core import graphs
 from osr_core.batch.ending import Ending
 from osr_core.batch.folder import ResultFolder
 from osr_core.batch.plan import StagePlan
@@ -50,6 +51,7 @@ def run(given: Sequence[str] | None = None) -> int:
     log.setLevel(logging.INFO)
     ending = Ending(asked.minutes)
     ending.watch()
+    graphs.are_on(os.environ.get(graphs.VARIABLE))  # refuses a wrong value now, not in each fit
     plan = StagePlan.read(asked.plan.expanduser())
     plan.check_source()
     folder = ResultFolder(asked.store.expanduser())

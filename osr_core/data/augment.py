@@ -3,7 +3,8 @@
 RandAugment comes first (randaugment.py), then resized crop, padded crop, flip and rotation: the
 order in the code of the papers that have them (Miller et al., WACV 2021: crop, flip, rotation;
 Vaze et al., ICLR 2022: crop, flip). Random numbers come from a CPU generator in every case, so that
-a GPU sees the changes that a CPU sees.
+a GPU sees the changes that a CPU sees. They are drawn first; what is then done with them is the
+same for all batches, so that a graph can hold it (graphs.py).
 
     scale         a box of area ~ U(s, 1) and log aspect ~ U(log 3/4, log 4/3), in whole pixels,
                   stretched to the full size, bilinear (Inception's rule; Szegedy et al., CVPR 2015)
@@ -24,13 +25,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from osr_core.data.randaugment import randaugment
-from osr_core.data.to_device import to_device
 from osr_core.recipes import Augmentation
 
 ASPECT = (3 / 4, 4 / 3)
 ATTEMPTS = 10  # boxes tried for each image before the whole image is taken
-NOTHING = Augmentation()
 
 
 class Draw(NamedTuple):
@@ -46,36 +44,17 @@ class Draw(NamedTuple):
     flip: Tensor  # 1 or 0
 
 
-def augment(
-    images: Tensor,
-    changes: Augmentation,
-    generator: torch.Generator,
-    part: tuple[int, slice] | None = None,
-) -> Tensor:
-    """`images` (B, C, H, W), floats in [0, 1], each changed by its own draw from `generator` (CPU).
+def augment(images: Tensor, draw: Tensor, augmentation: Augmentation) -> Tensor:
+    """`images` (B, C, H, W), floats in [0, 1], each changed by its own of a `Draw`, (8, B).
 
-    `part` says of how many images these are which: draws are made for all of them. The result is
-    channels_last. With nothing to change it is `images` itself, and nothing is drawn.
+    The result is channels_last. With nothing to change it is `images` itself.
     """
-    if changes == NOTHING:
-        return images
-    if changes.randaugment_ops > 0:
-        images = randaugment(
-            images,
-            num_ops=changes.randaugment_ops,
-            magnitude=changes.randaugment_magnitude,
-            moves=changes.randaugment_moves,
-            generator=generator,
-            part=part,
-        )
-    num, own = part or (len(images), slice(None))
-    draw = draw_changes(num, images.shape[2], images.shape[3], changes, generator)
-    draw = Draw(*to_device(torch.stack([each[own] for each in draw]), images.device))
-    if changes.scale < 1:
-        images = stretch(images, draw)
-    if changes.crop_padding > 0 or changes.flip:
-        images = move(images, draw, changes.crop_padding)
-    return rotate(images, draw.angle) if changes.rotation > 0 else images
+    each = Draw(*draw)
+    if augmentation.scale < 1:
+        images = stretch(images, each)
+    if augmentation.crop_padding > 0 or augmentation.flip:
+        images = move(images, each, augmentation.crop_padding)
+    return rotate(images, each.angle) if augmentation.rotation > 0 else images
 
 
 def no_changes(num: int, height: int, width: int) -> Draw:

@@ -11,13 +11,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from osr_core.data.augment import augment
+from osr_core.data.augment import augment, draw_changes
 from osr_core.data.imageset import ImageSet, Picked
+from osr_core.data.randaugment import randaugment
 from osr_core.data.to_device import to_device
 from osr_core.data_parallel import ALONE, DataParallel
 from osr_core.recipes import Augmentation
 
 BLOCK, POOL = 32, 128  # images that lie side by side; blocks that are shuffled together
+NOTHING = Augmentation()
 
 
 class Batch(NamedTuple):
@@ -26,6 +28,15 @@ class Batch(NamedTuple):
     images: Tensor  # (B, C, H, W) float32 in [0, 1], channels_last
     label: Tensor  # (B,) int64 in [0, K)
     index: Tensor  # type: ignore[assignment]  # (B,) int64, positions in the training set
+
+
+class Drawn(NamedTuple):
+    """B training images as they were picked, and what is to change each of them."""
+
+    images: Tensor  # (B, C, H, W) uint8, or what RandAugment made of them: floats in [0, 1]
+    draw: Tensor  # (8, B), an `augment.Draw`
+    label: Tensor  # as of a `Batch`
+    index: Tensor  # type: ignore[assignment]
 
 
 class Batches:
@@ -37,7 +48,7 @@ class Batches:
         *,
         batch_size: int,
         device: torch.device | str = "cpu",
-        augmentation: Augmentation | None = None,
+        augmentation: Augmentation = NOTHING,
         before_each: Callable[[], None] | None = None,
         processes: DataParallel = ALONE,
     ) -> None:
@@ -60,8 +71,8 @@ class Batches:
         """Number of images, not of batches."""
         return len(self.labels)
 
-    def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch in random order, augmented; order and changes come from `generator` (CPU).
+    def shuffled(self, generator: torch.Generator) -> Iterator[Drawn]:
+        """One epoch in random order; order and changes come from `generator` (CPU).
 
         A last batch of a single image is left out: batch norm has nothing to compare it with. So is
         one that has less than an image for each process.
@@ -72,10 +83,19 @@ class Batches:
             if len(index) < max(2, self.processes.world_size):
                 continue
             part = self.processes.part(len(index))
-            images = self.take(place[part])
-            if self.augmentation is not None:
-                images = augment(images, self.augmentation, generator, (len(index), part))
-            yield Batch(images, self.labels[index[part]], index[part])
+            images = self._pick(place[part])
+            if self.augmentation.randaugment_ops > 0:
+                images = self._randaugmented(images, generator, (len(index), part))
+            height, width = images.shape[2:]
+            each = draw_changes(len(index), height, width, self.augmentation, generator)
+            draw = to_device(torch.stack(each)[:, part], self.labels.device)
+            yield Drawn(images, draw, self.labels[index[part]], index[part])
+
+    def augmented(self, batch: Drawn) -> Batch:
+        """What `shuffled` gave, as it is trained on; all of it on the device."""
+        images = batch.images if batch.images.is_floating_point() else to_float(batch.images)
+        images = augment(images, batch.draw, self.augmentation)
+        return Batch(images, batch.label, batch.index)
 
     def ordered(self, batch_size: int = 512) -> Iterator[Batch]:
         """Every image once, in order, as it is."""
@@ -86,9 +106,25 @@ class Batches:
 
     def take(self, index: Tensor) -> Tensor:
         """(len(index), C, H, W) float images at `index`, as they are."""
+        return to_float(self._pick(index))
+
+    def _pick(self, index: Tensor) -> Tensor:
+        """(len(index), C, H, W) the images at `index` on the device, uint8."""
         if isinstance(self.images, Picked):
-            return to_float(to_device(self.images[index], self.labels.device))
-        return to_float(self.images[index])
+            return to_device(self.images[index], self.labels.device)
+        return self.images[index]
+
+    def _randaugmented(
+        self, images: Tensor, generator: torch.Generator, part: tuple[int, slice]
+    ) -> Tensor:
+        return randaugment(
+            to_float(images),
+            num_ops=self.augmentation.randaugment_ops,
+            magnitude=self.augmentation.randaugment_magnitude,
+            moves=self.augmentation.randaugment_moves,
+            generator=generator,
+            part=part,
+        )
 
     def _cut(self, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Positions of each batch, to look images up by and on the device.

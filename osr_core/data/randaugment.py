@@ -228,8 +228,8 @@ def randaugment(
 ) -> Tensor:
     """`images` (B, C, H, W), floats in [0, 1], after `num_ops` operations each.
 
-    Draws come from `generator` (CPU), as in `augment`; the result is channels_last, its values
-    multiples of 1/255.
+    Draws come from `generator` (CPU). `part` says of how many images these are which: draws are
+    made for all of them. The result is channels_last, its values multiples of 1/255.
     """
     num, own = part or (len(images), slice(None))
     ranges = IN_PLACE | MOVES if moves else IN_PLACE

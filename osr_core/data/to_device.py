@@ -9,12 +9,12 @@ from torch import Tensor
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Copy a CPU tensor to a device.
 
-    From pinned memory the copy is queued behind what a GPU has still to do; from pageable memory
-    this process would wait for all of that.
+    From pinned memory the copy is queued behind what a GPU has still to do; from pageable memory,
+    to which torch takes what is not contiguous first, this process would wait for all of that.
     """
     if device.type != "cuda":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 @cache

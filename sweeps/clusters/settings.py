@@ -77,6 +77,12 @@ def problems(settings: Mapping[str, str | None], place: str, besides: str = "") 
     yield from _values(settings, place)
 
 
+def _graphs(value: str) -> object:
+    from osr_core.graphs import are_on  # torch takes seconds to import
+
+    return are_on(value)
+
+
 def _values(settings: Mapping[str, str | None], place: str) -> Iterator[str]:
     """Which of our own settings cannot have their values."""
     home = settings.get("OSR_HOME")
@@ -87,6 +93,7 @@ def _values(settings: Mapping[str, str | None], place: str) -> Iterator[str]:
         )
     looks: dict[str, Callable[[str], object]] = {
         "OSR_DATA": bucket_of,
+        "OSR_GRAPHS": _graphs,
         "OSR_STORE": Address.parse,
         "OSR_TRACKING_URI": partial(check_tracking, "OSR_TRACKING_URI"),
     }

@@ -1,6 +1,7 @@
 """From a spec to committed results: plan, run what is missing, track, tell what is left."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from osr_core import graphs
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.best import reader_of
@@ -73,6 +75,7 @@ def run_sweep(
     go to the runs in MLflow; `decide` is asked about results of other code; `check` may refuse
     what is planned.
     """
+    graphs.are_on(os.environ.get(graphs.VARIABLE))  # refuses a wrong value now, not in each fit
     home = dataclasses.replace(home, root=home.root.resolve())  # Ray starts in another folder
     folder = data_folder(data_root, readers_of(spec.datasets), console.print)
     plan = plan_with_data(spec, folder, SharedData.at(home.store).facts)

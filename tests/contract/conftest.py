@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from blobs import Blobs, Runs
-from taken_down import TakenDown
+from recorder import Recorder
 
 from osr_core.data import READERS
 from osr_core.graphs import CAPTURED_BY
@@ -21,12 +21,12 @@ def runs() -> Iterator[Runs]:
 
 
 @pytest.fixture
-def captures(monkeypatch: pytest.MonkeyPatch) -> list[TakenDown]:
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
     """Optimisers and graphs as on a GPU; what each fit has asked of its stand-in."""
-    made: list[TakenDown] = []
+    made: list[Recorder] = []
 
-    def make(device: torch.device) -> TakenDown:
-        made.append(TakenDown())
+    def make(device: torch.device) -> Recorder:
+        made.append(Recorder())
         return made[-1]
 
     monkeypatch.setattr(learner, "FUSED_ON", {"cpu"})

@@ -17,6 +17,7 @@ from osr_core.batch.plan import FORMAT, StagePlan, source_digest
 from osr_core.batch.run import Run
 from osr_core.context import HISTORY, WEIGHTS
 from osr_core.errors import ConfigError, VersionError
+from osr_core.graphs import VARIABLE
 from osr_core.methods import METHODS
 from osr_core.results.commit import Commit
 from osr_core.results.layout import checkpoint_of, folder_of, marker_of
@@ -122,6 +123,16 @@ def test_kinds_are_run_apart(tmp_path: Path) -> None:
     assert gone_through(plan, tmp_path, Ending(), "score").made == [score]
     with pytest.raises(ConfigError, match="'fits' does not exist"):
         plan.wanted(["fits"], set())
+
+
+def test_a_switch_that_says_neither_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each fit would fail of it."""
+    monkeypatch.setenv(VARIABLE, "on")
+    assert main([str(tmp_path / "plan.json"), "--store", str(tmp_path / "store")]) == 2
+    assert capsys.readouterr().err.startswith("error: OSR_GRAPHS is 'on'; write 1")
+    assert not (tmp_path / "store").exists()
 
 
 def test_what_the_home_has_is_made_only_where_something_needs_it(runs: Runs) -> None:

@@ -1,6 +1,6 @@
-"""Steps that are taken down and replayed train as steps as they are, for every learner.
+"""Steps that are recorded and replayed train as steps as they are, for every learner.
 
-There is no GPU here: a stand-in does on the CPU what a CUDA graph does (taken_down.py). Optimisers
+There is no GPU here: a stand-in does on the CPU what a CUDA graph does (recorder.py). Optimisers
 are those of a GPU, fused and with their rate in a tensor.
 """
 
@@ -8,8 +8,8 @@ from functools import cache
 
 import pytest
 from blobs import SETTINGS, Memory, Runs, context, trial
+from recorder import Recorder
 from resuming import saved_until
-from taken_down import TakenDown
 
 from osr_core.execution import HISTORY, WEIGHTS, Result, run_stage
 from osr_core.graphs import VARIABLE
@@ -27,11 +27,17 @@ SCHEDULES = {
         restart_at_drops=True,
         validation=0.2,
         keep="accuracy",
-        augmentation=Augmentation(crop_padding=1, flip=True),
+        augmentation=Augmentation(rotation=10.0, scale=0.8, crop_padding=1, flip=True),
     ),
-    "adam": Training(epochs=4, batch_size=16, optimizer="adam", lr=0.01),
+    "adam": Training(  # images that RandAugment has changed before
+        epochs=4,
+        batch_size=16,
+        optimizer="adam",
+        lr=0.01,
+        augmentation=Augmentation(randaugment_ops=1),
+    ),
 }
-AS_THEY_ARE = {"proser"}  # learners whose steps are never taken down
+AS_THEY_ARE = {"proser"}  # learners whose steps are never recorded
 
 
 @cache
@@ -62,7 +68,7 @@ def test_a_fit_by_graphs_is_the_fit_without(
     schedule: str,
     name: str,
     runs: Runs,
-    captures: list[TakenDown],
+    captures: list[Recorder],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Over epochs with other rates, a smaller last batch, restarts; also where it was begun by the

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from blobs import TRAINING, trial
-from taken_down import TakenDown
+from recorder import Recorder
 
 from benchmarks import graphs, training_loop
 from osr_core.methods import METHODS
@@ -28,7 +28,7 @@ def test_every_learner_is_measured() -> None:
 
 
 @pytest.mark.parametrize("name", ["softmax", "pmal", "osrci", "c2ae"])
-def test_both_ways_are_measured_and_end_alike(name: str, captures: list[TakenDown]) -> None:
+def test_both_ways_are_measured_and_end_alike(name: str, captures: list[Recorder]) -> None:
     """Numbers that are 0 where no bit differs."""
     row = graphs.compare(name, count=22, width=0.1)
     assert row["eager_per_s"] > 0
@@ -37,26 +37,26 @@ def test_both_ways_are_measured_and_end_alike(name: str, captures: list[TakenDow
     assert [each.num_captured for each in captures] == [1]
 
 
-def test_a_difference_is_told(captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_difference_is_told(captures: list[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a replay that computes nothing."""
     lost = lambda self, step: (step(), lambda: None)  # noqa: E731
-    monkeypatch.setattr(TakenDown, "take_down", lost)
+    monkeypatch.setattr(Recorder, "record", lost)
     assert graphs.compare("softmax", count=22, width=0.1)["graphed_apart"] > 0.1
 
 
 def test_what_has_no_graph_says_why(
-    captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch
+    captures: list[Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of what cannot be captured, the first line that CUDA says, not the last, and where."""
     assert graphs.compare("proser", 22, 0.1)["failed"] == "its steps are not all alike"
 
-    def refuse(self: TakenDown, step: object) -> None:
+    def refuse(self: Recorder, step: object) -> None:
         try:
             raise RuntimeError("CUDA error: operation not permitted\nwhen stream is capturing")
         finally:
             raise RuntimeError("CUDA error: operation failed due to a previous error")
 
-    monkeypatch.setattr(TakenDown, "take_down", refuse)
+    monkeypatch.setattr(Recorder, "record", refuse)
     row = graphs.compare("softmax", 22, 0.1)
     assert row["failed"].startswith("CUDA error: operation not permitted (")
     assert row["eager_per_s"] > 0
@@ -92,7 +92,7 @@ def test_a_process_ends_at_its_first_failure(
 
 
 def test_a_network_that_cannot_be_compiled_is_left_out(
-    captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    captures: list[Recorder], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On a GPU our loop is there as it is and by graphs, of one method both compiled, too."""
     images, labels = training_loop.made_up_images(22, 3)

@@ -55,7 +55,7 @@ def test_a_gradient_reaches_every_parameter(name: str, runs: Runs) -> None:
     """
     method, train = runs.prepared(trial(name, SHORT))
     method.train()
-    batch = next(train.shuffled(torch.Generator().manual_seed(0)))
+    batch = train.augmented(next(train.shuffled(torch.Generator().manual_seed(0))))
     torch.stack(list(method.losses(batch).values())).sum().backward()
     without = [
         key

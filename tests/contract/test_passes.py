@@ -24,7 +24,7 @@ def test_a_step_sends_as_many_images_through_the_network_as_declared(name: str, 
     last.register_forward_hook(
         lambda layer, inputs, output: sent.append(len(output) * torch.is_grad_enabled())
     )
-    batch = next(train.shuffled(torch.Generator().manual_seed(0)))
+    batch = train.augmented(next(train.shuffled(torch.Generator().manual_seed(0))))
     method.train()
     method.train_step(batch, fit.optimizers)
     assert sum(sent) == method.passes * len(batch.label)
@@ -55,7 +55,7 @@ def test_what_the_other_players_of_arpl_cs_do_is_counted(runs: Runs) -> None:
     method, train = runs.prepared(asked)
     fit = runs.last_fit(asked)
     optimizers = method.train().optimizers(TRAINING)
-    batch = next(train.shuffled(torch.Generator().manual_seed(0)))
+    batch = train.augmented(next(train.shuffled(torch.Generator().manual_seed(0))))
     with FlopCounterMode(display=False) as counter:
         method.train_step(batch, optimizers)
     by_module = counter.get_flop_counts()

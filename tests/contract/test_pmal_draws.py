@@ -10,7 +10,7 @@ from torch import Tensor
 
 from osr_core import fit
 from osr_core.data.base import ImageSet
-from osr_core.data.batches import Batch, Batches
+from osr_core.data.batches import Batches, Drawn
 from osr_core.execution import Result, run_stage
 from osr_core.methods.pmal.stage import PROTOTYPES
 from osr_core.tensors import from_bytes
@@ -28,7 +28,7 @@ def test_a_later_fit_does_not_replay_its_classifiers_order(
     orders: list[Tensor] = []
     shuffled = Batches.shuffled
 
-    def noted(self: Batches, generator: torch.Generator) -> Iterator[Batch]:
+    def noted(self: Batches, generator: torch.Generator) -> Iterator[Drawn]:
         batches = list(shuffled(self, generator))
         orders.append(torch.cat([batch.index for batch in batches]))
         return iter(batches)

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import torch
 from blobs import NUM_KNOWN, TRAINING, Runs, context, shortened, trial
-from taken_down import tensors_in
+from recorder import tensors_in
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from osr_core.data.batches import Batch, Batches
-from osr_core.methods import METHODS, Learner, Softmax, learner_named
+from osr_core.data.batches import Batch, Batches, Drawn
+from osr_core.data.imageset import ImageSet
+from osr_core.methods import METHODS, Learner, learner_named
 from osr_core.methods.c2ae.method import ByClass
+from osr_core.recipes import Augmentation
 from osr_core.stage import Stage
 
 SHORT = shortened(TRAINING, epochs=1)
@@ -91,11 +93,27 @@ def test_a_static_step_asks_nothing_of_the_cpu(
     assert learner.static_step == (elsewhere.found == set()), elsewhere.found
 
 
-def test_a_subclass_speaks_for_itself() -> None:
+def test_the_changes_of_images_ask_nothing_of_the_cpu() -> None:
+    """They are part of a step; RandAugment is not."""
+    everything = Augmentation(rotation=10.0, scale=0.8, crop_padding=1, flip=True)
+    images = ImageSet(torch.zeros(16, 3, 8, 8, dtype=torch.uint8), torch.zeros(16).long())
+    train = Batches(images, batch_size=16, augmentation=everything)
+    drawn = next(train.shuffled(torch.Generator()))
+    with Elsewhere() as elsewhere:
+        batch = train.augmented(Drawn(*map(without_numbers, drawn)))
+    assert elsewhere.found == set()
+    assert batch.images.shape == (16, 3, 8, 8)
+
+
+@pytest.mark.parametrize("name", sorted(FITS))
+def test_a_subclass_speaks_for_itself(name: str, runs: Runs) -> None:
     """It may step otherwise; what it does not say is that its steps are alike."""
-
-    class Counting(Softmax):
-        name = "counting"
-
-    assert Softmax.static_step
-    assert not Counting.static_step
+    stage = FITS[name]
+    where = context(runs.inputs(stage))
+    other = type("Other", (learner_named(name),), {"name": "other"})
+    learner = other.fresh(stage.config, NUM_KNOWN, torch.device("cpu"))
+    learner.prepare(
+        Batches(where.train(stage.config), batch_size=16),
+        {role: where.tensors(role) for role in where.inputs},
+    )
+    assert not learner.static_step

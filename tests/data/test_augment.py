@@ -6,7 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from osr_core.data.augment import augment, draw_changes, move, no_changes, rotate, stretch
+from osr_core.data.augment import augment as by_draw
+from osr_core.data.augment import (
+    draw_changes,
+    move,
+    no_changes,
+    rotate,
+    stretch,
+)
 from osr_core.recipes import Augmentation
 from osr_core.vision import torchvision
 
@@ -27,6 +34,12 @@ BILINEAR = torchvision.transforms.InterpolationMode.BILINEAR
 def seeded(seed=0):
     """A CPU generator."""
     return torch.Generator().manual_seed(seed)
+
+
+def augment(images, changes, generator):
+    """Images after a draw of their own each."""
+    draw = torch.stack(draw_changes(len(images), *images.shape[2:], changes, generator))
+    return by_draw(images, draw.to(images.device), changes)
 
 
 def pictures(num=5, channels=3, size=12):
@@ -163,11 +176,11 @@ def test_nothing_set_returns_the_input():
 def test_shape_range_and_memory_format_are_kept(changes, channels):
     """The network is channels_last; values stay in [0, 1]."""
     images = pictures(channels=channels)
-    changed = augment(images, changes, seeded())
-    assert changed.shape == images.shape
-    assert changed.is_contiguous(memory_format=torch.channels_last)
-    assert changed.min() >= 0
-    assert changed.max() <= 1 + 1e-6
+    after = augment(images, changes, seeded())
+    assert after.shape == images.shape
+    assert after.is_contiguous(memory_format=torch.channels_last)
+    assert after.min() >= 0
+    assert after.max() <= 1 + 1e-6
 
 
 @pytest.mark.parametrize("changes", SOME.values(), ids=SOME.keys())

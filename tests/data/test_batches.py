@@ -22,9 +22,14 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def epoch(batches, generator):
+    """As it is trained on."""
+    return [batches.augmented(batch) for batch in batches.shuffled(generator)]
+
+
 def test_an_epoch_has_every_image_once():
     """The last batch is smaller; images, labels and positions belong together."""
-    batches = list(some().shuffled(seeded()))
+    batches = epoch(some(), seeded())
     assert [len(batch.label) for batch in batches] == [4, 4, 2]
     index = torch.cat([batch.index for batch in batches])
     assert sorted(index.tolist()) == list(range(10))
@@ -46,7 +51,7 @@ def test_only_shuffled_batches_are_augmented():
     """Calibration and scoring see the images as they are."""
     white = ImageSet(torch.full((6, 3, 8, 8), 255, dtype=torch.uint8), torch.zeros(6).long())
     batches = Batches(white, batch_size=6, augmentation=Augmentation(crop_padding=4))
-    assert next(batches.shuffled(seeded())).images.min() == 0
+    assert epoch(batches, seeded())[0].images.min() == 0
     assert next(batches.ordered()).images.min() == 1
     assert batches.take(torch.tensor([1, 2])).min() == 1
 
@@ -61,7 +66,7 @@ def test_images_are_channels_last_floats_between_zero_and_one():
     """What every network here expects."""
     images = to_float(torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1))
     assert images.flatten().tolist() == [0, torch.tensor(0.2).item(), 1]
-    for batch in (next(some().shuffled(seeded())), next(some().ordered())):
+    for batch in (*epoch(some(), seeded()), *some().ordered()):
         assert batch.images.dtype == torch.float32
         assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
@@ -88,7 +93,7 @@ def test_a_set_left_in_its_file_gives_the_same_images():
     ordered = torch.cat([batch.images[:, 0, 0, 0] for batch in batches.ordered(16)])
     assert torch.allclose(ordered, expected)
     assert torch.allclose(batches.take(torch.tensor([5, 0]))[:, 0, 0, 0], expected[[5, 0]])
-    seen = list(batches.shuffled(seeded()))
+    seen = epoch(batches, seeded())
     assert sorted(torch.cat([batch.index for batch in seen]).tolist()) == list(range(100))
     for batch in seen:
         assert torch.allclose(batch.images[:, 0, 0, 0], expected[batch.index])
@@ -114,7 +119,8 @@ def test_an_epoch_from_a_file_goes_through_shuffled_blocks():
 def test_a_gpu_gets_its_copies_from_pinned_memory():
     """From pageable memory the copy would wait until all that the GPU has to do is done."""
     tensor, gpu = Mock(), torch.device("cuda")
-    assert to_device(tensor, gpu) is tensor.pin_memory().to.return_value
-    tensor.pin_memory().to.assert_called_once_with(gpu, non_blocking=True)
+    pinned = tensor.contiguous().pin_memory()
+    assert to_device(tensor, gpu) is pinned.to.return_value
+    pinned.to.assert_called_once_with(gpu, non_blocking=True)
     here = torch.arange(3)
     assert to_device(here, torch.device("cpu")) is here

@@ -5,7 +5,9 @@ import torch
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from osr_core.data import randaugment as ra
-from osr_core.data.augment import augment, draw_changes, move
+from osr_core.data.augment import draw_changes, move
+from osr_core.data.batches import Batches
+from osr_core.data.imageset import ImageSet
 from osr_core.data.randaugment import IN_PLACE, MOVES, Chance, randaugment
 from osr_core.recipes import Augmentation
 from osr_core.vision import torchvision
@@ -225,8 +227,7 @@ def test_operations_are_equally_likely():
 def test_shape_range_and_memory_format_are_kept(channels):
     """As every change of images does."""
     images = images_of(pictures(40, channels=channels))
-    changes = Augmentation(randaugment_ops=2, randaugment_magnitude=9, randaugment_moves=True)
-    changed = augment(images, changes, seeded())
+    changed = randaugment(images, num_ops=2, magnitude=9, moves=True, generator=seeded())
     assert changed.shape == images.shape
     assert changed.dtype == torch.float32
     assert changed.is_contiguous(memory_format=torch.channels_last)
@@ -242,21 +243,34 @@ def test_the_images_given_are_not_written_to():
     assert torch.equal(images, before)
 
 
+def trained_on(levels, changes):
+    """What a fit gets of images, all of them in one batch, in their order."""
+    images = ImageSet(levels.to(torch.uint8), torch.zeros(len(levels), dtype=torch.int64))
+    batches = Batches(images, batch_size=len(levels), augmentation=changes)
+    batch = batches.augmented(next(batches.shuffled(seeded())))
+    return batch.images[batch.index.argsort()], batch.index
+
+
 def test_it_comes_before_crop_and_flip():
     """As in the authors' code; the draws of the one follow those of the other."""
-    images, generator = images_of(pictures(40)), seeded()
+    levels, generator = pictures(40), seeded()
     changes = Augmentation(randaugment_ops=1, randaugment_moves=True, crop_padding=4, flip=True)
-    first = randaugment(images, num_ops=1, magnitude=6, moves=True, generator=generator)
+    order = torch.randperm(40, generator=generator)
+    first = randaugment(
+        images_of(levels)[order], num_ops=1, magnitude=6, moves=True, generator=generator
+    )
     expected = move(first, draw_changes(40, 32, 32, changes, generator), 4)
-    assert torch.equal(augment(images, changes, seeded()), expected)
+    images, index = trained_on(levels, changes)
+    assert torch.equal(images[order], expected)
+    assert torch.equal(index, order)
 
 
 def test_without_operations_the_other_draws_stay_as_they_were():
     """Results from before RandAugment existed must come out again."""
-    images = images_of(pictures(40))
-    plain = augment(images, Augmentation(crop_padding=4), seeded())
+    levels = pictures(40)
+    plain, _ = trained_on(levels, Augmentation(crop_padding=4))
     none = Augmentation(crop_padding=4, randaugment_magnitude=9, randaugment_moves=True)
-    assert torch.equal(augment(images, none, seeded()), plain)
+    assert torch.equal(trained_on(levels, none)[0], plain)
 
 
 def test_changes_are_the_same_wherever_the_images_lie():

@@ -193,7 +193,7 @@ class C2AE(ImageMethod):
         for frozen in (self.backbone, self.head):
             frozen.requires_grad_(False)
         self.by_class = ByClass(train, self.num_known)
-        self.static_step = not isinstance(train.images, Picked)  # these are read by the CPU
+        self.static_step &= not isinstance(train.images, Picked)  # these are read by the CPU
 
     def train(self, mode: bool = True) -> Self:
         """The classifier never learns, nor do its batch norms."""

@@ -82,7 +82,7 @@ class OpenHybrid(Method):
         self.head = backbone.classifier(num_known)
         self.norm = nn.BatchNorm1d(backbone.dim, affine=False)
         settings = self.config
-        self.static_step = settings.flow == "coupling"  # singular values wait for the GPU
+        self.static_step &= settings.flow == "coupling"  # singular values wait for the GPU
         self.flow = Flow(settings.flow, backbone.dim, settings.flow_blocks, settings.flow_hidden)
 
     def optimizers(self, training: Training) -> dict[str, torch.optim.Optimizer]:

@@ -154,6 +154,7 @@ def test_promises_that_only_a_cluster_can_keep_are_asked_of_it():
         ('OSR_STORE="s3://bb/osr?regoin=a"', "OSR_STORE's option 'regoin' does not exist."),
         ("OSR_TRACKING_URI=http://a:b@host", "OSR_TRACKING_URI holds a secret"),
         ("OSR_TRACKING_URI=mlflow:5000", "Did you mean 'http://mlflow:5000'?"),
+        ("OSR_GRAPHS=on", "OSR_GRAPHS is 'on'; write 1 for training by CUDA graphs, 0 for none"),
         ("RAY_JOB_STOP_WAIT_TIME_S=3", "it must be 15 or more, else a stopped job is killed"),
         ("RAY_memory_monitor_refresh_ms=250", "it must be '0', else Ray's own killer"),
     ],

@@ -14,11 +14,12 @@ import pytest
 from rich.console import Console
 
 from osr_core.errors import ConfigError
+from osr_core.graphs import VARIABLE
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch import shutdown
 from sweeps.launch.conduct import Conduct, LaunchError
-from sweeps.launch.launch import run_pass
+from sweeps.launch.launch import run_pass, run_sweep
 from sweeps.launch.progress import SweepProgress
 from sweeps.launch.shutdown import AtOnce, Shutdown
 from sweeps.launch.state import Launch
@@ -201,6 +202,17 @@ def test_an_address_where_somebody_listens_is_taken(host: str):
     with socket.create_server(("::1" if host == "[::1]" else "127.0.0.1", 0), family=family) as it:
         check_answers(f"{host}:{it.getsockname()[1]}")
     check_answers("auto")
+
+
+def test_a_switch_that_says_neither_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each fit would fail of it, after Ray has started."""
+    monkeypatch.setenv(VARIABLE, "on")
+    home = Home(tmp_path / "home")
+    with pytest.raises(ConfigError, match="OSR_GRAPHS is 'on'; write 1"):
+        run_sweep(parse_spec(SPEC, "small"), home, None, Console(quiet=True))
+    assert not home.root.exists()
 
 
 def test_rays_client_is_refused_with_what_to_give_instead():

@@ -1,8 +1,8 @@
-"""What a CUDA graph does, on the CPU: a step's operations are taken down and done again.
+"""What a CUDA graph does, on the CPU: a step's operations are recorded and done again.
 
 As on a GPU, every tensor of the step keeps its memory; one that was there before is found where it
 lay, whatever has taken its place since; Python's numbers are those of the capture; nothing may be
-read off a tensor; and taking down changes nothing. Draws go on from torch's generator.
+read off a tensor; and recording changes nothing. Draws go on from torch's generator.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ def tensors_in(values: Any) -> list[Tensor]:
 
 
 class Recording(TorchDispatchMode):
-    """Takes down what torch is asked for while it is in force, and remembers what was before."""
+    """Records what torch is asked for while it is in force, and remembers what was before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Recording(TorchDispatchMode):
                         place.copy_(value)
 
 
-class TakenDown:
+class Recorder:
     """The CPU's stand-in for `graphs.CudaCapture`; counts what it is asked for."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class TakenDown:
         self.num_eager += 1
         return step()
 
-    def take_down(self, step: Callable[[], Terms]) -> tuple[Terms, Callable[[], object]]:
+    def record(self, step: Callable[[], Terms]) -> tuple[Terms, Callable[[], object]]:
         self.num_captured += 1
         drawn = torch.get_rng_state()
         with Recording() as recording:

@@ -1,4 +1,4 @@
-"""When a step is taken down, and when anew; and that the stand-in for it is as strict as a GPU."""
+"""When a step is recorded, and when anew; and that the stand-in for it is as strict as a GPU."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,9 +6,11 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 import torch
 from blobs import TRAINING, Runs, shortened, trial
-from taken_down import TakenDown
+from recorder import Recorder
 from torch import Tensor
 
+from osr_core.data.batches import Batch, Drawn
+from osr_core.data.imageset import Picked
 from osr_core.data_parallel import ALONE, DataParallel
 from osr_core.errors import ConfigError
 from osr_core.graphs import EAGER, VARIABLE, CudaCapture, capture_for
@@ -20,12 +22,12 @@ CPU = torch.device("cpu")
 SHORT = shortened(TRAINING, epochs=3)  # 7 batches of 16 images and one of 8 in each
 
 
-def taken_down(step: Callable[[], dict[str, Tensor]]) -> tuple[dict[str, Tensor], Callable]:
+def recorded(step: Callable[[], dict[str, Tensor]]) -> tuple[dict[str, Tensor], Callable]:
     """By the stand-in."""
-    return TakenDown().take_down(step)
+    return Recorder().record(step)
 
 
-def test_taking_down_changes_nothing_and_a_replay_does_it() -> None:
+def test_recording_changes_nothing_and_a_replay_does_it() -> None:
     """Memory and generators are as before; then each replay computes and draws on."""
     weight = torch.ones(3)
 
@@ -37,7 +39,7 @@ def test_taking_down_changes_nothing_and_a_replay_does_it() -> None:
     torch.manual_seed(0)
     expected = [torch.rand(3) for _ in range(2)]
     torch.manual_seed(0)
-    terms, replay = taken_down(step)
+    terms, replay = recorded(step)
     assert torch.equal(weight, torch.ones(3))
     assert terms["drawn"].isnan().all()
     for count in (1, 2):
@@ -50,7 +52,7 @@ def test_what_python_knows_is_frozen() -> None:
     """A number that changes, and a tensor in the place of another."""
     known = {"rate": 1.0, "weight": torch.zeros(1)}
     old = known["weight"]
-    terms, replay = taken_down(lambda: {"sum": known["weight"].add_(known["rate"]) + 0})
+    terms, replay = recorded(lambda: {"sum": known["weight"].add_(known["rate"]) + 0})
     known["rate"], known["weight"] = 5.0, torch.full((1,), 100.0)
     replay()
     assert (terms["sum"].item(), old.item(), known["weight"].item()) == (1.0, 1.0, 100.0)
@@ -63,7 +65,7 @@ def test_a_step_that_reads_is_refused(read: Callable[[Tensor], object]) -> None:
     """As CUDA refuses to wait while it captures."""
     numbers = torch.ones(3)
     with pytest.raises(RuntimeError, match="a capture does not permit"):
-        taken_down(lambda: {"read": read(numbers)})
+        recorded(lambda: {"read": read(numbers)})
 
 
 def test_what_cuda_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +113,7 @@ def test_what_cuda_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     around = ["beside waits for default", "beside", "step", "end of beside"]
     assert said == [*around, "default waits for beside"]
     said.clear()
-    terms, replay = captures.take_down(step)
+    terms, replay = captures.record(step)
     replay()
     taken = "capture beside thread_local"
     assert (terms, said) == ({}, [taken, "step", f"end of {taken}", "replay"])
@@ -124,8 +126,8 @@ def begun(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Fit:
     return Fit(method, train, None, SHORT, seed=0)
 
 
-def test_a_step_is_taken_down_once(
-    runs: Runs, captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch
+def test_a_step_is_recorded_once(
+    runs: Runs, captures: list[Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a fresh optimiser's first step and EAGER others; small batches are never replayed."""
     fit = begun(runs, monkeypatch)
@@ -137,8 +139,26 @@ def test_a_step_is_taken_down_once(
     assert (captures[0].num_captured, captures[0].num_replayed) == (1, 14 - 1 - EAGER)
 
 
+def test_images_are_changed_within_the_step(
+    runs: Runs, captures: list[Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay changes them, too: nothing is asked for besides."""
+    fit = begun(runs, monkeypatch)
+    asked: list[int] = []
+    augmented = fit.steps.augmented
+
+    def counted(batch: Drawn) -> Batch:
+        asked.append(len(batch.label))
+        return augmented(batch)
+
+    fit.steps.augmented = counted
+    fit.one_epoch()
+    assert len(asked) == captures[0].num_eager + captures[0].num_captured
+    assert captures[0].num_replayed > 0
+
+
 def test_after_training_the_memory_of_the_graph_is_free(
-    runs: Runs, captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch
+    runs: Runs, captures: list[Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For what is calibrated then."""
     fit = begun(runs, monkeypatch)
@@ -164,13 +184,13 @@ def replace_a_buffer(fit: Fit) -> None:
 
 
 @pytest.mark.parametrize("change", [load, restart, replace_a_buffer])
-def test_what_is_replaced_is_taken_down_anew(
+def test_what_is_replaced_is_recorded_anew(
     change: Callable[[Fit], None],
     runs: Runs,
-    captures: list[TakenDown],
+    captures: list[Recorder],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever was replaced, the numbers are those of a fit that is never taken down."""
+    """Whatever was replaced, the numbers are those of a fit that is never recorded."""
     ended = []
     for value in ("1", "0"):
         monkeypatch.setenv(VARIABLE, value)
@@ -186,8 +206,26 @@ def test_what_is_replaced_is_taken_down_anew(
     assert all(torch.equal(value, ended[1][name]) for name, value in ended[0].items())
 
 
-def test_a_rate_in_python_is_taken_down_anew_when_it_changes(
-    runs: Runs, captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch
+def test_images_left_in_their_file_are_trained_on_alike(
+    runs: Runs, captures: list[Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch is read on the CPU, and comes in another layout."""
+    ended = []
+    for value in ("1", "0"):
+        monkeypatch.setenv(VARIABLE, value)
+        method, train = runs.prepared(trial("softmax", SHORT))
+        assert isinstance(train.images, Tensor)
+        train.images = Picked(train.images.contiguous(), torch.arange(len(train)))
+        fit = Fit(method, train, None, SHORT, seed=0)
+        torch.manual_seed(0)
+        fit.one_epoch()
+        ended.append(fit.method.state_dict())
+    assert captures[0].num_replayed > 0
+    assert all(torch.equal(value, ended[1][name]) for name, value in ended[0].items())
+
+
+def test_a_rate_in_python_is_recorded_anew_when_it_changes(
+    runs: Runs, captures: list[Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of an optimiser that a method of one's own makes by itself."""
     monkeypatch.setattr(learner, "FUSED_ON", {"cuda"})
@@ -199,7 +237,7 @@ def test_a_rate_in_python_is_taken_down_anew_when_it_changes(
 
 
 def test_graphs_are_for_those_who_can_and_are_alone(
-    runs: Runs, captures: list[TakenDown], monkeypatch: pytest.MonkeyPatch
+    runs: Runs, captures: list[Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By default nobody; with OSR_GRAPHS=1 one process, a device that can and steps all alike."""
     static, _ = runs.prepared(trial("softmax", SHORT))
@@ -213,7 +251,7 @@ def test_graphs_are_for_those_who_can_and_are_alone(
     with pytest.raises(ConfigError, match="OSR_GRAPHS is 'yes'; write 1"):
         capture_for(static, CPU, ALONE)
     monkeypatch.setenv(VARIABLE, "1")
-    assert isinstance(capture_for(static, CPU, ALONE), TakenDown)
+    assert isinstance(capture_for(static, CPU, ALONE), Recorder)
     assert capture_for(drawing, CPU, ALONE) is None
     assert capture_for(static, CPU, DataParallel(0, 2)) is None
     assert capture_for(static, torch.device("meta"), ALONE) is None
