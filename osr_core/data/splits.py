@@ -13,12 +13,12 @@ Such a file is how one's own images (`folder:NAME`, `parquet:NAME`) get their sp
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from osr_core.data import BENCHMARKS, Benchmark
 from osr_core.data import benchmark as benchmark_named
@@ -64,14 +64,25 @@ class ClassSplit:
         return 1 - math.sqrt(2 * known / ((known + unknown) + known))
 
 
+class Note(NamedTuple):
+    """A sentence or more about a protocol's class lists."""
+
+    text: str
+    on: tuple[str, ...] = ()  # the benchmarks that it concerns; none named: all
+
+
 @dataclass(frozen=True)
 class Protocol:
     """A family of splits, as listed by `protocols`."""
 
     name: str
     source: str  # paper and repository
-    notes: tuple[str, ...]  # known defects and what else a user should know
+    notes: tuple[Note, ...]  # known defects and what else a user should know
     counts: Mapping[str, int | None]  # splits by benchmark; None where any index will do
+
+    def notes_on(self, *benchmarks: str) -> list[str]:
+        """What concerns the splits of any of some benchmarks."""
+        return [note.text for note in self.notes if not note.on or {*note.on} & {*benchmarks}]
 
 
 def protocols() -> dict[str, Protocol]:
@@ -79,14 +90,14 @@ def protocols() -> dict[str, Protocol]:
     drawn = Protocol(
         RANDOM,
         "drawn here, by hashing the benchmark, the index and the class",
-        (f"{RANDOM_KNOWN:.0%} of the classes are known.",),
+        (Note(f"{RANDOM_KNOWN:.0%} of the classes are known."),),
         {name: None for name, pair in BENCHMARKS.items() if pair.known is pair.unknown},
     )
     listed = {
         name: Protocol(
             name,
             content["source"],
-            tuple(content["notes"]),
+            tuple(Note(note["text"], _lists_of(note.get("on", ()))) for note in content["notes"]),
             {key: len(splits) for key, splits in content["splits"].items() if key in BENCHMARKS},
         )
         for name, content in _published().items()
@@ -199,8 +210,11 @@ def _published() -> dict[str, dict[str, Any]]:
             benchmark, _, variant = key.partition("@")
             name = "@".join(filter(None, (file.name.removesuffix(".json"), variant)))
             entry = found.setdefault(name, {**content, "splits": {}})
-            entry["splits"][benchmark.lower()] = splits
-    for entry in found.values():
-        if "mnist" in entry["splits"]:
-            entry["splits"]["digits"] = entry["splits"]["mnist"]
+            entry["splits"] |= dict.fromkeys(_lists_of([benchmark]), splits)
     return found
+
+
+def _lists_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The benchmarks that have the lists published under some names: digits has those of MNIST."""
+    lower = tuple(name.lower() for name in names)
+    return (*lower, "digits") if "mnist" in lower else lower

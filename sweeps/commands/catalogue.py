@@ -51,9 +51,9 @@ def splits(
     if protocol.endswith(".json"):
         protocol = str(expanded(Path(protocol)))
     listed = protocols()
-    names = list(listed[protocol].counts if protocol in listed else BENCHMARKS)
-    names = names if dataset is None else [dataset]
-    told = [listed[protocol].source, *listed[protocol].notes] if protocol in listed else []
+    about = listed.get(protocol)
+    names = list(about.counts if about else BENCHMARKS) if dataset is None else [dataset]
+    told = [about.source, *about.notes_on(*names)] if about else []
     root = data_here(data_root, readers_of([] if dataset is None else [dataset]))
     counts = {name: splits_of(name, protocol) for name in names}
     if None in counts.values():
@@ -75,7 +75,7 @@ def splits(
         return
     for text in told:
         say(f"{protocol}: {text}")
-    having = {key for key, about in listed.items() if dataset is None or dataset in about.counts}
+    having = {key for key, each in listed.items() if dataset is None or dataset in each.counts}
     others = sorted(key for key in having - {protocol} if "@" not in key)
     if others:
         say(f"Other protocols: {', '.join(others)}, by --protocol")
