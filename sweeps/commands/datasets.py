@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from osr_core.errors import ConfigError, unknown_name
+from osr_core.errors import ConfigError, DataError, unknown_name
 from sweeps.commands.listing import say, show
 from sweeps.commands.options import (
     DEFAULT_HOME,
@@ -21,7 +21,7 @@ from sweeps.commands.options import (
 from sweeps.store.address import bucket_of
 
 if TYPE_CHECKING:
-    from osr_core.data.base import Benchmark
+    from osr_core.data.base import Benchmark, Subset
 
 ONE = "show"  # the command that stands for a dataset's name
 
@@ -82,13 +82,14 @@ def show_one(
         readers = {reader.name: reader for reader in (pair.known, pair.unknown)}
     if not readers:
         raise ConfigError(unknown_name("dataset", name, {**BENCHMARKS, **READERS}))
-    rows = inventory(data_here(given, readers.values()), readers)
+    root = data_here(given, readers.values())
+    rows = inventory(root, readers)
     if as_json:
         show(rows, True)
         return
     if len(readers) > 1:
         typer.echo(_of_two(name, pair))
-    show([_long(row) for row in rows], False)
+    show([_long(row, root) for row in rows], False)
     _note_problems(rows)
 
 
@@ -143,8 +144,8 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return {**about, "train": _state(row, "train"), "test": _state(row, "test"), "MB": _size(row)}
 
 
-def _long(row: dict[str, Any]) -> dict[str, Any]:
-    """All of a dataset's row."""
+def _long(row: dict[str, Any], root: Path | None) -> dict[str, Any]:
+    """All of a dataset's row, with how many images lie under the root."""
     from osr_core.data.fetch import downloads
     from osr_core.data.splits import protocols
 
@@ -152,10 +153,8 @@ def _long(row: dict[str, Any]) -> dict[str, Any]:
     families = [
         family for family, about in protocols().items() if {*known_in} & about.counts.keys()
     ]
-    here = {
-        subset: _state(row, subset) + (f", fingerprint {row[subset]}" if row[subset] else "")
-        for subset in ("train", "test")
-    }
+    subsets: tuple[Subset, ...] = ("train", "test")
+    here: dict[str, str] = {subset: _in_full(row, subset, root) for subset in subsets}
     fetched = f"osr datasets fetch {name}" if name in downloads() else None
     needed = not (row["train"] and row["test"])
     return {
@@ -185,6 +184,23 @@ def _state(row: dict[str, Any], subset: str) -> str:
     if row[subset]:
         return "here"
     return "broken" if subset in row["problems"] else "missing"
+
+
+def _in_full(row: dict[str, Any], subset: "Subset", root: Path | None) -> str:
+    """Whether a subset is here; how many images it has, and a hash of them."""
+    from osr_core.data.checks import class_counts
+    from sweeps.planning.data import more_published
+
+    if not row[subset]:
+        return _state(row, subset)
+    name, classes = row["reader"], range(row["classes"] or 0)
+    try:
+        there = class_counts(root, name, subset).total()
+    except DataError as error:
+        return f"broken: {error}"
+    published = more_published(name, classes, there) if subset == "train" else None
+    of = f" of {published:,} published" if published else ""
+    return f"here, {there:,}{of} images, fingerprint {row[subset]}"
 
 
 def _size(row: dict[str, Any]) -> int | None:

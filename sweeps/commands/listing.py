@@ -53,10 +53,11 @@ def blocks(rows: Sequence[Mapping[str, str]], console: Console) -> None:
 
 
 def say(text: str, err: bool = False) -> None:
-    """Print a sentence, on a terminal broken at spaces."""
+    """Print sentences, on a terminal broken at spaces."""
     stream = sys.stderr if err else sys.stdout
     if stream is not None and stream.isatty():
-        text = wrapped(text, Console().width)
+        width = Console().width
+        text = "\n".join(wrapped(line, width) for line in text.splitlines())
     typer.echo(text, err=err)
 
 

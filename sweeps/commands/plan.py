@@ -22,6 +22,7 @@ from sweeps.commands.options import (
 from sweeps.commands.run import SpecArgument
 from sweeps.home import Home
 
+OF_THE_SAME = "of the same kind, method, data set and network"
 NAMED = 4  # sorts of stages of which nothing is known; of more, how many there are
 IN_WORDS: Mapping[str, tuple[str, Callable[[float], str]]] = {  # columns: headings, how written
     "epochs": ("epochs", amount),
@@ -125,19 +126,20 @@ def in_words(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tell_estimate(ahead: "Outlook") -> None:
-    """Print what is to run will take, by what like stages took."""
+    """Print how long what is to run will take, where that is known."""
     shares, unknown = ahead.estimate.shares, ahead.estimate.unknown
     if shares:
         rows = [in_words(each._asdict()) for each in shares]
         show(rows, False, title="estimate of what is to run")
         say(
             "The time is that of one GPU, or on a CPU of one stage at a time. It rests on what "
-            "like stages in the store took for each epoch: their mean, the least and the most."
+            f"finished stages {OF_THE_SAME} took for each epoch: their mean, the least and the "
+            "most."
         )
     if unknown:
         named = ", ".join(f"{count} x {name}" for name, count in [*unknown.items()][:NAMED])
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-        say(f"unknown, since the store has none like them: {named}{more}")
+        say(f"unknown: {named}{more}. The store has no finished stage {OF_THE_SAME}.")
 
 
 def tell_notes(ahead: "Outlook") -> None:

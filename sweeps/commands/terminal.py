@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any, TextIO, cast
 
-import typer
-
 
 class Lasting:
     """A stream whose reader may end, as `tee` does at Ctrl-C: what cannot be written is dropped."""
@@ -46,8 +44,10 @@ def drop(stream: TextIO) -> None:
 
 def complain(text: str) -> None:
     """Say what is wrong, if anybody can hear it; the exit code says it anyhow."""
+    from sweeps.commands.listing import say  # not needed where nothing is wrong
+
     try:
-        typer.echo(f"error: {text}", err=True)
+        say(f"error: {text}", err=True)
     except OSError:
         drop(sys.stderr)
 

@@ -4,16 +4,21 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from osr_core.errors import ConfigError
-from sweeps.addresses import DATABASE, why_uri_silent
+from sweeps.addresses import DATABASE, why_silent, why_uri_silent
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
 from sweeps.launch.reaper import Reaper
 
 OF_TOOL = 3  # exit code
+LOOK_EVERY_S = 0.2  # whether the server answers
 
 
 def one_host(given: str) -> str:
@@ -58,28 +63,54 @@ def ui(
 
         check_opens(user_home)
     check_free(host, port)
-    typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host, "--port", str(port)]
-    command += [] if server else ["--workers", "1"]  # one user; four take long to start
+    one_user = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]  # four start slowly
+    command += [] if server else one_user
     artifacts = (user_home.root.resolve() / "mlflow" / "artifacts").as_uri()
     environment = {  # not on the command line, where every user of the machine could read it
         "MLFLOW_LOGGING_LEVEL": "ERROR",  # why it ends, if it does
         "MLFLOW_BACKEND_STORE_URI": server or user_home.tracking_uri,
         "MLFLOW_ARTIFACTS_DESTINATION" if server else "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts,
     }
+    folder = user_home.database.parent  # nothing of the user's folder is imported
     try:
-        with Reaper():  # the server has processes of its own, in a session that hears no Ctrl-C
-            done = subprocess.run(
-                command,
-                env={**os.environ, **environment},
-                cwd=user_home.database.parent,  # nothing of the user's folder is imported
-                start_new_session=True,
-                check=False,
-            )
+        serve(command, {**os.environ, **environment}, folder, host, port, quiet=server is None)
     except KeyboardInterrupt:
         return
-    typer.echo(f"MLflow's server has ended by itself, with {done.returncode}", err=True)
     raise typer.Exit(OF_TOOL)
+
+
+def serve(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    host: str,
+    port: int,
+    *,
+    quiet: bool,
+) -> None:
+    """Run a server until it ends by itself; say where it is once it answers.
+
+    What a `quiet` one prints is seen only if it ends.
+    """
+    typer.echo("MLflow is starting, which takes some seconds")
+    with tempfile.TemporaryFile() as output, Reaper():  # it has processes of its own
+        server = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,  # it hears no Ctrl-C
+            stdout=output if quiet else None,
+            stderr=subprocess.STDOUT if quiet else None,
+        )
+        while server.poll() is None and why_silent(host, port):
+            time.sleep(LOOK_EVERY_S)
+        if server.poll() is None:
+            typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
+        code = server.wait()
+        output.seek(0)
+        typer.echo(output.read(), err=True, nl=False)
+        typer.echo(f"MLflow's server has ended by itself, with {code}", err=True)
 
 
 def check_database(uri: str) -> None:

@@ -4,6 +4,8 @@ from typing import NamedTuple, Self
 
 from osr_core.wording import duration
 
+SHORT_S = 5.0  # less than this is not worth a number
+
 
 class Eta(NamedTuple):
     """Seconds that are left."""
@@ -17,5 +19,7 @@ class Eta(NamedTuple):
         return type(self)(*(max(0.0, each - seconds) for each in self))
 
     def __str__(self) -> str:
-        low, high = duration(self.at_least), duration(self.at_most)
-        return duration(self.seconds) + (f" ({low} to {high})" if low != high else "")
+        if 0 < self.at_most < SHORT_S:
+            return "a few seconds"
+        middle, low, high = (duration(round(each)) for each in self)
+        return middle + (f" ({low} to {high})" if low != high else "")

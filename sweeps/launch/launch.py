@@ -157,6 +157,8 @@ def run_pass(
         is_stop = launch.stopped or isinstance(error, KeyboardInterrupt)
         tracking.close("KILLED" if is_stop else "FAILED", hurry=True)
         raise
+    if not launch.stopped and (left := tracking.num_unsent):
+        launch.console.print(f"all stages have ended; telling MLflow of the last {left}")
     tracking.close(status_of(launch), hurry=launch.stopped)
     launch.tracking_problem = tracking.problem
     if not launch.stopped:

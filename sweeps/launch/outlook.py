@@ -19,6 +19,7 @@ from sweeps.launch.estimate import Estimate, estimate
 from sweeps.planning import cost
 from sweeps.planning.data import (
     counted_images,
+    partial_data,
     placeholders,
     plan_with_data,
     small_classes,
@@ -144,7 +145,8 @@ def outlook(spec: SweepSpec, home: Home, data_root: Path | None) -> Outlook:
         return Outlook(plan, set(), todo, missing_data=str(error), estimate=took)
     counts = cache(data.counts)
     said = [*remarks_on(spec, data), *unused_classes(plan, data_root, counts)]
-    said += [*small_classes(plan, data_root, counts), *remarks_on_searches(plan)]
+    said += [*partial_data(plan, counts), *small_classes(plan, data_root, counts)]
+    said += remarks_on_searches(plan)
     count = counted_images(counts)
     if store is None:
         todo = remaining(plan, set(), set())

@@ -1,12 +1,13 @@
 """A plan for the data that is there, and for data that is not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 from osr_core.data import BENCHMARKS
 from osr_core.data.checks import Counts, listed, task_problems
+from osr_core.data.sizes import num_train_images
 from osr_core.errors import DataError
 from osr_core.methods import METHODS
 from sweeps.planning.cost import CountImages
@@ -14,6 +15,8 @@ from sweeps.planning.known_data import KnownData, Told, nothing_told
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.search_checks import check_searches
 from sweeps.planning.spec import SweepSpec
+
+WHOLE = 0.95  # of the published number of images: some of these are means over classes
 
 
 def plan_with_data(spec: SweepSpec, data_root: Path | None, told: Told = nothing_told) -> Plan:
@@ -24,9 +27,7 @@ def plan_with_data(spec: SweepSpec, data_root: Path | None, told: Told = nothing
         ConfigError: a split file names a class that the data lack.
     """
     data = KnownData(data_root, told)
-    found: dict[str, str] = {}
-    for name in spec.datasets:
-        found |= data.fingerprints(BENCHMARKS[name])
+    found = data.fingerprints(BENCHMARKS[name] for name in spec.datasets)
     named = spec.with_names(data.names)
     plan = make_plan(named, found)
     counts = cache(data.counts)
@@ -76,6 +77,26 @@ def small_classes(plan: Plan, data_root: Path | None, counts: Counts) -> Iterato
             f"{method}: {key} is {wanted}, and {name} class {listed(data_root, name, [k])} has "
             f"{counts(name, 'train')[k]} training images: {few}."
         )
+
+
+def partial_data(plan: Plan, counts: Counts) -> Iterator[str]:
+    """A sentence for each data set of which there is less to train on than was published."""
+    used: dict[str, set[int]] = {}
+    for trial in plan.trials:
+        used.setdefault(trial.split.known_from, set()).update(trial.split.known)
+    for name, classes in used.items():
+        there = sum(counts(name, "train")[k] for k in classes)
+        if published := more_published(name, classes, there):
+            yield (
+                f"of the known classes, {name} has {there:,} training images here and "
+                f"{published:,} as published: results will not be those of the whole data set."
+            )
+
+
+def more_published(name: str, classes: Collection[int], there: int) -> int | None:
+    """How many training images of some classes were published, if clearly more than are here."""
+    published = num_train_images(name, classes)
+    return published if published and there < WHOLE * published else None
 
 
 def unused_classes(plan: Plan, data_root: Path | None, counts: Counts) -> Iterator[str]:

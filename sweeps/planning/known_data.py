@@ -7,9 +7,10 @@ Facts of a data set are plain JSON, of the subsets that it has:
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,24 @@ class KnownData:
     root: Path | None
     told: Told = nothing_told
 
-    def fingerprints(self, benchmark: Benchmark) -> dict[str, str]:
-        """Hashes of all data that a benchmark reads, by "cifar10/train".
+    def fingerprints(self, benchmarks: Iterable[Benchmark]) -> dict[str, str]:
+        """Hashes of all data that benchmarks read, by "cifar10/train".
 
         Raises:
-            DataError: files that cannot be read, or are nowhere; several versions are elsewhere.
+            MissingDataError: files are nowhere; a line for each data set that has none.
+            DataError: files cannot be read, or several versions are elsewhere; a line for each.
         """
-        return {
-            f"{each.name}/{subset}": self._fingerprint(each, subset)
-            for each, subset in parts_of(benchmark)
-        }
+        found, problems = {}, dict[str, DataError]()
+        for each, subset in dict.fromkeys(chain.from_iterable(map(parts_of, benchmarks))):
+            try:
+                found[f"{each.name}/{subset}"] = self._fingerprint(each, subset)
+            except DataError as error:
+                problems.setdefault(each.name, error)
+        if problems:
+            is_missing = all(isinstance(each, MissingDataError) for each in problems.values())
+            kind = MissingDataError if is_missing else DataError
+            raise kind("\n".join(map(str, problems.values())))
+        return found
 
     def is_here(self, name: str) -> bool:
         """Whether the files of all that a benchmark reads are under the root."""

@@ -64,6 +64,11 @@ class BackgroundTracking:
         self._plan = plan
         self._news.set()
 
+    @property
+    def num_unsent(self) -> int:
+        """How many stages have ended of which MLflow does not know yet."""
+        return len(self._unsent)
+
     def close(self, status: str, *, hurry: bool) -> None:
         """Write what is left, give the sweep's run its status, and wait for it; see `problem`.
 

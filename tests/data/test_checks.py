@@ -1,6 +1,7 @@
 """What a plan finds in the data before anything is trained on it."""
 
 import json
+from collections import Counter
 from functools import partial
 
 import pytest
@@ -8,8 +9,15 @@ from data_files import noise, write_mnist, write_parquet
 
 from osr_core.data.checks import class_counts, task_problems
 from osr_core.data.splits import ClassSplit, class_split
-from osr_core.errors import ConfigError, DataError
-from sweeps.planning.data import plan_with_data, small_classes, unused_classes
+from osr_core.errors import ConfigError, DataError, MissingDataError
+from sweeps.planning.data import (
+    partial_data,
+    placeholders,
+    plan_with_data,
+    small_classes,
+    unused_classes,
+)
+from sweeps.planning.plan import make_plan
 from sweeps.planning.spec import parse_spec
 
 ANY = {"channels": 3, "validation": 0.0}
@@ -120,6 +128,29 @@ def test_classes_that_no_split_of_ones_own_names_are_said(tmp_path):
     plan = plan_with_data(parse_spec(values | {"splits": [0, 1]}, "birds"), tmp_path)
     (told,) = unused_classes(plan, tmp_path, partial(class_counts, tmp_path))
     assert "name 4 of them; not 4 emu." in told
+
+
+def test_a_part_of_a_published_data_set_does_not_pass_for_the_whole():
+    """CIFAR-10 with a fifth of its images gives other numbers than the papers'."""
+    values = {"name": "x", "datasets": ["digits", "cifar10"], "splits": [0, 1]}
+    spec = parse_spec({**values, "methods": {"mls": {}}}, "x")
+    plan = make_plan(spec, placeholders(spec.datasets))
+
+    def counts(share):
+        return lambda name, _: Counter(dict.fromkeys(range(10), 140 if name == "digits" else share))
+
+    assert list(partial_data(plan, counts(5000))) == []
+    (told,) = partial_data(plan, counts(1000))
+    assert told.startswith("of the known classes, cifar10 has 9,000 training images here and 45,00")
+
+
+def test_what_is_missing_is_said_of_every_data_set(tmp_path):
+    """All of it at once; what two of them need, once."""
+    values = {"name": "x", "datasets": ["cifar10", "digits", "cifar+10", "mnist"], "splits": [0]}
+    with pytest.raises(MissingDataError) as error:
+        plan_with_data(parse_spec({**values, "methods": {"mls": {}}}, "x"), tmp_path)
+    said = str(error.value)
+    assert [said.count(f"{title}: ") for title in ("CIFAR-10", "CIFAR-100", "MNIST")] == [1, 1, 1]
 
 
 def test_a_class_that_does_not_exist_is_no_spec(tmp_path):

@@ -47,7 +47,10 @@ def test_datasets_lists_by_default(root):
     assert table.exit_code == 0
     fingerprint = READERS["mnist"].fingerprint(root, "test")
     assert "here      here" in table.output
-    assert fingerprint in osr("mnist", "--data-root", root).output
+    one = osr("mnist", "--data-root", root).output
+    there = len(READERS["mnist"].labels(root, "train"))
+    assert f"here, {there} of 60,000 published images" in one
+    assert fingerprint in one
     assert fingerprint in osr("--data-root", root, "mnist").output
     assert "missing" in table.output
     rows = {row["reader"]: row for row in json.loads(osr("--data-root", root, "--json").output)}

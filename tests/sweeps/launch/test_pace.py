@@ -122,6 +122,8 @@ def test_people_read_an_interval_where_there_is_one():
     """Both ends alike are one time."""
     assert str(Eta(125.0, 65.0, 190.0)) == "2 min 5 s (1 min 5 s to 3 min 10 s)"
     assert str(Eta(0.0, 0.0, 0.0)) == "0 s"
+    assert str(Eta(7.24, 0.0, 23.4)) == "7 s (0 s to 23 s)"
+    assert str(Eta(0.3, 0.0, 2.2)) == "a few seconds"
     assert Eta(5.0, 3.0, 9.0).after(4.0) == Eta(1.0, 0.0, 5.0)
 
 

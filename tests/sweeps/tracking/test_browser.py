@@ -62,6 +62,22 @@ def test_a_port_that_is_taken_is_said(tiny: tuple[Path, str]):
     assert "Choose another --port" in refused.stderr
 
 
+def test_osr_ui_says_where_it_is_once_it_answers(tiny: tuple[Path, str]):
+    """And nothing of what MLflow prints."""
+    port = free_port()
+    command = [sys.executable, "-m", "sweeps", "ui", "--home", str(tiny[0]), "--port", str(port)]
+    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **kept) as server:
+        assert server.stdout is not None
+        starting, where = server.stdout.readline(), server.stdout.readline()
+        assert answers(f"http://127.0.0.1:{port}/health")
+        server.send_signal(signal.SIGINT)
+        rest, errors = server.communicate(timeout=START_S)
+    assert starting == "MLflow is starting, which takes some seconds\n"
+    assert where == f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+    assert (rest, errors, server.returncode) == ("", "", 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_server_outlives_osr_ui(tiny: tuple[Path, str], number: int):
     """However it ends."""
