@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from sweeps.commands.app import app
-from sweeps.planning.plan import make_plan
+from sweeps.planning.data import plan_with_data
 from sweeps.planning.spec import parse_spec
 
 ROOT = Path(__file__).parents[1]
@@ -15,12 +15,13 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_ten_line_sweep_can_be_planned() -> None:
-    """A user copies it; three values of anchor_weight on two datasets and five splits."""
+    """A user copies it; three values of anchor_weight on five splits, and nothing to download."""
     (example,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     spec = parse_spec(yaml.safe_load(example), "README.md")
-    names = ("mnist", "cifar10")
-    data = {f"{name}/{subset}": name for name in names for subset in ("train", "test")}
-    assert make_plan(spec, data).counts()["trials"] == 2 * 5 * (1 + 3 + 1)
+    plan = plan_with_data(spec, None)
+    assert plan.counts()["trials"] == 5 * (1 + 3 + 1)
+    assert "osr logs my-sweep" in README
+    assert spec.name == "my-sweep"
 
 
 def test_every_command_that_it_names_exists() -> None:
