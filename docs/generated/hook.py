@@ -46,6 +46,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return markdown
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Mark options of commands, which a phone's narrow lines would break at their hyphens."""
+    return re.sub(r"<code>(--[a-z-]+)</code>", r'<code class="option">\1</code>', html)
+
+
 def of_notebook(notebook: Path) -> str:
     """A notebook's cells as a page: its text, and its code in blocks."""
     blocks = []
