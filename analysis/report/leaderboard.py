@@ -201,7 +201,7 @@ def _lead(places: Sequence[Place]) -> tuple[str, str]:
     return (
         f"{first.row} leads {second.row} by {gap.mean:.1f} points of AUROC{interval(gap)}, "
         f"{_splits(gap)}.",
-        f"{verdict(gap)}{_of_grid(first, places)}",
+        f"{verdict(gap)}{_corrected(gap, second.p_holm)}{_of_grid(first, places)}",
     )
 
 
@@ -210,6 +210,14 @@ def interval(gap: Difference) -> str:
     if gap.low is None or gap.high is None:
         return ""
     return f" [{round(gap.low, 1) + 0.0:.1f}, {round(gap.high, 1) + 0.0:.1f}]"
+
+
+def _corrected(gap: Difference, p_holm: float | None) -> str:
+    """The p-value that the table below has, where the verdict tells another one."""
+    told = f"{gap.p_value:.3f}" in verdict(gap)
+    if not told or p_holm is None or f"{p_holm:.3f}" == f"{gap.p_value:.3f}":
+        return ""
+    return f" Corrected for all rows of the table below (Holm), p = {p_holm:.3f}."
 
 
 def _of_grid(first: Place, places: Sequence[Place]) -> str:
