@@ -16,6 +16,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 OF_ROOT = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+INLINE, OPTION = re.compile(r"<code>[^<\n]*</code>"), re.compile(r"--[a-z][a-z-]*")
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands.page,
     "reference/spec.md": spec_keys.page,
@@ -48,7 +49,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Mark options of commands, which a phone's narrow lines would break at their hyphens."""
-    return re.sub(r"<code>(--[a-z-]+)</code>", r'<code class="option">\1</code>', html)
+    return INLINE.sub(lambda code: OPTION.sub(r'<span class="option">\g<0></span>', code[0]), html)
 
 
 def of_notebook(notebook: Path) -> str:
