@@ -31,7 +31,7 @@ def test_every_command_is_there(page_of: Any):
     named = {each.name or each.callback.__name__ for each in commands if each.callback}
     named |= {str(group.name) for group in app.registered_groups}
     assert named <= set(re.findall(r"^## `osr (\w+)`", page, re.MULTILINE))
-    assert "* `--take-over`: Go on in place of a driver that still runs." in page
+    assert "* `--take-over`: Take over from an `osr run` that still runs; what" in page
 
 
 def test_every_key_of_a_spec_is_there(page_of: Any):

@@ -67,8 +67,9 @@ def paired(rows: Mapping[str, Found]) -> Seeds:
     if not seeds:
         there = "; ".join(f"{row}: {_summary(of)}" for row, of in rows.items())
         raise ConfigError(
-            "nothing is paired: no protocol, dataset, split and seed is there of every row. Run "
-            f"their methods in one sweep, or in sweeps that agree in these. There is {there}."
+            "these rows have no protocol, dataset, split and seed in common, so nothing can be "
+            "compared. Run their methods in one sweep, or in sweeps that share these. The rows "
+            f"have: {there}."
         )
     protocols: dict[str, set[str]] = defaultdict(set)
     for task in seeds:

@@ -31,15 +31,16 @@ app = typer.Typer(
 
 FileArgument = Annotated[Path, typer.Argument(parser=named, metavar="FILE")]
 SpecOption = Annotated[
-    str, typer.Option(help="Into which sweep: its spec, or the name of one that was run.")
+    str,
+    typer.Option(help="The sweep to import into: its spec, or the name of a sweep that was run."),
 ]
 DatasetOption = Annotated[str, typer.Option(help="The dataset; default: the spec's only one.")]
 ProtocolOption = Annotated[str, typer.Option(help="The split's protocol; default: the spec's.")]
 SplitOption = Annotated[
     int | None, typer.Option(help="The split's number; default: the spec's only one.")
 ]
-SourceOption = Annotated[str, typer.Option(help="Whose it is and where it lies, as an address.")]
-LicenceOption = Annotated[str, typer.Option(help="Under which licence.")]
+SourceOption = Annotated[str, typer.Option(help="The web address that the file comes from.")]
+LicenceOption = Annotated[str, typer.Option(help="The licence of the file.")]
 MethodsOption = Annotated[
     list[str] | None, typer.Option(help="Methods of the spec that take the network; default: all.")
 ]
@@ -55,9 +56,15 @@ StdOption = Annotated[
     str, typer.Option(help="Deviation that they are then divided by, per channel.")
 ]
 AnchorsOption = Annotated[
-    str, typer.Option(help="Of CAC and others: stored (in FILE) or recompute (from the images).")
+    str,
+    typer.Option(
+        help="For CAC and others, which anchors: stored (those in FILE) or recompute (from the "
+        "images)."
+    ),
 ]
-LabelOption = Annotated[str, typer.Option(help="Tells it in tables from other imports.")]
+LabelOption = Annotated[
+    str, typer.Option(help="A name that tells this import from others in tables.")
+]
 
 
 @app.command()

@@ -30,7 +30,7 @@ def logs(
     home: HomeOption = DEFAULT_HOME,
     address: JobsOption = None,
 ) -> None:
-    """Print what stages have told: their attempts with epochs, warnings and errors."""
+    """Print the logs of stages: attempts, epochs, warnings and errors."""
     if address is not None:
         follow_job(address, sweep, stage or str(given), follow)
         return

@@ -54,9 +54,9 @@ def plan(
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a sweep costs and what of it is done; starts nothing.
+    """Show what a sweep costs and how much of it is done. Starts nothing.
 
-    What --output writes can be reviewed, and run: osr run PLAN.json.
+    The file that --output writes can be reviewed and run: osr run PLAN.json.
     """
     from osr_core.data.memory import forget
     from sweeps.launch.data_folder import readers_of
@@ -106,11 +106,12 @@ def tell_counts(ahead: "Outlook") -> None:
         shown = [
             in_words({key: row[key] for key in row if key != "image_passes"}) for row in searches
         ]
-        show(shown, False, title="besides, searches at most")
+        show(shown, False, title="searches: at most this much more")
         say(
-            "Every candidate on every step (a split with a seed), and those chosen trained anew, "
-            "each as much as the space allows; stages that all of them share count once. Pruning, "
-            "budgets and what only some share make it less."
+            "This counts every candidate on every split and seed, and the training of the chosen "
+            "ones afterwards, each with the most costly settings of the space. Stages that all "
+            "candidates share count once. Pruning, budgets and stages that only some candidates "
+            "share make it less."
         )
 
 
@@ -161,7 +162,7 @@ def tell_notes(ahead: "Outlook") -> None:
         say(ahead.missing_data, err=True)
     if ahead.changed:
         told = in_words(ahead.plan, ahead.changed)
-        say(f"note: {told} `osr run` asks whether to make them anew.", err=True)
+        say(f"note: {told} `osr run` asks whether to compute them again.", err=True)
     if ahead.name_taken:
         say(f"note: `osr run` would refuse this: {ahead.name_taken}", err=True)
 

@@ -44,24 +44,41 @@ GpusOption = Annotated[
 WaitOption = Annotated[
     float,
     typer.Option(
-        metavar="MINUTES", min=0, help="How long to wait for a machine that has what is asked."
+        metavar="MINUTES",
+        min=0,
+        help="How long to wait for a machine that has what a stage asks for.",
     ),
 ]
 ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="Let this spec take over a name already given.")
+    bool,
+    typer.Option(
+        "--replace",
+        help="Let this spec replace another sweep of its name; no result is deleted.",
+    ),
 ]
 TakeOverOption = Annotated[
-    bool, typer.Option("--take-over", help="Go on in place of a driver that still runs.")
+    bool,
+    typer.Option(
+        "--take-over",
+        help="Take over from an `osr run` that still runs; what that one has not finished is "
+        "refused.",
+    ),
 ]
 RemakeOption = Annotated[
-    bool, typer.Option("--remake", help="Make results of other code anew, and what rests on them.")
+    bool,
+    typer.Option(
+        "--remake",
+        help="Compute results of changed source code again, and all that depends on them.",
+    ),
 ]
-KeepOption = Annotated[bool, typer.Option("--keep", help="Go on with results of other code.")]
+KeepOption = Annotated[
+    bool, typer.Option("--keep", help="Use results of changed source code as they are.")
+]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print no progress, only how it ended.")
 ]
 CanaryOption = Annotated[
-    bool, typer.Option(help="Of a large sweep, try one trial of each method first.")
+    bool, typer.Option(help="If 50 trials or more are left, run one trial of each method first.")
 ]
 
 
@@ -165,7 +182,7 @@ def exit_code(launch: "Launch") -> int:
 
 
 def decision(remake: bool, keep: bool) -> "Decide":
-    """What becomes of results of other code, as the options say or, without any, whoever is asked.
+    """What becomes of results of changed code: as the options say; without any, somebody is asked.
 
     Raises:
         ConfigError: both are given.
@@ -176,15 +193,15 @@ def decision(remake: bool, keep: bool) -> "Decide":
 
 
 def ask(told: str) -> bool:
-    """Whether results of other code are made anew, by whoever sits at the terminal."""
+    """Ask whoever sits at the terminal whether results of changed code are computed again."""
     from sweeps.launch.changed import refuse
 
     if not sys.stdin.isatty():
         return refuse(told)
     typer.echo(told)
-    if typer.confirm("Make them anew, with what rests on them?"):
+    if typer.confirm("Compute them again, with everything that depends on them?"):
         return True
-    if typer.confirm("Go on with the old results?"):
+    if typer.confirm("Use the old results?"):
         return False
     raise typer.Exit(2)
 

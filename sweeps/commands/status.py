@@ -33,7 +33,7 @@ def status(
     as_json: JsonOption = False,
     address: JobsOption = None,
 ) -> None:
-    """Say what of each sweep is done, who runs it, what is begun, what failed and why."""
+    """Show how much of each sweep is done, who runs it, what has begun, and what failed and why."""
     if given and sweep is None:
         raise ConfigError(f"{given} needs a sweep: osr status SWEEP {given}")
     if address is not None:

@@ -66,7 +66,7 @@ def retry(
     stage: StageArgument = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Try again what of a sweep has failed or was cancelled, at once if somebody runs it."""
+    """Try failed or cancelled stages again: now if the sweep runs, else with the next `osr run`."""
     store = open_store(with_store(home))
     meant = meant_of(store, sweep_record(store, sweep), given, stage)
     ids, fence = meant.to_retry, driver(store, sweep)

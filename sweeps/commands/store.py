@@ -86,12 +86,16 @@ def merge(
 
 def gc(
     keep: Annotated[
-        list[str] | None, typer.Argument(metavar="[SWEEP]...", help="Sweeps to keep; default: all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SWEEP]...",
+            help="Keep only what these sweeps need; default: what any sweep needs.",
+        ),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete all results but those that the named sweeps need, after showing what goes."""
+    """Delete what no sweep needs; with SWEEP, all that these sweeps do not need. Lists it first."""
     from sweeps.store.cleaning import check_idle
     from sweeps.store.layout import stage_of
     from sweeps.store.leases import Lease

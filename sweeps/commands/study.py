@@ -72,9 +72,9 @@ def print_search(search: "Search", spared_s: float) -> None:
         console.print(line, markup=False, highlight=False)
     show(list(rows_of(search)), False)
     steps = " ".join(f"{step.split}/{step.seed}" for step in search.steps)
-    text = f"values: percent on each step, a split with a seed: {steps}"
+    text = f"values: percent on each split/seed: {steps}"
     if any(each.state != "complete" for each in search.candidates):
-        text += "; ~: as far behind the best as on the steps that it met"
+        text += "; ~: an estimate, as far behind the best as on those where it was measured"
     console.print(text, markup=False, highlight=False)
 
 

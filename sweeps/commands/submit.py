@@ -29,7 +29,10 @@ def submit(
     reason: ReasonOption = None,
     gpu_type: GpuTypeOption = None,
 ) -> None:
-    """Send a sweep to a cluster, code and spec, and end; again only if the last one failed."""
+    """Send a sweep's spec and code to a cluster, and return.
+
+    The same spec and code again are a new job only if the last one failed or was stopped.
+    """
     from sweeps.clusters.jobs import Jobs, entrypoint
     from sweeps.launch.shipment import SPEC, shipment
     from sweeps.launch.terms import terms_of, whoami

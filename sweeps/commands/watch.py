@@ -29,7 +29,7 @@ def watch(
 ) -> None:
     """Show how far a sweep is, until nobody runs it; Ctrl-C ends the watching alone.
 
-    Where the output is no terminal, a line says what has changed.
+    If the output is not a terminal, it prints a line after each change.
     """
     from rich.console import Console
     from rich.live import Live

@@ -3,7 +3,7 @@
 Of a large sweep one trial of each method goes first, the one of least effort; a method's others
 begin once it is done. Where the same fault of code has ended two stages of a method, or its
 canary's, no more of it begins until a user says so (`osr retry`) or launches again. What a stage
-refuses by itself, such as a loss that is lost, is no fault of code: a setting of a grid may do so.
+refuses by itself, such as a loss that is not finite, is no fault of code: a setting may cause it.
 """
 
 from collections import defaultdict

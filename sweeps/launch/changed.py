@@ -1,4 +1,4 @@
-"""Results of other code: the source of their stages has changed, and no version says so."""
+"""Results of other code: the source of their stages has changed under the same version number."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -12,7 +12,7 @@ from sweeps.store.store import DamagedError, Store
 NAMED = 3  # stages that are named; of more, how many there are
 
 Decide = Callable[[str], bool]
-"""Told of results of other code: whether they are made anew. ConfigError: neither is said."""
+"""Told of results of other code: whether they are computed again. ConfigError: nobody says so."""
 
 
 def changed_stages(stages: Mapping[str, Stage], store: Store, done: Collection[str]) -> list[Stage]:
@@ -38,15 +38,18 @@ def changed_stages(stages: Mapping[str, Stage], store: Store, done: Collection[s
 def in_words(plan: Plan, changed: Sequence[Stage]) -> str:
     """Which results these are, for people; and which of them came from elsewhere."""
     were = "results were" if len(changed) > 1 else "result was"
-    told = f"{len(changed)} {were} made by other code of the same version: {some(plan, changed)}."
+    told = (
+        f"{len(changed)} {were} made by different source code under the same version number: "
+        f"{some(plan, changed)}."
+    )
     imports = [stage for stage in changed if stage.kind in IMPORTS]
     return f"{told} {not_made_here(plan, imports)}" if imports else told
 
 
 def not_made_here(plan: Plan, imports: Sequence[Stage]) -> str:
-    """How imports of other code are made anew: their files are not here."""
+    """How imports of other code are renewed: their files are not here."""
     return (
-        f"Made anew by importing its file again (osr import), not by --remake: "
+        "--remake cannot renew imports; import their files again (osr import): "
         f"{some(plan, imports)}."
     )
 
@@ -60,8 +63,8 @@ def some(plan: Plan, stages: Sequence[Stage]) -> str:
 def refuse(told: str) -> bool:
     """A `Decide` for where nobody can be asked."""
     raise ConfigError(
-        f"{told} Make them anew, with what rests on them, by --remake, or go on with the old "
-        "results by --keep."
+        f"{told} Use --remake to compute them again, with everything that depends on them, or "
+        "--keep to use the old results."
     )
 
 
@@ -79,7 +82,7 @@ def settle(plan: Plan, store: Store, decide: Decide) -> bool:
     if not changed or not decide(in_words(plan, changed)):
         return False
     if imports := [stage for stage in changed if stage.kind in IMPORTS]:
-        raise ConfigError(f"{not_made_here(plan, imports)} Or go on with all of it by --keep.")
+        raise ConfigError(f"{not_made_here(plan, imports)} Or use the old results by --keep.")
     withdrawn = with_all_users(plan, store, [stage.id for stage in changed])
     told = searches_told(plan, set(withdrawn))
     for search_id in told:  # first: where this is broken off, the results are found changed again

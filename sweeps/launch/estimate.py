@@ -1,4 +1,4 @@
-"""What a plan will take of GPUs and money, by what like stages took before.
+"""What a plan will take of GPUs and money, from the times of similar stages before.
 
 Like stages are of one kind, method, data set and network; their time is taken to grow with their
 effort, a fit's epochs. A stage that is like none in the store is unknown, and not guessed at.

@@ -77,8 +77,8 @@ def _code(root: Path) -> Iterator[tuple[str, Path]]:
             others = [] if files is None else untracked(folder)
         except GitError as error:
             raise ConfigError(
-                f"what of the code in {root} git tracks cannot be told, and only that is sent: "
-                f"{error}."
+                f"cannot find out which files in {root} git tracks, and only tracked files are "
+                f"sent: {error}."
             ) from error
         if files is None:
             files = [path for path in folder.rglob("*") if "__pycache__" not in path.parts]

@@ -72,8 +72,8 @@ def run(
         data_root: the folder of the datasets' files, or a bucket's address; default: OSR_DATA.
         address: of a running Ray cluster; default: one is started on this machine.
         quiet: print no progress.
-        remake: what becomes of results that other code of the same version has made: True makes
-            them anew, False goes on with them, None refuses to go on.
+        remake: what becomes of results that different source code has made under the same version
+            number: True computes them again, False uses them as they are, None refuses to go on.
 
     Returns:
         The sweep, with a new export. Where trials are missing, an IncompleteSweepWarning says

@@ -75,8 +75,9 @@ class Share(BaseModel):
 
 
 class Resources(BaseModel):
-    """How stages are run. No id holds it, but more threads on a CPU add up in another order, which
-    moves the last bits and, over many epochs, a result (docs/deviations.md); a commit names them.
+    """What stages take of their machines. It is not part of a stage's id. But another number of CPU
+    threads adds numbers in another order, which changes the last bits and, over many epochs, a
+    result (docs/deviations.md); each result's marker records the number.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -89,9 +90,9 @@ class Resources(BaseModel):
     )
     pack: Literal["none", "auto"] = Field(
         "none",
-        description="auto: fits for which nothing is said of `gpus` share one, as many as its "
-        "memory and time have room for by what the first of their like took of it alone; not the "
-        "default, since nobody has measured what it gains",
+        description="auto: fits for which `gpus` is not set share a GPU, as many as have room in "
+        "its memory and its time, judged by what the first such fit took when it was alone; not "
+        "the default, since nobody has measured what it gains",
     )
     gpu_type: GpuType | None = Field(
         None, description="of every stage that takes a GPU, as Ray calls it: L4, A100, H100"

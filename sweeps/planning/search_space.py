@@ -100,7 +100,9 @@ def read_space(method: str, values: Any, fixed: Mapping[str, Any]) -> tuple[Dime
         try:
             dimension = _dimension(method, str(name), given)
             if name in settings:
-                raise ConfigError(f"is fixed at {settings[name]!r} beside the search, too.")
+                raise ConfigError(
+                    f"is set to {settings[name]!r} beside `search` as well; keep one of the two."
+                )
             _check_when(dimension, space, fixed)
             space[dimension.name] = dimension
         except ConfigError as error:
@@ -212,7 +214,11 @@ def _check_when(
                     f"{', '.join(map(str, before[name].choices))}."
                 )
         elif name in fixed and fixed[name] not in values:
-            raise ConfigError(f"when {name} is {values[0]!r}, and it is fixed at {fixed[name]!r}.")
+            wanted = values[0] if len(values) == 1 else [*values]
+            raise ConfigError(
+                f"the condition `{name}: {wanted}` never holds, because {name} is fixed at "
+                f"{fixed[name]!r}."
+            )
         elif name not in fixed:
             raise ConfigError(
                 f"when names '{name}', which is neither a choice that stands before it in the "

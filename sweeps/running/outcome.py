@@ -9,7 +9,7 @@ from typing import Any
 class Cause(StrEnum):
     """What ended an attempt that left no result; the value is what users read."""
 
-    REFUSED = "refused"  # the stage said no (bad data, a loss that is lost): it would say so again
+    REFUSED = "refused"  # the stage stopped with an error of its own (bad data): it would again
     ERROR = "error"  # anything else that the stage raised
     UNREACHABLE = "store does not answer"  # which says nothing of the stage
     OUT_OF_MEMORY = "CUDA out of memory"

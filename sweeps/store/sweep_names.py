@@ -40,8 +40,8 @@ def name_taken(
     return (
         f"the name '{name}' stands for another sweep in store {store.uri}, which differs in "
         f"{differing}: {len(gone)} of its {len(before['trials'])} trials are not those of this "
-        f"one, such as {trial_label(gone[0])}. Give this spec another name, or let it take over "
-        "the name with --replace (no result is deleted)."
+        f"one, such as {trial_label(gone[0])}. Give this spec another name, or replace that "
+        "sweep with --replace (no result is deleted)."
     )
 
 

@@ -100,7 +100,7 @@ def test_protocols_are_not_paired_with_each_other(tmp_path):
     """Split 0 of one has other classes than split 0 of the other, or nobody has checked."""
     ours = folder_of(tmp_path, "a", {"A": A})
     theirs = folder_of(tmp_path, "b", {"B": B}, protocol="arpl")
-    with pytest.raises(ConfigError, match=r"nothing is paired: no protocol, .* A: protocol cac on"):
+    with pytest.raises(ConfigError, match=r"have no protocol, .* in common.* A: protocol cac on"):
         compare([ours, theirs])
 
 
@@ -109,7 +109,7 @@ def test_methods_of_one_sweep_on_other_protocols_are_not_paired(tmp_path):
     trials = [planned_trial("A"), planned_trial("B", protocol="arpl")]
     runs = [run_of(trial) for trial in trials]
     with pytest.raises(
-        ConfigError, match=r"nothing is paired: .* B \(protocol=arpl\): protocol arpl"
+        ConfigError, match=r"have no protocol, .* B \(protocol=arpl\): protocol arpl"
     ):
         compare([write_export(tmp_path, trials, runs)])
 
@@ -200,7 +200,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         compare([])
     with pytest.raises(ConfigError, match="in two of the sweeps"):
         compare([one, folder_of(tmp_path, "b", {"A": A})])
-    with pytest.raises(ConfigError, match="nothing is paired"):
+    with pytest.raises(ConfigError, match="nothing can be compared"):
         compare([folder_of(tmp_path, "c", {"A": (0.5, None), "B": (None, 0.5)})])
 
 

@@ -37,6 +37,7 @@ training: {epochs: 1}
 methods: {softmax: {}, cac: {}}
 """
 CAC, CAC_FIT = "score cac digits/0 seed 0", "fit cac digits/0 seed 0"
+BY_OTHERS = "made by different source code under the same version number"
 TIMES = {"started_at": 1.0, "wall_s": 1.0}
 
 
@@ -77,9 +78,9 @@ def test_a_few_of_many_are_named() -> None:
     """A page of names would hide how many there are."""
     plan = planned("softmax", "mls", "cac")
     stages = list(plan.stages.values())
-    assert in_words(plan, stages[:1]).startswith("1 result was made by other code of the same ver")
+    assert in_words(plan, stages[:1]).startswith(f"1 result was {BY_OTHERS}")
     told = in_words(plan, stages)
-    assert told.startswith("5 results were made by other code of the same version: fit softmax")
+    assert told.startswith(f"5 results were {BY_OTHERS}: fit softmax")
     assert told.endswith("score mls digits/0 seed 0 and 2 more.")
 
 
@@ -101,7 +102,7 @@ def test_what_is_kept_stays_and_is_asked_about_again(tmp_path: Path) -> None:
     leave(store, plan, [CAC, CAC_FIT])
     for _ in range(2):
         settle(plan, store, lambda text: bool(told.append(text)))
-    assert told == [f"2 results were made by other code of the same version: {CAC_FIT}, {CAC}."] * 2
+    assert told == [f"2 results were {BY_OTHERS}: {CAC_FIT}, {CAC}."] * 2
     assert store.committed(plan.stages) == set(plan.stages)
 
 
@@ -125,10 +126,10 @@ def test_an_import_of_other_code_is_never_withdrawn(what: str, label: str, tmp_p
     """Nothing here can make it again; whoever has its file can, and others may keep it."""
     plan, store = with_import(planned("softmax", "cac"), what), Store(tmp_path)
     leave(store, plan, [label, CAC])
-    how = rf"importing its file again \(osr import\), not by --remake: {label}\."
-    with pytest.raises(ConfigError, match=rf"{how} Or go on with all of it by --keep"):
+    how = rf"--remake cannot renew imports; import their files again \(osr import\): {label}\."
+    with pytest.raises(ConfigError, match=rf"{how} Or use the old results by --keep"):
         settle(plan, store, lambda told: True)
-    with pytest.raises(ConfigError, match=rf"^2 results were .*{how} Make them anew"):
+    with pytest.raises(ConfigError, match=rf"^2 results were .*{how} Use --remake to"):
         settle(plan, store, refuse)
     assert not settle(plan, store, lambda told: False)
     assert store.committed(plan.stages) == set(plan.stages)
@@ -166,7 +167,7 @@ def test_two_times_no_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         ask("3 results ...")
     assert ended.value.exit_code == 2
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    with pytest.raises(ConfigError, match=r"3 results \.\.\. Make them anew.* --remake.* --keep"):
+    with pytest.raises(ConfigError, match=r"3 results \.\.\. Use --remake .* or --keep"):
         ask("3 results ...")
 
 
@@ -230,11 +231,11 @@ def test_a_flipped_sign_is_named_and_its_scores_are_made_anew(copy: Copy) -> Non
     written, said = file.read_text(), "score.float(), embedding"
     assert said in written
     file.write_text(written.replace(said, f"-{said}"))
-    told = f"1 result was made by other code of the same version: {CAC}."
+    told = f"1 result was {BY_OTHERS}: {CAC}."
     assert f"note: {told}" in copy.osr("plan", spec).stderr
     refused = copy.osr("run", spec)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith(f"error: {told} Make them anew")
+    assert refused.stderr.startswith(f"error: {told} Use --remake to compute")
     assert "0 of 4 stages started" in copy.osr("run", spec, "--keep").stdout
     assert copy.aurocs() == before
     remade = copy.osr("run", spec, "--remake")
@@ -249,4 +250,4 @@ def test_a_flipped_sign_is_named_and_its_scores_are_made_anew(copy: Copy) -> Non
     (run,) = client.search_runs([experiment.experiment_id], asked)
     assert run.data.metrics["test/auroc"] == after["cac"]
     again = copy.osr("plan", spec, "--json")
-    assert (json.loads(again.stdout)["to_run"], "other code" in again.stderr) == (0, False)
+    assert (json.loads(again.stdout)["to_run"], BY_OTHERS in again.stderr) == (0, False)

@@ -1,4 +1,4 @@
-"""What a sweep will cost is what like stages took, or unknown."""
+"""What a sweep will cost is what similar stages took, or unknown."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The time that is left: what like stages took before and take now, laid out on the slots."""
+"""The time that is left, by the times of similar stages before and now, laid out on the slots."""
 
 import json
 import math

@@ -60,7 +60,7 @@ def test_code_that_git_does_not_track_is_named(checkout: Path, tmp_path: Path):
 def test_a_failure_of_git_is_not_taken_for_no_repository(checkout: Path, tmp_path: Path):
     """All that lies in the folders was sent then, the file that is not tracked with it."""
     (checkout / ".git" / "config").write_text("[broken")
-    with pytest.raises(ConfigError, match=r"cannot be told, and only that is sent: git: bad con"):
+    with pytest.raises(ConfigError, match=r"only tracked files are sent: git: bad con"):
         sent(write(tmp_path), checkout)
 
 

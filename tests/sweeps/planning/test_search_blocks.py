@@ -160,12 +160,13 @@ def test_all_problems_are_said_at_once():
 
 def test_what_is_fixed_is_not_searched_and_a_condition_on_it_can_hold():
     """Beside the block, and in the space: one of them would never count."""
-    assert "is fixed at 5.0" in problems({"space": {"alpha": [5.0, 10.0]}}, alpha=5.0)[0]
+    twice = problems({"space": {"alpha": [5.0, 10.0]}}, alpha=5.0)[0]
+    assert "is set to 5.0 beside `search`" in twice
     rates = {"space": {"training.lr": [0.1, 0.2]}}
-    assert "training.lr: is fixed at 0.1" in problems(rates, training={"lr": 0.1})[0]
+    assert "training.lr: is set to 0.1" in problems(rates, training={"lr": 0.1})[0]
     space = {"label_smoothing": {"low": 0.0, "high": 0.3, "when": {"loss": "one_vs_rest"}}}
     said = problems({"space": space}, "softmax", loss="cross_entropy")[0]
-    assert "it is fixed at 'cross_entropy'" in said
+    assert "`loss: one_vs_rest` never holds, because loss is fixed at 'cross_entropy'" in said
 
 
 def test_a_condition_names_a_choice_that_exists():

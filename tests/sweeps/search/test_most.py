@@ -97,7 +97,7 @@ def test_plan_says_what_searches_cost_at_most(spec: str, tmp_path: Path):
     facts = json.loads(runner.invoke(app, ["plan", spec, "--json", *home]).stdout)
     assert (facts["fits"], facts["searches_at_most"]) == (3, [most()])
     text = " ".join(runner.invoke(app, ["plan", spec, *home]).stdout.split())
-    assert "besides, searches at most" in text
+    assert "searches: at most this much more" in text
     assert "cac digits 10 3 33 264" in text
     plain = json.loads(runner.invoke(app, ["plan", "digits", "--json", *home]).stdout)
     assert plain["searches_at_most"] == []
