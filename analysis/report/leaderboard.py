@@ -196,12 +196,13 @@ def _lead(places: Sequence[Place]) -> tuple[str, str]:
     gap = second.behind
     if gap is None:
         return f"{first.row} has the best mean, and no seed in common with {second.row}.", ""
+    meaning = verdict(gap, second.p_holm)
     if gap.mean == 0:
-        return f"{first.row} and {second.row} are level, {_splits(gap)}.", verdict(gap)
+        return f"{first.row} and {second.row} are level, {_splits(gap)}.", meaning
     return (
         f"{first.row} leads {second.row} by {gap.mean:.1f} points of AUROC{interval(gap)}, "
         f"{_splits(gap)}.",
-        f"{verdict(gap)}{_corrected(gap, second.p_holm)}{_of_grid(first, places)}",
+        f"{meaning}{_of_grid(first, places)}",
     )
 
 
@@ -210,14 +211,6 @@ def interval(gap: Difference) -> str:
     if gap.low is None or gap.high is None:
         return ""
     return f" [{round(gap.low, 1) + 0.0:.1f}, {round(gap.high, 1) + 0.0:.1f}]"
-
-
-def _corrected(gap: Difference, p_holm: float | None) -> str:
-    """The p-value that the table below has, where the verdict tells another one."""
-    told = f"{gap.p_value:.3f}" in verdict(gap)
-    if not told or p_holm is None or f"{p_holm:.3f}" == f"{gap.p_value:.3f}":
-        return ""
-    return f" Corrected for all rows of the table below (Holm), p = {p_holm:.3f}."
 
 
 def _of_grid(first: Place, places: Sequence[Place]) -> str:

@@ -48,15 +48,20 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     return Difference(mean, low, high, p_value, len(pairs), sum(pair > 0 for pair in pairs))
 
 
-def verdict(found: Difference) -> str:
-    """What the difference means, in a sentence for readers who have never met a test."""
+def verdict(found: Difference, p_holm: float | None = None) -> str:
+    """What the difference means, in a sentence for readers who have never met a test.
+
+    `p_holm` is its p-value corrected for all rows that it was chosen from, if it was.
+    """
     splits = f"{found.num_pairs} splits"
     test = f"the signed-rank test over {splits} gives p = {found.p_value:.3f}"
+    if p_holm is not None and p_holm > found.p_value:
+        test += f", and {p_holm:.3f} corrected for all rows (Holm)"
     if found.num_pairs == 1:
         return "One split cannot tell whether this means anything."
     if not found.leaves_out_zero:
         return f"This may well be chance: the interval over {splits} includes 0."
-    if found.is_certain:
+    if found.is_certain and (p_holm is None or p_holm <= LEVEL):
         return f"This is more than chance between splits: {test}."
     if found.p_value <= HINT:
         return f"This is a hint and no proof: the interval leaves out 0, but {test}."

@@ -156,7 +156,7 @@ def _long(row: dict[str, Any], root: Path | None) -> dict[str, Any]:
     subsets: tuple[Subset, ...] = ("train", "test")
     here: dict[str, str] = {subset: _in_full(row, subset, root) for subset in subsets}
     fetched = f"osr datasets fetch {name}" if name in downloads() else None
-    needed = not (row["train"] and row["test"])
+    needed = not (row["train"] and row["test"]) or row["problems"]
     return {
         "dataset": name,
         "title": row["title"],
@@ -197,7 +197,8 @@ def _in_full(row: dict[str, Any], subset: "Subset", root: Path | None) -> str:
     try:
         there = class_counts(root, name, subset).total()
     except DataError as error:
-        return f"broken: {error}"
+        row["problems"][subset] = str(error)
+        return "broken"
     published = more_published(name, classes, there) if subset == "train" else None
     of = f" of {published:,} published" if published else ""
     return f"here, {there:,}{of} images, fingerprint {row[subset]}"

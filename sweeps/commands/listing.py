@@ -1,6 +1,7 @@
 """Listings: the same rows as a table or blocks for people, or as JSON for programs."""
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+QUOTED, HELD = re.compile(r"`[^`\n]+`"), "\N{NO-BREAK SPACE}"
 LEAST = 24  # letters of a column whose text goes over several lines
 
 
@@ -53,7 +55,7 @@ def blocks(rows: Sequence[Mapping[str, str]], console: Console) -> None:
 
 
 def say(text: str, err: bool = False) -> None:
-    """Print sentences, on a terminal broken at spaces."""
+    """Print sentences, on a terminal broken at spaces outside of `commands in backquotes`."""
     stream = sys.stderr if err else sys.stdout
     if stream is not None and stream.isatty():
         width = Console().width
@@ -62,15 +64,19 @@ def say(text: str, err: bool = False) -> None:
 
 
 def wrapped(text: str, width: int, head: str = "") -> str:
-    """A text in lines of `width` letters, broken at spaces; the first one begins with `head`."""
-    return textwrap.fill(
-        text,
+    """A text in lines of `width` letters, broken at spaces; the first one begins with `head`.
+
+    What stands in backquotes stays on one line: it may be copied.
+    """
+    filled = textwrap.fill(
+        QUOTED.sub(lambda quoted: quoted[0].replace(" ", HELD), text),
         max(width, len(head) + LEAST // 2),
         initial_indent=head,
         subsequent_indent=" " * len(head),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return filled.replace(HELD, " ")
 
 
 def _fits(rows: Sequence[Mapping[str, str]], width: int) -> bool:

@@ -159,7 +159,7 @@ def driver_lines(store: "Store", home: Home, lives: Mapping[str, "Life"]) -> lis
         if holder is not None and life == Life.LIVES:
             lines.append(held(sweep, holder))
             if eta := (holder.get("work") or {}).get("eta_s"):
-                lines.append(f"sweep '{sweep}' has about {Eta(*eta)} to go")
+                lines.append(f"sweep '{sweep}' ends in about {Eta(*eta)}")
         elif holder is not None and (holder.get("died") or not holder["released"]):
             lines += died_lines(store, home, Fence(sweep, number), holder)
         given = store.orders.read(Fence(sweep, number))

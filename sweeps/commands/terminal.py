@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any, TextIO, cast
 
+from sweeps.commands.listing import say
+
 
 class Lasting:
     """A stream whose reader may end, as `tee` does at Ctrl-C: what cannot be written is dropped."""
@@ -44,8 +46,6 @@ def drop(stream: TextIO) -> None:
 
 def complain(text: str) -> None:
     """Say what is wrong, if anybody can hear it; the exit code says it anyhow."""
-    from sweeps.commands.listing import say  # not needed where nothing is wrong
-
     try:
         say(f"error: {text}", err=True)
     except OSError:

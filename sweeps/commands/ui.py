@@ -4,9 +4,9 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +15,11 @@ import typer
 from osr_core.errors import ConfigError
 from sweeps.addresses import DATABASE, why_silent, why_uri_silent
 from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
+from sweeps.commands.terminal import lasting_output
 from sweeps.launch.reaper import Reaper
 
 OF_TOOL = 3  # exit code
+OPTIONS = ("MLFLOW_UVICORN_OPTS", "MLFLOW_GUNICORN_OPTS")  # MLflow takes one of them
 LOOK_EVERY_S = 0.2  # whether the server answers
 
 
@@ -64,17 +66,19 @@ def ui(
         check_opens(user_home)
     check_free(host, port)
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", host, "--port", str(port)]
-    one_user = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]  # four start slowly
-    command += [] if server else one_user
+    command += [] if server else ["--workers", "1"]  # one user; four take long to start
     artifacts = (user_home.root.resolve() / "mlflow" / "artifacts").as_uri()
     environment = {  # not on the command line, where every user of the machine could read it
         "MLFLOW_LOGGING_LEVEL": "ERROR",  # why it ends, if it does
         "MLFLOW_BACKEND_STORE_URI": server or user_home.tracking_uri,
         "MLFLOW_ARTIFACTS_DESTINATION" if server else "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts,
     }
+    if server is None and not any(each in os.environ for each in OPTIONS):
+        environment[OPTIONS[0]] = "--log-level warning"  # not a line for each request
     folder = user_home.database.parent  # nothing of the user's folder is imported
     try:
-        serve(command, {**os.environ, **environment}, folder, host, port, quiet=server is None)
+        with lasting_output():
+            serve(command, {**os.environ, **environment}, folder, host, port, quiet=server is None)
     except KeyboardInterrupt:
         return
     raise typer.Exit(OF_TOOL)
@@ -91,26 +95,45 @@ def serve(
 ) -> None:
     """Run a server until it ends by itself; say where it is once it answers.
 
-    What a `quiet` one prints is seen only if it ends.
+    What a `quiet` one prints before that is seen only if it never answers.
     """
     typer.echo("MLflow is starting, which takes some seconds")
-    with tempfile.TemporaryFile() as output, Reaper():  # it has processes of its own
+    answers, kept = threading.Event(), list[str]()
+    with Reaper():  # it has processes of its own
         server = subprocess.Popen(
             command,
             env=environment,
             cwd=folder,
             start_new_session=True,  # it hears no Ctrl-C
-            stdout=output if quiet else None,
+            stdout=subprocess.PIPE if quiet else None,
             stderr=subprocess.STDOUT if quiet else None,
+            text=True,
+            errors="replace",
         )
-        while server.poll() is None and why_silent(host, port):
-            time.sleep(LOOK_EVERY_S)
-        if server.poll() is None:
-            typer.echo(f"MLflow: http://{host}:{port} (Ctrl-C ends it)")
-        code = server.wait()
-        output.seek(0)
-        typer.echo(output.read(), err=True, nl=False)
-        typer.echo(f"MLflow's server has ended by itself, with {code}", err=True)
+        reader = threading.Thread(target=relay, args=(server.stdout or (), answers, kept))
+        reader.start()
+        try:
+            while server.poll() is None and why_silent(host, port):
+                time.sleep(LOOK_EVERY_S)
+            if server.poll() is None:
+                answers.set()
+                name = f"[{host}]" if ":" in host else host
+                typer.echo(f"MLflow: http://{name}:{port} (Ctrl-C ends it)")
+            code = server.wait()
+        finally:
+            if not answers.is_set():
+                typer.echo("".join(kept), err=True, nl=False)
+    reader.join()
+    typer.echo(f"MLflow's server has ended by itself, with {code}", err=True)
+
+
+def relay(lines: Iterable[str], answers: threading.Event, kept: list[str]) -> None:
+    """Keep what a server prints until it answers, and print what comes later."""
+    for line in lines:
+        if answers.is_set():
+            typer.echo(line, err=True, nl=False)
+        else:
+            kept.append(line)
 
 
 def check_database(uri: str) -> None:

@@ -21,5 +21,6 @@ class Eta(NamedTuple):
     def __str__(self) -> str:
         if 0 < self.at_most < SHORT_S:
             return "a few seconds"
-        middle, low, high = (duration(round(each)) for each in self)
+        middle = duration(max(1, round(self.seconds)) if self.at_most else 0)
+        low, high = duration(round(self.at_least)), duration(round(self.at_most))
         return middle + (f" ({low} to {high})" if low != high else "")

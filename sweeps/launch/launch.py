@@ -158,7 +158,7 @@ def run_pass(
         tracking.close("KILLED" if is_stop else "FAILED", hurry=True)
         raise
     if not launch.stopped and (left := tracking.num_unsent):
-        launch.console.print(f"all stages have ended; telling MLflow of the last {left}")
+        launch.console.print(f"all stages have ended; writing the last {left} of them to MLflow")
     tracking.close(status_of(launch), hurry=launch.stopped)
     launch.tracking_problem = tracking.problem
     if not launch.stopped:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from osr_core.data import BENCHMARKS
 from osr_core.data.checks import Counts, listed, task_problems
-from osr_core.data.sizes import num_train_images
+from osr_core.data.sizes import TRAIN_IMAGES, num_train_images
 from osr_core.errors import DataError
 from osr_core.methods import METHODS
 from sweeps.planning.cost import CountImages
@@ -15,8 +15,6 @@ from sweeps.planning.known_data import KnownData, Told, nothing_told
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.search_checks import check_searches
 from sweeps.planning.spec import SweepSpec
-
-WHOLE = 0.95  # of the published number of images: some of these are means over classes
 
 
 def plan_with_data(spec: SweepSpec, data_root: Path | None, told: Told = nothing_told) -> Plan:
@@ -88,15 +86,20 @@ def partial_data(plan: Plan, counts: Counts) -> Iterator[str]:
         there = sum(counts(name, "train")[k] for k in classes)
         if published := more_published(name, classes, there):
             yield (
-                f"of the known classes, {name} has {there:,} training images here and "
-                f"{published:,} as published: results will not be those of the whole data set."
+                f"of the known classes, there are {there:,} training images of {name}, and "
+                f"{published:,} were published: results will not be those of the whole data set."
             )
 
 
 def more_published(name: str, classes: Collection[int], there: int) -> int | None:
-    """How many training images of some classes were published, if clearly more than are here."""
+    """How many training images of some classes were published, if more than are there.
+
+    None also where only a mean over classes is known, as of ImageNet.
+    """
+    if isinstance(TRAIN_IMAGES.get(name), float):
+        return None
     published = num_train_images(name, classes)
-    return published if published and there < WHOLE * published else None
+    return published if published and there < published else None
 
 
 def unused_classes(plan: Plan, data_root: Path | None, counts: Counts) -> Iterator[str]:

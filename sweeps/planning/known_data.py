@@ -41,19 +41,19 @@ class KnownData:
         """Hashes of all data that benchmarks read, by "cifar10/train".
 
         Raises:
-            MissingDataError: files are nowhere; a line for each data set that has none.
-            DataError: files cannot be read, or several versions are elsewhere; a line for each.
+            MissingDataError: files are nowhere; says it of each data set.
+            DataError: files cannot be read, or several versions are elsewhere; says it of each.
         """
-        found, problems = {}, dict[str, DataError]()
+        found, problems = {}, dict[tuple[str, type[DataError]], DataError]()
         for each, subset in dict.fromkeys(chain.from_iterable(map(parts_of, benchmarks))):
             try:
                 found[f"{each.name}/{subset}"] = self._fingerprint(each, subset)
             except DataError as error:
-                problems.setdefault(each.name, error)
+                problems.setdefault((each.name, type(error)), error)
         if problems:
             is_missing = all(isinstance(each, MissingDataError) for each in problems.values())
             kind = MissingDataError if is_missing else DataError
-            raise kind("\n".join(map(str, problems.values())))
+            raise kind("\n".join(dict.fromkeys(map(str, problems.values()))))
         return found
 
     def is_here(self, name: str) -> bool:

@@ -7,10 +7,12 @@ from functools import partial
 import pytest
 from data_files import noise, write_mnist, write_parquet
 
+from osr_core.data import READERS
 from osr_core.data.checks import class_counts, task_problems
 from osr_core.data.splits import ClassSplit, class_split
 from osr_core.errors import ConfigError, DataError, MissingDataError
 from sweeps.planning.data import (
+    more_published,
     partial_data,
     placeholders,
     plan_with_data,
@@ -141,7 +143,18 @@ def test_a_part_of_a_published_data_set_does_not_pass_for_the_whole():
 
     assert list(partial_data(plan, counts(5000))) == []
     (told,) = partial_data(plan, counts(1000))
-    assert told.startswith("of the known classes, cifar10 has 9,000 training images here and 45,00")
+    assert "there are 9,000 training images of cifar10, and 45,000 were published" in told
+
+
+def test_only_exact_numbers_tell_a_part_from_the_whole():
+    """Of ImageNet only the mean over all classes is known, and no class has it."""
+    whole = {"cifar10": 50_000, "tinyimagenet": 100_000, "mnist": 60_000}
+    for name, number in whole.items():
+        classes = range(len(READERS[name].classes))
+        assert more_published(name, classes, number) is None
+        assert more_published(name, classes, number - 1) == number
+    for name in ("imagenet100", "imagenet200", "imagenet_lt", "folder:own"):
+        assert more_published(name, range(1000), 1) is None
 
 
 def test_what_is_missing_is_said_of_every_data_set(tmp_path):

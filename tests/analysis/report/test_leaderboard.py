@@ -47,9 +47,7 @@ def test_leader_leads_by_the_mean_difference_over_splits():
 def test_sentence_has_the_p_value_of_the_table_too():
     """Of two tests Holm doubles the smaller p: 1/16 is 0.062, corrected 0.125."""
     board = board_of({"A": A, "B": B, "C": [value - 0.2 for value in A]})
-    assert (
-        "p = 0.062. Corrected for all rows of the table below (Holm), p = 0.125." in board.verdict
-    )
+    assert "p = 0.062, and 0.125 corrected for all rows (Holm)" in board.verdict
     assert board.places[1].p_holm == pytest.approx(0.125)
     alone = board_of({"A": A, "B": B})
     assert "Holm" not in alone.verdict

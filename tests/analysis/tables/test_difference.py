@@ -36,3 +36,12 @@ def test_difference_is_of_pairs():
 def test_a_lead_means_what_interval_and_test_both_allow(pairs, said):
     """Eight wins of eight give p = 2/256; five of five cannot prove anything."""
     assert said in verdict(difference(pairs, [0] * len(pairs)))
+
+
+def test_what_is_certain_of_one_row_is_a_hint_of_the_best_of_many():
+    """Of ten rows, p = 2/256 of the best is 0.078."""
+    found = difference([3, 3.5, 2, 2.5, 1, 1.5, 4, 4.5], [0] * 8)
+    assert "more than chance" in verdict(found, 10 / 256)
+    said = verdict(found, 20 / 256)
+    assert "a hint and no proof" in said
+    assert "p = 0.008, and 0.078 corrected for all rows (Holm)" in said

@@ -1,4 +1,4 @@
-"""`osr splits` keeps nothing back of what is known about published lists."""
+"""`osr splits` tells what is known about the published lists that it shows."""
 
 import json
 

@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from osr_core.stage import Stage
+from sweeps.commands.run import CanaryOption
 from sweeps.home import Home
 from sweeps.launch import caution
 from sweeps.launch.conduct import Conduct
@@ -212,3 +213,9 @@ def test_a_plan_says_what_goes_first(tmp_path: Path):
     assert json.loads(told)["first"] == sorted(load_spec("cac_table2").methods)
     assert "one of each method goes first" in call_osr("plan", "cac_table2", home=tmp_path).stdout
     assert "goes first" not in call_osr("plan", "digits", home=tmp_path).stdout
+
+
+def test_the_help_says_what_a_large_sweep_is():
+    """By the number that decides it."""
+    (option,) = CanaryOption.__metadata__
+    assert option.help.startswith(f"If {caution.LARGE} trials or more are left")

@@ -124,6 +124,7 @@ def test_people_read_an_interval_where_there_is_one():
     assert str(Eta(0.0, 0.0, 0.0)) == "0 s"
     assert str(Eta(7.24, 0.0, 23.4)) == "7 s (0 s to 23 s)"
     assert str(Eta(0.3, 0.0, 2.2)) == "a few seconds"
+    assert str(Eta(0.3, 0.0, 6.2)) == "1 s (0 s to 6 s)"
     assert Eta(5.0, 3.0, 9.0).after(4.0) == Eta(1.0, 0.0, 5.0)
 
 

@@ -269,4 +269,4 @@ def test_status_tells_the_time_that_is_left(tmp_path: Path):
     hers = Played(tmp_path, "hers")
     hers.tell({"eta_s": [125.0, 65.0, 190.0]})
     lines = driver_lines(hers.launch.store, Home(tmp_path), {"hers": Life.LIVES})
-    assert "sweep 'hers' has about 2 min 5 s (1 min 5 s to 3 min 10 s) to go" in lines
+    assert "sweep 'hers' ends in about 2 min 5 s (1 min 5 s to 3 min 10 s)" in lines

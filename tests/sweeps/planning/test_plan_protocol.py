@@ -78,4 +78,4 @@ def test_peculiarities_of_every_protocol_are_pointed_to() -> None:
     values = {"name": "x", "datasets": ["digits"], "splits": [0], "methods": {"cac": entries}}
     said = remarks_on(parse_spec(values, "x"), KnownData(None))
     asked = [text.partition("`")[2] for text in said]
-    assert asked == [f"osr splits digits --protocol {p}`." for p in ("cac", "osrci", "arpl")]
+    assert asked == [f"osr splits digits --protocol {p}`" for p in ("cac", "osrci", "arpl")]
