@@ -188,7 +188,7 @@ def test_the_pages_stage_of_its_own_goes_all_the_way(
         return done.stdout
 
     assert json.loads(osr("plan", str(spec), "--json"))["kinds"]["balanced.count"] == 1
-    assert "7 of 7 stages started, 3 of 3 trials done" in osr("run", str(spec))
+    assert "3 of 3 trials done; this launch started 7 of 7 stages" in osr("run", str(spec))
     counts = pq.read_table(home / "exports" / "balanced" / "class_counts.parquet")
     assert counts.column_names == ["stage_id", "dataset", "split", "label", "images"]
     assert counts["label"].to_pylist() == [0, 1, 2, 3, 4, 5]

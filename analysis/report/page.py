@@ -37,7 +37,10 @@ def report(exports: Path, sweeps: Sequence[str] = (), around: Surroundings | Non
     if absent := [name for name in wanted if name not in there]:
         raise DataError(f"not exported: {', '.join(absent)}. Run `osr export` for each.")
     if not wanted:
-        raise DataError(f"nothing is exported in {exports}. Run a sweep first: osr run digits")
+        raise DataError(
+            f"nothing is exported in {exports}. Run a sweep first: "
+            "osr run digits. Or name the folder of your results: --home FOLDER, or OSR_HOME."
+        )
     sections = [section(exports, name, around) for name in wanted]
     papers, absent_papers = _papers(exports, sections)
     return (

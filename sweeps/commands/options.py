@@ -100,6 +100,10 @@ ReasonOption = Annotated[
     str | None, typer.Option(help="What the sweep is for, as `osr queue` shows it to others.")
 ]
 DEFAULT_HOME = Path("osr-home")
+NO_RESULTS = (
+    "Run a sweep first: osr run digits. Or name the folder of your results: --home FOLDER, or "
+    "OSR_HOME."
+)
 DEFAULT_PROTOCOL = "cac"  # whose splits are listed where none is named
 NO_PATH = (errno.ELOOP, errno.ENAMETOOLONG)  # what no folder can be made of, whoever tries
 

@@ -199,7 +199,10 @@ def no_export(what: str, name: str, known: Sequence[str]) -> str:
     if spec is not None and (sweep := read_yaml(spec)["name"]) != name:
         of_spec = f" '{name}' is a spec, and its sweep is called '{sweep}'."
     exists = unknown_name(what, name, known)
-    return f"{exists}{of_spec} A sweep needs its export for that: osr export {sweep}"
+    return (
+        f"{exists}{of_spec} A sweep needs its export for that, in this "
+        f"home (--home or OSR_HOME): osr export {sweep}"
+    )
 
 
 def exported_sweeps(exports: Path) -> list[str]:

@@ -211,8 +211,8 @@ def tell(launch: "Launch") -> None:
     sweep, trials = launch.plan.spec.name, len(launch.plan.trials)
     console = Console()  # the launch's may be quiet
     console.print(
-        f"sweep {sweep}: {len(launch.started)} of {len(launch.plan.stages)} stages started, "
-        f"{launch.num_done} of {trials} trials done"
+        f"sweep {sweep}: {launch.num_done} of {trials} trials done; this launch started "
+        f"{len(launch.started)} of {len(launch.plan.stages)} stages"
         + (f", {launch.retried} attempts repeated" if launch.retried else "")
     )
     if launch.budget_spent:
@@ -244,6 +244,7 @@ def tell(launch: "Launch") -> None:
         home = launch.home.root
         elsewhere = "" if home == DEFAULT_HOME.resolve() else f" --home {home}"
         typer.echo(f"Look at every run: osr ui{elsewhere}")
+        typer.echo(f"All sweeps on a page, with curves and costs: osr report{elsewhere}")
 
 
 def is_exported(launch: "Launch") -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from osr_core.errors import ConfigError, unknown_name
-from sweeps.commands.options import DEFAULT_HOME, HomeOption, with_store
+from sweeps.commands.options import DEFAULT_HOME, NO_RESULTS, HomeOption, with_store
 from sweeps.commands.results import draw_pictures
 from sweeps.home import Home
 
@@ -21,9 +21,7 @@ def open_store(user_home: Home) -> "Store":
 
     store = Store.existing(user_home.store)
     if store is None:
-        raise ConfigError(
-            f"there is no store at {user_home.store}. Run a sweep first: osr run digits"
-        )
+        raise ConfigError(f"there is no store at {user_home.store}. {NO_RESULTS}")
     return store
 
 

@@ -14,7 +14,7 @@ import typer
 
 from osr_core.errors import ConfigError
 from sweeps.addresses import DATABASE, why_silent, why_uri_silent
-from sweeps.commands.options import DEFAULT_HOME, HomeOption, at
+from sweeps.commands.options import DEFAULT_HOME, NO_RESULTS, HomeOption, at
 from sweeps.commands.terminal import lasting_output
 from sweeps.launch.reaper import Reaper
 
@@ -58,7 +58,7 @@ def ui(
         return
     if server is None and not user_home.database.exists():
         raise ConfigError(
-            f"there is no MLflow database in {home}. Run a sweep first: osr run digits"
+            f"there is no MLflow database in {user_home.root.resolve()}. {NO_RESULTS}"
         )
     if server is None:
         from sweeps.tracking.database import check_opens  # MLflow takes seconds to import

@@ -23,7 +23,7 @@ from osr_core.config import LARGEST
 from osr_core.data import BENCHMARKS
 from osr_core.data.split_files import Names, beforehand
 from osr_core.data.splits import ClassSplit, class_split
-from osr_core.errors import ConfigError, unknown_name
+from osr_core.errors import ConfigError, did_you_mean, nearest, unknown_name
 from sweeps.home import RESERVED, SWEEP_NAME, expanded
 from sweeps.planning.entry import MethodSettings, check_backbone, check_training
 from sweeps.planning.grid import Entry, expand_methods
@@ -180,14 +180,21 @@ def find_spec(given: str) -> Path:
     if path.suffix not in (".yaml", ".yml") and "/" not in given:
         specs = packaged_specs()
         if given not in specs:
+            hint = did_you_mean(nearest(f"{given}.yaml", _specs_beside(path)))
             file = " Or give the path of a file that ends in .yaml."
-            raise ConfigError(unknown_name("packaged spec", given, specs) + file)
+            raise ConfigError(unknown_name("packaged spec", given, specs) + file + hint)
         return specs[given]
     if not path.is_file():
         names = ", ".join(packaged_specs())
         why = "is no file" if path.exists() else "does not exist"
-        raise ConfigError(f"spec file {given} {why}. Packaged specs: {names}.")
+        hint = did_you_mean(nearest(path.name, _specs_beside(path)))
+        raise ConfigError(f"spec file {given} {why}.{hint} Packaged specs: {names}.")
     return path
+
+
+def _specs_beside(path: Path) -> list[str]:
+    """The names of the YAML files in a path's folder."""
+    return sorted(each.name for each in path.parent.glob("*.y*ml"))
 
 
 def load_spec(given: str) -> SweepSpec:

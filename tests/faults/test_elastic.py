@@ -101,7 +101,7 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(
         cluster.add_node(num_cpus=4)
         assert driver.wait(WAIT_S) == 0, log.read_text()
     assert set(sweep.retries) == {"node lost"}
-    assert "8 of 8 stages started, 4 of 4 trials done" in log.read_text()
+    assert "4 of 4 trials done; this launch started 8 of 8 stages" in log.read_text()
 
 
 def test_once_the_first_gpu_is_there_nothing_begins_on_the_cpu(
@@ -124,7 +124,7 @@ def test_once_the_first_gpu_is_there_nothing_begins_on_the_cpu(
     assert first == ["fit", "0.0"]
     assert sorted(others) == [["fit", "1.0"]] * 3 + [["score", "0.25"]] * 4
     assert sweep.retries == []
-    assert "8 of 8 stages started, 4 of 4 trials done" in sweep.log
+    assert "4 of 4 trials done; this launch started 8 of 8 stages" in sweep.log
 
 
 def test_fits_follow_gpus_from_none_to_four_and_back_and_scoring_waits_for_none(
@@ -152,7 +152,7 @@ def test_fits_follow_gpus_from_none_to_four_and_back_and_scoring_waits_for_none(
         assert driver.wait(WAIT_S) == 0, sweep.log
     assert set(begun.read_text().splitlines()) == {"fit 1.0", "score 0.0"}
     assert set(sweep.retries) == {"node lost"}
-    assert "8 of 8 stages started, 4 of 4 trials done" in sweep.log
+    assert "4 of 4 trials done; this launch started 8 of 8 stages" in sweep.log
 
 
 def test_cancelled_stages_end_and_the_others_finish(

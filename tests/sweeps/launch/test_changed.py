@@ -225,7 +225,7 @@ def test_a_flipped_sign_is_named_and_its_scores_are_made_anew(copy: Copy) -> Non
     """From the plan over the refusal to the numbers in MLflow, the export and the store."""
     spec = str(copy.spec)
     first = call_osr("run", spec, home=copy.home)
-    assert "0 of 4 stages started, 2 of 2 trials done" in first.stdout, first.stderr
+    assert "2 of 2 trials done; this launch started 0 of 4 stages" in first.stdout, first.stderr
     before = copy.aurocs()
     file = copy.code / "osr_core" / "methods" / "cac.py"
     written, said = file.read_text(), "score.float(), embedding"
@@ -236,10 +236,10 @@ def test_a_flipped_sign_is_named_and_its_scores_are_made_anew(copy: Copy) -> Non
     refused = copy.osr("run", spec)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith(f"error: {told} Use --remake to compute")
-    assert "0 of 4 stages started" in copy.osr("run", spec, "--keep").stdout
+    assert "this launch started 0 of 4 stages" in copy.osr("run", spec, "--keep").stdout
     assert copy.aurocs() == before
     remade = copy.osr("run", spec, "--remake")
-    assert "1 of 4 stages started, 2 of 2 trials done" in remade.stdout, remade.stderr
+    assert "2 of 2 trials done; this launch started 1 of 4 stages" in remade.stdout, remade.stderr
     after = copy.aurocs()
     assert after["softmax"] == before["softmax"]
     assert after["cac"] == pytest.approx(1 - before["cac"])
