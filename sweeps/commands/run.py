@@ -213,7 +213,8 @@ def tell(launch: "Launch") -> None:
     console.print(
         f"sweep {sweep}: {launch.num_done} of {trials} trials done; this launch started "
         f"{len(launch.started)} of {len(launch.plan.stages)} stages"
-        + (f", {launch.retried} attempts repeated" if launch.retried else "")
+        + (f", {launch.retried} attempts repeated" if launch.retried else ""),
+        soft_wrap=True,
     )
     if launch.budget_spent:
         typer.echo(
