@@ -182,8 +182,8 @@ def run_stages(
     plan = launch.plan
     done = len(plan.stages) - len(todo)
     begun = len(launch.store.attempts.begun(stage.id for stage in todo))
-    go_on = f", {begun} go on from their last epochs" if begun else ""
-    launch.console.print(f"{done} of {len(plan.stages)} stages are done{go_on}; starting Ray")
+    earlier = f", {begun} begun earlier" if begun else ""
+    launch.console.print(f"{done} of {len(plan.stages)} stages are done{earlier}; starting Ray")
     before, read = seen_before(plan, todo, launch.store), reader_of(launch.store)
     took, is_here = paces(before), launch.address is None
     progress = SweepProgress(plan, todo, launch.console, took, read, is_here)
