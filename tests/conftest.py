@@ -6,12 +6,14 @@ import shutil
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
+from osr_core.methods.plugins import GROUP, origin
 from sweeps.environment import prepare_environment
 
 # The same examples each time: a red run is about the change. Others: --hypothesis-profile=default
@@ -27,6 +29,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def one_thread() -> None:
     """Two threads of a tiny network wait for each other, and add up in another order."""
     torch.set_num_threads(1)
+
+
+def pytest_configure() -> None:
+    """Refuse to begin beside methods of other packages, which many tests would count and draw."""
+    if others := sorted({origin(entry) for entry in entry_points(group=GROUP)}):
+        raise pytest.UsageError(
+            f"{', '.join(others)} brings methods of its own, and the tests are about the methods "
+            "of this project alone. Uninstall it in this environment, then run the tests again."
+        )
 
 
 # Begun last, one of these would keep a process of `make test` busy when the others are done.

@@ -147,9 +147,12 @@ def test_job_is_followed_stopped_and_goes_on_by_the_sweeps_name(head: Head, tmp_
 
 
 def table(printed: str) -> list[str]:
-    """The lines from a table's heading on."""
-    lines = printed.splitlines()
-    return [line for line in lines[lines.index("# tiny") :] if not line.startswith(("MLf", "Look"))]
+    """The lines from a table's heading to the line that says where MLflow's data are."""
+    _, heading, after = printed.partition("# tiny\n")
+    lines, marker, _ = after.partition("\nMLflow data: ")
+    assert heading, printed
+    assert marker, printed
+    return lines.splitlines()
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "stop"])
