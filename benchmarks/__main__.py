@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from osr_core.machine import machine_facts
+
 RESULTS = Path(__file__).parent / "results"
 NAMES = (
     "graphs",
@@ -39,22 +41,16 @@ NEED_RAY = ("orchestration", "scoring", "scale", "search", "search_rungs", "expo
 def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    facts = machine_facts(torch.device("cpu"), gpus=0, wall_s=0)
     return {
-        "cpu": cpu_name(),
+        "cpu": facts["hardware"],
+        "instruction_set": facts["instruction_set"],
         "cores": len(os.sched_getaffinity(0)),
         "gpu": gpu,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "commit": commit(),
     }
-
-
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def commit() -> str:
