@@ -49,6 +49,7 @@ def measure() -> dict[str, Any]:
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         rows = pq.read_metadata(folder / "export" / "history.parquet").num_rows
         assert rows == FITS * EPOCHS * len(FIT_METRICS), rows
+        assert pq.read_metadata(folder / "export" / "runs.parquet").num_rows == FITS
         result = {
             "runs": 2 * FITS,
             "history_rows": rows,
@@ -161,6 +162,7 @@ def plan_record() -> dict[str, Any]:
         "title": "CAC",
         "hyperparameters": {"alpha": 10.0},
         "recipe": "common",
+        "purpose": "evaluate",
     }
     trial |= {"backbone": {"name": "osrci"}, "training": {"epochs": EPOCHS}, "protocol": "cac"}
     trial |= {"num_known": 6, "num_unknown": 4, "openness": 0.13, "selection": "none"}

@@ -74,6 +74,11 @@ def merge(
     named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     typer.echo(f"taken: {len(merged.taken)} results{f' ({named})' if named else ''}")
     typer.echo(f"there already, and left as they were: {len(merged.there)}")
+    if merged.from_others:
+        typer.echo(
+            "taken, and made from results whose bits differ from those here, as another "
+            f"processor's do: {len(merged.from_others)}"
+        )
     if merged.unfinished:
         typer.echo(f"begun and not done, so not taken: {len(merged.unfinished)}")
     for stage_id, why in merged.refused.items():

@@ -1,6 +1,7 @@
 """Results that were made elsewhere, taken into a store: by `osr_core.batch`, or in another home."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
@@ -9,6 +10,7 @@ from osr_core.execution import check_code
 from osr_core.identity import digest
 from osr_core.results.commit import Commit
 from osr_core.source import is_of_other_source
+from sweeps.store.files import FileError, StoreError
 from sweeps.store.layout import stage_of
 from sweeps.store.store import DamagedError, Store
 
@@ -19,6 +21,7 @@ class Merged:
 
     taken: dict[str, str] = field(default_factory=dict)  # of which kind
     there: list[str] = field(default_factory=list)  # already, and left as they are
+    from_others: list[str] = field(default_factory=list)  # taken, of inputs unlike those here
     refused: dict[str, str] = field(default_factory=dict)  # why
     unfinished: list[str] = field(default_factory=list)  # begun, and not done
 
@@ -26,28 +29,33 @@ class Merged:
 def merge(other: Store, store: Store) -> Merged:
     """Take all results of another store that are whole, of this code, and not there yet.
 
-    A result is refused with what it rests on. The first commit stays, also beside a driver that
-    runs; nothing in either store is overwritten.
+    A result is refused with what it rests on, in that store or in this one. The first commit stays,
+    also beside a driver that runs; nothing in either store is overwritten.
     """
     merged, ids = Merged(), other.stage_ids()
     there = store.committed(ids)
     merged.there = sorted(there)
     commits, refused = looked_at(other, set(ids) - there, set(ids))
+    here = inputs_here(store, commits)
     for stage_id in inputs_first(commits):
         commit = commits[stage_id]
-        if wrong := next((each for each in inputs_of(commit) if each in refused), None):
-            refused[stage_id] = f"it rests on {wrong}: {refused[wrong]}"
+        if why := why_refused(commit, refused, here):
+            refused[stage_id] = why
         if stage_id in refused or stage_id in there:
             continue
         try:
             artifacts = other.read_all(stage_id)
-        except DamagedError as error:
+        except FileError:
+            raise
+        except StoreError as error:  # damaged, or set aside meanwhile
             refused[stage_id] = str(error)
             continue
-        if store.leave(stage_id, commit, artifacts) == commit:
-            merged.taken[stage_id] = commit.stage["kind"]
-        else:
+        if store.leave(stage_id, commit, artifacts) != commit:
             merged.there.append(stage_id)
+            continue
+        merged.taken[stage_id] = commit.stage["kind"]
+        if is_made_from_others(commit, commits, here):
+            merged.from_others.append(stage_id)
     merged.refused = {each: refused[each] for each in ids if each in refused and each not in there}
     begun = {stage_of(each.name) for each in other.files("work") if not each.is_temporary}
     merged.unfinished = sorted(begun - set(ids))
@@ -72,12 +80,46 @@ def looked_at(
         try:
             commit = other.read_commit(stage_id)
             check(stage_id, commit)
-        except (DamagedError, VersionError, ConfigError) as error:
+        except FileError:
+            raise
+        except (StoreError, VersionError, ConfigError) as error:
             refused[stage_id] = str(error)
         else:
             commits[stage_id] = commit
             todo += inputs_of(commit)
     return commits, refused
+
+
+def inputs_here(store: Store, commits: Mapping[str, Commit]) -> dict[str, Commit]:
+    """The markers that this home has itself of what results rest on; none of a damaged one."""
+    found = {}
+    for stage_id in store.committed({each for c in commits.values() for each in inputs_of(c)}):
+        with suppress(DamagedError):  # it will be made anew
+            found[stage_id] = store.read_commit(stage_id)
+    return found
+
+
+def why_refused(
+    commit: Commit, refused: Mapping[str, str], here: Mapping[str, Commit]
+) -> str | None:
+    """Why a result cannot be taken because of what it rests on, there or here; None if it can."""
+    for each in inputs_of(commit):
+        if each in refused:
+            return f"it rests on {each}: {refused[each]}"
+        if each in here and is_of_other_source(here[each].stage, here[each].source):
+            return (
+                f"it rests on {each}, and the result that is here of that was made by other "
+                "source code. `osr run SPEC --remake` makes both again."
+            )
+    return None
+
+
+def is_made_from_others(
+    commit: Commit, commits: Mapping[str, Commit], here: Mapping[str, Commit]
+) -> bool:
+    """Whether what a result was made from differs in any bit from what is here of it."""
+    both = [each for each in inputs_of(commit) if each in commits and each in here]
+    return any(commits[each].artifacts != here[each].artifacts for each in both)
 
 
 def inputs_of(commit: Commit) -> list[str]:

@@ -92,8 +92,10 @@ class Store:
     # -- stages ----------------------------------------------------------------------------------
 
     def stage_ids(self) -> list[str]:
-        """Of all stages that are done."""
-        return sorted(stage_of(name) for name in self._files.names("stages", "/commit.json"))
+        """Of all stages that are done, as `committed` says; a copy elsewhere in it is no result."""
+        whole = {file.name for file in self._files.below("stages") if file.bytes}
+        ids = {name.split("/")[-2] for name in whole}
+        return sorted(each for each in ids if marker_of(each) in whole)
 
     def committed(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that are done; an empty marker, as a power cut may leave, is none."""

@@ -1,5 +1,6 @@
 """Results made on other machines are taken if they are whole and of this code, and else refused."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,37 @@ def test_a_fit_at_home_does_not_stand_for_the_one_that_a_score_was_made_from(
     assert (merged.taken, merged.there, list(merged.refused)) == ({}, [fit.id], [score.id])
 
 
+def test_a_score_is_refused_where_the_fit_at_home_is_of_other_source(
+    plan: Plan, tmp_path: Path
+) -> None:
+    """`osr run --remake` would withdraw it with that fit, though it was made from another one."""
+    fit, score, other_fit, other_score = plan.stages.values()
+    there, home = Store(tmp_path / "there"), Store(tmp_path / "home")
+    made(home, fit, host="home", source="0" * 32)
+    made(there, fit, score, other_fit, other_score, host="there")
+    merged = merge(there, home)
+    assert merged.taken == {other_fit.id: "fit", other_score.id: "score"}
+    assert (merged.there, list(merged.refused)) == ([fit.id], [score.id])
+    why = merged.refused[score.id]
+    assert f"it rests on {fit.id}, and the result that is here of that was made by other" in why
+
+
+def test_a_score_of_another_machines_fit_is_told_apart(plan: Plan, tmp_path: Path) -> None:
+    """The first fit stays here; the score is of its definition, and not of its last bits."""
+    fit, score, other_fit, other_score = plan.stages.values()
+    there, home = Store(tmp_path / "there"), Store(tmp_path / "home" / "store")
+    made(home, fit, host="home")
+    made(there, fit, score, host="there")
+    made(there, other_fit, other_score, host="both")
+    made(home, other_fit, host="both")
+    merged = merge(there, home)
+    assert merged.taken == {score.id: "score", other_score.id: "score"}
+    assert (merged.from_others, merged.refused) == ([score.id], {})
+    home.withdraw([score.id])
+    told = call_osr("merge", tmp_path / "there", home=tmp_path / "home").stdout
+    assert "whose bits differ from those here, as another processor's do: 1" in told
+
+
 def test_a_score_is_taken_from_a_store_that_lacks_its_fit(plan: Plan, tmp_path: Path) -> None:
     """Large weights need not travel; nothing says that they were not of this code."""
     _, score, *_ = plan.stages.values()
@@ -142,6 +174,39 @@ def test_a_result_that_was_set_aside_is_taken_from_elsewhere(plan: Plan, tmp_pat
     assert merge(there, home).taken == {stage.id: "fit"}
     assert home.read_commit(stage.id).host == "there"
     assert home.read_commit(stage.id).artifacts == facts_of(home.read_all(stage.id))
+
+
+def test_a_copy_in_the_wrong_folder_and_an_empty_marker_are_no_results(
+    plan: Plan, tmp_path: Path
+) -> None:
+    """As `cp -r home/store/stages results/stages` leaves, and a power cut: the rest is taken."""
+    fit, score, cut, _ = plan.stages.values()
+    there, home = Store(tmp_path / "there"), Store(tmp_path / "home")
+    made(there, fit, score, cut, host="there")
+    stages = tmp_path / "there" / "stages"
+    shutil.copytree(stages, tmp_path / "copy")
+    (tmp_path / "copy").rename(stages / "stages")
+    (stages / "commit.json").write_text("{}")
+    (marker,) = stages.glob(f"*/{cut.id}/commit.json")
+    marker.write_bytes(b"")
+    merged = merge(there, home)
+    assert (merged.taken, merged.refused) == ({fit.id: "fit", score.id: "score"}, {})
+
+
+def test_a_result_that_is_set_aside_meanwhile_is_passed_over(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a store in which a sweep runs; what was taken by then is told."""
+    fit, score, other_fit, _ = plan.stages.values()
+    there, home = Store(tmp_path / "there"), Store(tmp_path / "home")
+    made(there, fit, score, other_fit, host="there")
+    listed = there.stage_ids()
+    monkeypatch.setattr(there, "stage_ids", lambda: listed)
+    there.withdraw([fit.id])
+    merged = merge(there, home)
+    assert merged.taken == {other_fit.id: "fit"}
+    assert set(merged.refused) == {fit.id, score.id}
+    assert f"stage {fit.id} is not in store" in merged.refused[fit.id]
 
 
 def test_the_command_says_what_was_taken_and_what_was_not(plan: Plan, tmp_path: Path) -> None:

@@ -1,9 +1,5 @@
 """The first fit of a sort runs alone on a GPU and is measured, the later ones share it."""
 
-from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
-
 import pytest
 
 from osr_core.errors import ConfigError
@@ -11,68 +7,12 @@ from osr_core.kinds import FIT, SCORE
 from osr_core.stage import Stage
 from sweeps.planning.resources import Resources
 from sweeps.planning.spec import parse_spec
-from sweeps.running.outcome import Cause, Outcome
+from sweeps.running.outcome import Cause
 from sweeps.running.placement import Machines
-from sweeps.running.searcher import StageSearcher
-from tests.sweeps.running.one_by_one import Notes
+from tests.sweeps.running.asked import GPU, TYPED, Asked, fit
 from tests.sweeps.running.test_packing import H100, L4, facts
 
-PACKED = Resources(pack="auto")
-GPU = {"CPU": 8.0, "GPU": 1.0}
-ONE, TYPED = Machines((GPU,)), Machines(({**GPU, "accelerator_type:L4": 1.0},))
-
-
-def fit(number: int, batch_size: int = 128) -> Stage:
-    """One of several of a sort."""
-    training = {"epochs": 1, "batch_size": batch_size, "optimizer": "sgd"}
-    config = {"method": {"name": "cac"}, "training": training, "number": number}
-    return Stage(kind=FIT, config=config)
-
-
-class Asked:
-    """A searcher with machines, asked as Tune asks it."""
-
-    def __init__(
-        self,
-        stages: list[Stage],
-        resources: Resources = PACKED,
-        machines: Machines | Callable[[], Machines] = ONE,
-    ) -> None:
-        self.notes, self.number = Notes(), 0
-        look = machines if callable(machines) else lambda: machines
-        self.searcher = StageSearcher(stages, resources, self.notes, look, wait_s=60.0)
-        self.queued: dict[str, str] = {}  # by stage id, Tune's id
-
-    def all(self) -> list[float]:
-        """The parts of a GPU that all ask for which are handed out now."""
-        parts = []
-        while isinstance(config := self.searcher.suggest(str(self.number)), dict):
-            (stage_id,) = config["stage_ids"]
-            self.queued[stage_id] = str(self.number)
-            self.number += 1
-            parts.append(config["takes"]["GPU"])
-        return parts
-
-    def ends(
-        self, stage: Stage, machine: dict[str, Any] | None, cause: Cause | None = None
-    ) -> None:
-        """One begins and ends."""
-        trial_id = self.queued.pop(stage.id)
-        self.searcher.on_trial_start(trial_id)
-        outcome = Outcome(stage_id=stage.id, wall_s=1.0, cause=cause, machine=machine)
-        self.searcher.on_trial_complete(trial_id, {"outcomes": [asdict(outcome)]})
-
-    def knows(self, stage: Stage, machine: dict[str, Any]) -> None:
-        """A stage like this has left that in a marker."""
-        self.searcher.asking.know(stage.kind.name, stage.config, machine)
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """No time passes by itself."""
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    return now
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 def test_the_first_fit_runs_alone_and_the_later_ones_share_its_gpu():
@@ -173,76 +113,6 @@ def test_out_of_memory_halves_the_company_first_and_then_it_is_alone(
     assert [outcome.cause for outcome in asked.notes.outcomes] == causes
     ((end, _),) = asked.notes.ends
     assert end.cause == Cause.OUT_OF_MEMORY
-
-
-BIG = {**GPU, "accelerator_type:H100": 1.0}
-BIG_LABEL, SMALL_LABEL = ({"ray.io/accelerator-type": each} for each in ("H100", "L4"))
-NOT_L4 = ("ray.io/accelerator-type", "!in(L4)")
-
-
-def test_a_fit_for_which_no_gpu_has_the_memory_waits_for_one(clock: list[float]):
-    """A large machine may come back; others go on, and it is said what is missing."""
-    large, small = fit(0, batch_size=512), fit(1)
-    machines = [Machines(TYPED.there, labels=(SMALL_LABEL,))]
-    asked = Asked([large, small], machines=lambda: machines[0])
-    asked.knows(large, facts(60_000.0, 0.9, hardware=H100))
-    asked.knows(small, facts(4_600.0, 0.9))
-    clock[0] += 2.0
-    asked.all()
-    assert {NOT_L4} == set(asked.searcher.ask(large).labels)
-    assert (asked.searcher.ask(large).gpus, asked.notes.ends) == (1.0, [])
-    why, waiting = asked.notes.texts[:2]
-    assert "take no GPU of type L4: they hold 60.5 GB of a GPU's memory at least" in why
-    assert "asks for 1 CPU and 1 GPU (not of type L4) on one machine, and no machine" in waiting
-    clock[0] += 2.0
-    asked.all()
-    assert asked.notes.texts.count(why) == 1
-    machines[0] = Machines((*TYPED.there, BIG), labels=(SMALL_LABEL, BIG_LABEL))
-    clock[0] += 2.0
-    asked.all()
-    asks = "1 CPU and 1 GPU (not of type L4)"
-    assert asked.notes.texts[-1] == f"a machine for {asks} is there; going on"
-
-
-def test_where_it_is_tried_all_the_same_no_gpu_is_too_small():
-    """By `gpus: 1`."""
-    large = fit(0, batch_size=512)
-    forced = Asked([large], Resources(pack="auto", gpus=1), TYPED)
-    forced.knows(large, facts(60_000.0, 0.9, hardware=H100))
-    forced.knows(fit(1), facts(4_600.0, 0.9))
-    assert forced.all() == [1.0]
-    assert forced.searcher.ask(large).labels == ()
-
-
-@pytest.mark.parametrize(
-    "resources",
-    [
-        {"gpu_type": "L4"},
-        {"labels": {"ray.io/accelerator-type": "L4"}},
-    ],
-    ids=["type", "label"],
-)
-def test_a_type_that_the_spec_names_is_tried_whatever_it_has(
-    resources: dict[str, Any], clock: list[float]
-):
-    """No other machine may take the fit; and nothing is said of a type that it would not take."""
-    large, machines = fit(0, batch_size=512), Machines(TYPED.there, labels=(SMALL_LABEL,))
-    named = Asked([large], Resources(pack="auto", **resources), machines)
-    named.knows(large, facts(60_000.0, 0.9, hardware=H100))
-    named.knows(fit(1), facts(4_600.0, 0.9))
-    clock[0] += 2.0
-    assert named.all() == [1.0]
-    assert machines.room_for(named.searcher.ask(large)) == 1
-    assert named.notes.texts == []
-
-
-def test_by_a_label_only_the_types_count_that_have_it():
-    """A type that the label leaves out need not be measured."""
-    large, both = fit(0), Machines((*TYPED.there, BIG), labels=(SMALL_LABEL, BIG_LABEL))
-    labels = {"ray.io/accelerator-type": "L4"}
-    named = Asked([large], Resources(pack="auto", labels=labels), both)
-    named.knows(large, facts(4_600.0, 0.4))
-    assert named.searcher.ask(large).gpus == 0.5
 
 
 def test_a_sort_that_is_measured_does_not_wait_for_all_of_another():
