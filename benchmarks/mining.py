@@ -6,7 +6,6 @@ memory on a GPU. Whole matrices of more than 5,000 images are not made: 20,000 t
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.memory import peak_mb
 from osr_core.methods.pmal.topology import log_robustness, median_scaled
 
 ROUNDS = 3  # the fastest counts
@@ -58,21 +58,19 @@ def here(way: str, num_images: int, classes: int) -> dict[str, Any]:
     members = [torch.randn(shape, generator=generator).double().to(device) for _ in range(2)]
     mined = {"blocks": in_blocks, "whole_matrix": by_whole_matrices}[way]
     mined([member[:1000] for member in members])  # libraries load before memory is measured
-    before, seconds = peak_mb(device), []
+    before, seconds = peak(device), []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         float(mined(members).sum())  # waits for a GPU
         seconds.append(time.perf_counter() - start)
     row = {"way": way, "images": num_images, "classes": classes}
-    peak = round(peak_mb(device) - before, 1)
-    return {**row, "seconds": round(min(seconds), 3), "peak_mb": peak}
+    added = round(peak(device) - before, 1)
+    return {**row, "seconds": round(min(seconds), 3), "peak_mb": added}
 
 
-def peak_mb(device: str) -> float:
-    """The most memory that this process has used so far."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+def peak(device: str) -> float:
+    """The most memory that this process has used so far, in MiB."""
+    return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else peak_mb()
 
 
 def in_blocks(members: list[Tensor]) -> Tensor:

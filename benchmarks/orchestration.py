@@ -6,7 +6,6 @@
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.memory import peak_mb
 from osr_core.kinds import NOOP
 from osr_core.stage import Stage
 from sweeps.home import Home
@@ -99,19 +99,19 @@ def idle_function(config: dict[str, Any]) -> dict[str, float]:
 
 
 def planning() -> dict[str, float]:
-    """Seconds and megabytes of planning; run in a process of its own for the memory."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Seconds and MiB of planning; run in a process of its own for the memory."""
+    before = peak_mb()
     spec = spec_of("large", PLANNED)
     start = time.perf_counter()
     plan = make_plan(spec, {"digits/train": "t", "digits/test": "e"})
     seconds = time.perf_counter() - start
     counts = plan.counts()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_mb()
     return {
         "stages": counts["stages"],
         "plan_s": round(seconds, 2),
-        "memory_mb": round((peak - before) / 1024),
-        "process_peak_mb": round(peak / 1024),
+        "memory_mb": round(peak - before),
+        "process_peak_mb": round(peak),
     }
 
 
