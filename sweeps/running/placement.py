@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -74,7 +73,10 @@ class Machines:
     lost: int = 0
     had_gpu: bool = False  # whether there was a GPU before
     labels: tuple[Mapping[str, str], ...] = ()  # of each, if they have any
-    _rooms: dict[Ask, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _room: dict[Ask, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _types: dict[Ask, frozenset[str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def have_gpu(self) -> bool:
@@ -89,31 +91,33 @@ class Machines:
         }
 
     def gpu_types(self, ask: Ask) -> frozenset[str]:
-        """Those to which a stage may come that asks this; "" is one for which Ray has no name."""
-        own = {name.removeprefix(TYPE) for name, _ in ask.custom if name.startswith(TYPE)}
-        selector = dict(ask.labels).get(TYPE_LABEL)
-        types = frozenset(own) or self._gpu_types
-        return frozenset(each for each in types if not selector or meets(each or None, selector))
+        """Those on which a stage may run that asks this; "" is one for which Ray has no name.
 
-    @cached_property
-    def _gpu_types(self) -> frozenset[str]:
-        found: set[str] = set()
-        for machine in self.there:
-            if machine.get("GPU", 0):
-                types = {name.removeprefix(TYPE) for name in machine if name.startswith(TYPE)}
-                found |= types or {""}
-        return frozenset(found)
+        A type that it names, or else those of the machines that are there and have all it asks.
+        """
+        if ask not in self._types:
+            own = {name.removeprefix(TYPE) for name, _ in ask.custom if name.startswith(TYPE)}
+            fit = (types_on(machine) for machine, count in self._rooms(ask) if count)
+            selector = dict(ask.labels).get(TYPE_LABEL)
+            self._types[ask] = frozenset(
+                each
+                for each in own or set().union(*fit)
+                if not selector or meets(each or None, selector)
+            )
+        return self._types[ask]
 
     def room_for(self, ask: Ask) -> int:
         """How many stages that ask this they can run at the same time."""
-        if ask not in self._rooms:  # asked for each stage that ends
-            takes = {name: each for name, each in ask.takes.items() if each}
-            self._rooms[ask] = sum(
-                min(times(machine.get(name, 0), name, each) for name, each in takes.items())
-                for machine, labels in self._each()
-                if all(meets(labels.get(name), selector) for name, selector in ask.labels)
-            )
-        return self._rooms[ask]
+        if ask not in self._room:  # asked for each stage that ends
+            self._room[ask] = sum(count for _, count in self._rooms(ask))
+        return self._room[ask]
+
+    def _rooms(self, ask: Ask) -> Iterator[tuple[Mapping[str, float], int]]:
+        """Each machine whose labels are as asked, and how many stages it can run at once."""
+        takes = {name: each for name, each in ask.takes.items() if each}
+        for machine, labels in self._each():
+            if all(meets(labels.get(name), selector) for name, selector in ask.labels):
+                yield machine, min(times(machine.get(n, 0), n, each) for n, each in takes.items())
 
     def _each(self) -> Iterator[tuple[Mapping[str, float], Mapping[str, str]]]:
         yield from zip_longest(self.there, self.labels[: len(self.there)], fillvalue={})
@@ -122,6 +126,11 @@ class Machines:
         counted = Counter(said_of(machine, labels) for machine, labels in self._each())
         texts = [f"{count} x {text}" if count > 1 else text for text, count in counted.items()]
         return "; ".join(texts) or "no machine yet"
+
+
+def types_on(machine: Mapping[str, float]) -> set[str]:
+    """Ray's names of a machine's GPUs; {""}: it has none for them, or there are none."""
+    return {name.removeprefix(TYPE) for name in machine if name.startswith(TYPE)} or {""}
 
 
 def times(has: float, name: str, each: float) -> int:
@@ -133,7 +142,7 @@ def times(has: float, name: str, each: float) -> int:
 
 def said_of(machine: Mapping[str, float], labels: Mapping[str, str]) -> str:
     """What a machine has, for people: Ray's own names for it are left out."""
-    types = [name.removeprefix(TYPE) for name in machine if name.startswith(TYPE)]
+    types = sorted(types_on(machine) - {""})
     gpus = f"{machine.get('GPU', 0):g} GPUs{''.join(f' of type {each}' for each in types)}"
     own = [name for name in machine if ":" not in name and name.lower() not in RAYS_OWN]
     words = [f"{machine.get('CPU', 0):g} CPUs", gpus]

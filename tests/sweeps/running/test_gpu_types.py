@@ -78,3 +78,24 @@ def test_by_a_label_only_the_types_count_that_have_it():
     named = Asked([large], Resources(pack="auto", labels=labels), both)
     named.knows(large, facts(4_600.0, 0.4))
     assert named.searcher.ask(large).gpus == 0.5
+
+
+@pytest.mark.parametrize(
+    ("said", "other", "its_labels"),
+    [
+        ({"cpus": 4}, {"CPU": 2.0, "GPU": 1.0}, {}),
+        ({"custom": {"fast_disk": 1}}, GPU, {}),
+        ({"labels": {"ray.io/market-type": "!spot"}}, GPU, {"ray.io/market-type": "spot"}),
+    ],
+)
+def test_a_type_on_whose_machines_a_fit_has_no_room_need_not_be_measured(
+    said: dict[str, Any], other: dict[str, float], its_labels: dict[str, str]
+):
+    """No fit ever comes there; one that waited for a measurement of it would wait without end."""
+    able = {**TYPED.there[0], "fast_disk": 2.0}
+    unable = {**other, "accelerator_type:T4": 1.0}
+    machines = Machines((able, unable), labels=({}, its_labels))
+    asked = Asked([fit(0), fit(1)], Resources.model_validate({"pack": "auto", **said}), machines)
+    assert asked.all() == [1.0]
+    asked.ends(fit(0), facts(4_600.0, 0.4))
+    assert asked.all() == [0.5]
