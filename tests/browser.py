@@ -81,6 +81,11 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def unfold(self) -> None:
+        """Open all details, once the whole page is there: it is shown before its end is read."""
+        self.wait_for("document.readyState === 'complete'")
+        self.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+
     def wait_for(self, expression: str) -> Any:
         """The first value of an expression that is true; an assertion shows the page's text.
 

@@ -82,7 +82,7 @@ def test_every_part_unfolded_is_no_wider_than_the_window(exports, opened, width,
     """Wide tables move in their own box; the papers' tables are there too."""
     tab = opened(report(exports), width)
     tab.size(width, 900, dark=dark)
-    tab.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    tab.unfold()
     assert tab.value("document.documentElement.scrollWidth <= innerWidth")
     assert (tab.complaints, tab.foreign_hosts()) == ([], set())
 

@@ -104,7 +104,7 @@ def test_the_report_has_the_tables_numbers_and_sorts_them(tiny: tuple[Path, str]
     path = Path(call_osr("report", home=home).stdout.strip())
     page.open(path.resolve().as_uri())
     page.wait_for_text("In short")
-    page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    page.unfold()
     printed = re.findall(r"\d+\.\d ± \d+\.\d", call_osr("table", "tiny", home=home).stdout)
     assert len(printed) == 15
     for number in printed:
