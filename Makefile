@@ -1,6 +1,7 @@
 # make demo   install, run the embedded default sweep, print its table, write a report
 # make test   lint, types, tests
 # make faults the tests that kill, pause, fill, forget and guess, beyond those in make test
+# make faults-in-brief one of each kind of them, in a third of the time
 # make chaos  kill something every few seconds until a sweep has ended; compare the tables
 #             (CHAOS_STORE=bucket: with its store on an S3 server)
 # make deploy the wheel and the exact versions for the machines of a cluster, beside deploy/node/osr.env
@@ -15,7 +16,7 @@ INSTALLED := .venv/.installed
 # Some files at a time: many tests wait for processes. Those of a file share what is slow to make.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint types faults chaos deploy docs bench gpu gpu-plans clean
+.PHONY: demo test lint types faults faults-in-brief chaos deploy docs bench gpu gpu-plans clean
 
 demo: $(INSTALLED)
 	@$(BIN)/osr run digits
@@ -36,6 +37,9 @@ types: $(INSTALLED)
 
 faults: $(INSTALLED)
 	$(BIN)/pytest --numprocesses 2 $(BY_FILE) -m faults
+
+faults-in-brief: $(INSTALLED)
+	$(BIN)/pytest --numprocesses 2 $(BY_FILE) -m "faults and brief"
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.faults.chaos

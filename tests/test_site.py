@@ -17,6 +17,7 @@ WIDTHS = (1280, 390)
 BOX = "document.querySelector('[data-md-component=search-query]')"
 pytestmark = [
     pytest.mark.faults,  # for its minute
+    pytest.mark.brief,
     pytest.mark.skipif(
         find_spec("mkdocs") is None, reason="mkdocs is not installed (pip install '.[docs]')"
     ),

@@ -125,6 +125,7 @@ def test_a_fit_goes_on_by_more_or_fewer_processes() -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.brief
 def test_a_process_that_dies_ends_the_attempt_with_its_words() -> None:
     """And so that it can be repeated: nobody waits for it."""
 

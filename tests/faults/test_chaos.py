@@ -10,6 +10,7 @@ from tests.faults.harness import Sweep
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
+@pytest.mark.brief
 def test_a_few_kills_change_nothing(tmp_path: Path, reference: Sweep):
     """One of each kind that a user is likely to meet, in the order that this seed draws."""
     chaos = Chaos(tmp_path, reference, kills=3, seed=184)

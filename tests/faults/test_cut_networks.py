@@ -131,6 +131,7 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
         proxy.close()
 
 
+@pytest.mark.brief
 def test_a_short_cut_is_waited_out_and_nothing_is_trained_twice(far: Far):
     """Requests that were under way are asked again; heartbeats go on before anybody doubts."""
     far.begin_and_cut()

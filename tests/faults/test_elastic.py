@@ -155,6 +155,7 @@ def test_fits_follow_gpus_from_none_to_four_and_back_and_scoring_waits_for_none(
     assert "4 of 4 trials done; this launch started 8 of 8 stages" in sweep.log
 
 
+@pytest.mark.brief
 def test_cancelled_stages_end_and_the_others_finish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -184,6 +185,7 @@ def test_cancelled_stages_end_and_the_others_finish(
     assert len(sweep.commits) == 2
 
 
+@pytest.mark.brief
 def test_a_wait_that_is_over_ends_with_a_code_of_its_own(tmp_path: Path):
     """A script must tell it from a wrong spec and from a sweep that failed."""
     sweep = Sweep(tmp_path / "home", SPEC)
@@ -197,6 +199,7 @@ def test_a_wait_that_is_over_ends_with_a_code_of_its_own(tmp_path: Path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.brief
 def test_what_ones_own_machine_can_never_have_is_refused_at_once(tmp_path: Path):
     """Nobody will add a machine to it."""
     sweep = Sweep(tmp_path / "home", SPEC.replace("resources: {", "resources: {cpus: 4096, "))

@@ -37,6 +37,7 @@ def statuses(sweep: Sweep) -> dict[str, str]:
         return dict(database.execute(asked))
 
 
+@pytest.mark.brief
 def test_the_heads_death_is_told_in_a_sentence_and_ends_with_3(running: Sweep):
     """Ray itself ends the driver after a minute, with 1 and a line of C++."""
     sweep = running

@@ -46,6 +46,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.brief
 def test_a_type_of_gpu_labels_and_resources_of_ones_own_choose_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -95,6 +95,7 @@ def test_a_killed_worker_costs_the_epochs_since_its_checkpoint(sweep: Sweep, ref
     check_invariants(sweep, reference)
 
 
+@pytest.mark.brief
 def test_a_worker_that_dies_while_it_writes_leaves_whole_results(
     sweep: Sweep, reference: Sweep, tmp_path: Path
 ):
@@ -125,6 +126,7 @@ def test_a_preempted_worker_saves_and_goes_on(sweep: Sweep, reference: Sweep):
     check_invariants(sweep, reference)
 
 
+@pytest.mark.brief
 def test_a_second_driver_is_refused_and_may_take_over(sweep: Sweep, reference: Sweep):
     """The first one, paused past its lease, wakes up: what its workers finish is not wanted."""
     sweep.text = RARE  # no checkpoint tells them before they come to commit
@@ -167,7 +169,7 @@ def test_of_two_drivers_that_go_on_at_once_one_is_refused(sweep: Sweep, referenc
 @pytest.mark.parametrize(
     "number",
     [
-        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGINT, id="ctrl-c", marks=pytest.mark.brief),
         pytest.param(signal.SIGTERM, id="sigterm"),
         pytest.param(signal.SIGUSR1, id="slurm"),
         pytest.param(signal.SIGUSR2, id="slurm, the other"),
@@ -217,6 +219,7 @@ def test_the_second_signal_or_the_end_of_grace_ends_at_once(sweep: Sweep, twice:
     assert sweep.finish().returncode == 0
 
 
+@pytest.mark.brief
 def test_a_lost_node_costs_only_what_ran_on_it(sweep: Sweep, reference: Sweep, tmp_path: Path):
     """Two nodes run PMAL's two classifiers; one node dies; only its classifier runs again."""
     ray = str(Path(sys.executable).with_name("ray"))
@@ -250,6 +253,7 @@ def test_a_lost_node_costs_only_what_ran_on_it(sweep: Sweep, reference: Sweep, t
     check_invariants(sweep, reference)
 
 
+@pytest.mark.brief
 def test_two_sweeps_that_start_at_once_train_what_they_share_once(tmp_path: Path):
     """Each fit leaves a line where it is really trained."""
     trained = tmp_path / "trained"

@@ -24,7 +24,9 @@ def remove(folder: Path) -> None:
     folder.rmdir()
 
 
-@pytest.mark.parametrize("name", ["weights-*.safetensors", "commit.json"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("weights-*.safetensors", marks=pytest.mark.brief), "commit.json"]
+)
 def test_a_damaged_input_is_made_again(sweep: Sweep, reference: Sweep, name: str):
     """A flipped bit in a file that a later stage reads: refused, set aside, done again."""
     assert sweep.finish().returncode == 0
@@ -53,6 +55,7 @@ def test_damage_found_on_the_way_to_mlflow_is_made_again(sweep: Sweep, reference
     check_invariants(sweep, reference, clock=False)  # the score may be made before its fit
 
 
+@pytest.mark.brief
 def test_a_lost_loss_takes_no_other_trial_with_it(sweep: Sweep, reference: Sweep):
     """One of the trials explodes and says so; the scores of the others are the same to the bit."""
     explodes = "softmax: [{}, {training: {lr: 1.0e+30}}]"
@@ -102,6 +105,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.brief
 def test_a_full_disk_stops_cleanly_and_goes_on(small_disk: SmallDisk, reference: Sweep):
     """Full from the start, then in the middle: it is said what to do, and with room it goes on."""
     sweep = Sweep(small_disk.place / "home")
@@ -147,6 +151,7 @@ def test_a_clock_that_is_set_by_an_hour_changes_nothing(
     check_invariants(sweep, reference, clock=False)
 
 
+@pytest.mark.brief
 def test_changed_code_is_never_mixed_with_old_results(sweep: Sweep):
     """A raised version gives other ids: refused under the old name, and re-keyed if insisted on."""
     sweep.started_and_killed()

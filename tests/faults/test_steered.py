@@ -62,6 +62,7 @@ def test_a_sweep_is_paused_cancelled_in_part_and_retried_while_and_after_it_runs
     assert len(sweep.store.read_commit(fit).epochs_at) == 12
 
 
+@pytest.mark.brief
 def test_a_budget_ends_a_launch_with_5_and_a_reviewed_plan_goes_on_once(tmp_path: Path):
     """One trial of four, and what is committed stays; then the rest, as it was planned."""
     text = SPEC.replace("splits: [0]", "splits: [0, 1]").replace("epochs: 12", "epochs: 2")

@@ -95,6 +95,7 @@ def answers(head: Head) -> bool:
         return False
 
 
+@pytest.mark.brief
 def test_sweep_that_is_submitted_twice_is_one_job_with_the_table_of_a_local_run(
     head: Head, tmp_path: Path
 ):
@@ -163,6 +164,7 @@ def test_wrong_token_is_one_sentence_for_who_follows_a_job(head: Head, command: 
     assert "it does not know the token from here" in wrong.stderr
 
 
+@pytest.mark.brief
 def test_wrong_or_missing_token_is_one_sentence(head: Head):
     """Not Ray's page of advice."""
     wrong = head.submit("digits", "--address", head.address, RAY_AUTH_TOKEN="0" * 64)

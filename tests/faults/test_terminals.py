@@ -75,8 +75,10 @@ def end_tee(driver: subprocess.Popen[bytes], ours: int) -> None:
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [(in_terminal, close_terminal), (into_pipe, end_tee)],
-    ids=["closed terminal", "tee"],
+    [
+        pytest.param(in_terminal, close_terminal, id="closed terminal"),
+        pytest.param(into_pipe, end_tee, id="tee", marks=pytest.mark.brief),
+    ],
 )
 def test_a_sweep_whose_reader_goes_saves_and_ends(
     sweep: Sweep,

@@ -42,6 +42,7 @@ def clean(proxy: Proxy) -> None:
         client.rename_experiment(experiment.experiment_id, f"faults-{time.time_ns()}")
 
 
+@pytest.mark.brief
 def test_a_server_that_is_down_broken_slow_or_silent_holds_up_no_stage(
     sweep: Sweep, reference: Sweep, proxy: Proxy
 ):

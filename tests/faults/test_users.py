@@ -58,6 +58,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.brief
 def test_two_users_run_sweeps_in_one_home(home: Path):
     """Each takes over what the other has made, and writes to MLflow and exports of both."""
     for user, name in ((FIRST, "first"), (SECOND, "second")):

@@ -133,6 +133,7 @@ def test_importing_the_library_is_quick():
 
 
 @pytest.mark.faults  # for its minute
+@pytest.mark.brief
 def test_the_first_sweep_of_the_docs_runs(tmp_path: Path):
     """As a user copies it: Ray is started, trains, and a detector decides."""
     done = subprocess.run(

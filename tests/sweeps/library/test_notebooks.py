@@ -26,6 +26,7 @@ def code_of(notebook: Path) -> str:
 
 @pytest.mark.faults  # for its minute
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+@pytest.mark.brief
 def test_a_notebook_runs_from_top_to_bottom(notebook: Path, home: Path):
     """A reader who copies a cell must not be the first who runs it."""
     script = "if __name__ == '__main__':\n    import matplotlib\n    matplotlib.use('agg')\n"
