@@ -6,7 +6,8 @@
 #             (CHAOS_STORE=bucket: with its store on an S3 server)
 # make deploy the wheel and the exact versions for the machines of a cluster, beside deploy/node/osr.env
 # make docs   the documentation as pages, in site/: open site/index.html, no server is needed
-# make bench  measurements side by side; results go to benchmarks/results/
+# make bench  speeds side by side; results go to benchmarks/results/
+# make choices  the comparisons that defaults rest on, in some hours; results go there, too
 # make gpu    on a machine with a GPU and torch, in pieces of nine minutes: measurements, and the plans
 #             that `make gpu-plans` has written to gpu/ where osr is (docs/without_ray.md)
 
@@ -16,7 +17,7 @@ INSTALLED := .venv/.installed
 # Some files at a time: many tests wait for processes. Those of a file share what is slow to make.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint types faults faults-in-brief chaos deploy docs bench gpu gpu-plans clean
+.PHONY: demo test lint types faults faults-in-brief chaos deploy docs bench choices gpu gpu-plans clean
 
 demo: $(INSTALLED)
 	@$(BIN)/osr run digits
@@ -54,7 +55,10 @@ docs: $(INSTALLED)
 	@echo "Pages: site/index.html"
 
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks speeds
+
+choices: $(INSTALLED)
+	$(BIN)/python -m benchmarks choices
 
 gpu-plans: $(INSTALLED)
 	mkdir -p gpu

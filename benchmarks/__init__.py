@@ -1,1 +1,1 @@
-"""Side-by-side measurements: `make bench`, or `python -m benchmarks NAME ...`."""
+"""Measurements side by side: `make bench`, `make choices`, or `python -m benchmarks NAME ...`."""

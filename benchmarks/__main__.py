@@ -17,22 +17,19 @@ import torch
 from osr_core.machine import machine_facts
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = (
+SPEEDS = (
     "graphs",
     "training_loop",
     "full_card",
     "mining",
-    "robustness",
-    "rejection",
-    "openmax",
     "decode_cache",
     "orchestration",
     "scoring",
     "scale",
-    "search",
-    "search_rungs",
     "export",
 )
+CHOICES = ("robustness", "rejection", "openmax", "search", "search_rungs")  # what defaults rest on
+GROUPS = {"speeds": SPEEDS, "choices": CHOICES}
 
 NEED_GPU = ("graphs",)
 NEED_RAY = ("orchestration", "scoring", "scale", "search", "search_rungs", "export")
@@ -68,10 +65,10 @@ def _git(*arguments: str) -> str:
 
 
 def main() -> None:
-    """Run the named benchmarks, all by default, and write one file each."""
+    """Run the named benchmarks, or those of a group, and write one file each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES], default=[])
-    run(parser.parse_args().names or NAMES)
+    parser.add_argument("names", nargs="+", choices=[*GROUPS, *SPEEDS, *CHOICES])
+    run([each for name in parser.parse_args().names for each in GROUPS.get(name, [name])])
 
 
 def run(names: Sequence[str]) -> None:
@@ -86,7 +83,8 @@ def run(names: Sequence[str]) -> None:
         if name in NEED_GPU and where != "gpu":
             print("   skipped: there is no GPU")
             continue
-        result = importlib.import_module(f"benchmarks.{name}").measure()
+        module = f"benchmarks.choices.{name}" if name in CHOICES else f"benchmarks.{name}"
+        result = importlib.import_module(module).measure()
         record = {"benchmark": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", **machine()}
         path = RESULTS / f"{name}-{where}.json"
         path.write_text(json.dumps({**record, "result": result}, indent=2) + "\n")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.choices.openmax import RULES, Task, compared, measured
 from benchmarks.in_process import Stages
-from benchmarks.openmax import RULES, Task, compared, measured
 from osr_core.methods.openmax import OpenMax
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -25,7 +25,7 @@ def logits_of_test(lowest: float) -> Tensor:
 
 def test_the_default_rule_is_the_product_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fit of two epochs on digits, scored by the stages of an OpenMax trial."""
-    monkeypatch.setattr("benchmarks.openmax.SPLITS", [1])
+    monkeypatch.setattr("benchmarks.choices.openmax.SPLITS", [1])
     task, stages = Task(dataset="digits", epochs=2, padding=1), Stages()
     (row,) = measured(task)
     trial = replace(task.trial(stages, 1), method=OpenMax, config=OpenMax.Config())

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.robustness import CRITERIA
+from benchmarks.choices.robustness import CRITERIA
 from osr_core.methods.pmal.config import PMALConfig
 from osr_core.methods.pmal.topology import MODES
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.choices.robustness import CRITERIA, TASKS, by_correlation, last_fit, quality, shared
 from benchmarks.in_process import Stages
-from benchmarks.robustness import CRITERIA, TASKS, by_correlation, last_fit, quality, shared
 from osr_core.methods.pmal.topology import centred
 from osr_core.methods.softmax import Softmax
 

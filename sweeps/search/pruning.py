@@ -27,7 +27,8 @@ def is_hopeless(values: Sequence[float], known: Sequence[Candidate], measure: st
     The mean of the k differences to the best complete candidate is compared with `ERRORS` standard
     errors. The differences' standard deviation is pooled over all complete candidates, since k
     differences alone say little of it. An equal candidate is dropped at one look in ten; the best
-    of 50 was dropped in none of 100 orders, for three quarters of the fits (benchmarks/search.py).
+    of 50 was dropped in none of 100 orders, for three quarters of the fits (`python -m benchmarks
+    search`).
     """
     complete = [each for each in known if each.state == State.COMPLETE]
     if len(complete) <= FEWEST or not values:

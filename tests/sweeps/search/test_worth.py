@@ -3,8 +3,8 @@
 import json
 import statistics
 
-from benchmarks.search import replayed
-from benchmarks.search_grid import FILE, RATES, WEIGHTS
+from benchmarks.choices.search import replayed
+from benchmarks.choices.search_grid import FILE, RATES, WEIGHTS
 
 GRID = json.loads(FILE.read_text())
 

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.search_curves import EPOCHS, FILE, SPLITS, settings, subject_of
-from benchmarks.search_grid import RULE
+from benchmarks.choices.search_curves import EPOCHS, FILE, SPLITS, settings, subject_of
+from benchmarks.choices.search_grid import RULE
 from sweeps.planning.plan import PlannedTrial
 from sweeps.planning.rules import measures
 from sweeps.search.budget import Budget

@@ -17,7 +17,7 @@ from typing import Any
 
 from scipy.stats import t
 
-from benchmarks.search_grid import FILE, RATES, RULE, WEIGHTS, subject_of
+from benchmarks.choices.search_grid import FILE, RATES, RULE, WEIGHTS, subject_of
 from sweeps.planning.plan import PlannedTrial
 from sweeps.search.budget import Budget
 from sweeps.search.candidate import Candidate, State
@@ -123,9 +123,8 @@ def measure() -> list[dict[str, Any]]:
     grid: Grid = json.loads(FILE.read_text())
     rows = [asking(known) for known in KNOWN]
     if (missing := len(WEIGHTS) * len(RATES) - len(grid)) > 0:
-        print(
-            f"   {missing} settings of the grid are not measured: python -m benchmarks.search_grid"
-        )
+        make = "python -m benchmarks.choices.search_grid"
+        print(f"   {missing} settings of the grid are not measured: {make}")
     else:
         rows += [worth(grid, sampler, prune) for sampler in SAMPLERS for prune in PRUNES]
         rows.append(error_rate(grid))

@@ -1,7 +1,7 @@
 """How PMAL's rejections fare on CIFAR-10 while its network learns, with RandAugment and without.
 
 One fit from fresh weights for each augmentation, with prototypes that two classifiers of
-`benchmarks.robustness` have found; it is scored as it stands after some of its epochs:
+`benchmarks.choices.robustness` have found; it is scored as it stands after some of its epochs:
 
     accuracy        of known test images
     DR, PR          AUROC by the distance to the prototypes and by the probability
@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from benchmarks.choices.robustness import TASKS, last_fit
 from benchmarks.in_process import NoCheckpoint, Stages
-from benchmarks.robustness import TASKS, last_fit
 from osr_core.context import SCORES, WEIGHTS, Context
 from osr_core.data import BENCHMARKS
 from osr_core.data.batches import Batches

@@ -3,8 +3,8 @@
 Each number is what `held_out_classes_auroc` finds: AUROC of held-out training images of the inner
 known classes against those of hidden ones. Twelve epochs, since after four the average of one
 setting and of its twin 1 % beside it differ by more than a point, and after twelve by .3, so that
-there is something to be found. Made anew by `python -m benchmarks.search_grid`, in twenty minutes
-on one core.
+there is something to be found. Made anew by `python -m benchmarks.choices.search_grid`, in twenty
+minutes on one core.
 """
 
 import json

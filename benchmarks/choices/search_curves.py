@@ -2,7 +2,7 @@
 
 Settings are drawn at random over the anchor weight and the learning rate, which spans three powers
 of ten and more. Of each, the file has what `held_out_classes_auroc` finds after 2, 4 and all 8
-epochs of one schedule. Made anew by `python -m benchmarks.search_curves`, in ten minutes.
+epochs of one schedule. Made anew by `python -m benchmarks.choices.search_curves`, in ten minutes.
 """
 
 import json

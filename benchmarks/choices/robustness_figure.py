@@ -1,6 +1,6 @@
 """Draws what `python -m benchmarks robustness` has stored, for docs/pmal.md.
 
-python -m benchmarks.robustness_figure
+python -m benchmarks.choices.robustness_figure
 """
 
 import json
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from analysis.figures.style import COLOURS, DASHES, MARKERS, canvas, encoded, styled
 from benchmarks.__main__ import RESULTS
 
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 MODES = ("literal", "median", "relative", "row_correlation")  # sqrt_n ranks images as literal does
 PANELS = {
     "confidence": "r and a held-out classifier's confidence",

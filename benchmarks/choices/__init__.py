@@ -1,0 +1,1 @@
+"""What a default rests on, by trained networks: `make choices`, or `python -m benchmarks NAME`."""
