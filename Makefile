@@ -1,7 +1,7 @@
 # make demo   install, run the embedded default sweep, print its table, write a report
 # make test   lint, types, tests
 # make faults the tests that kill, pause, fill, forget and guess, beyond those in make test
-# make faults-in-brief one of each kind of them, in a third of the time
+# make faults-in-brief  those of them that every submission must pass
 # make chaos  kill something every few seconds until a sweep has ended; compare the tables
 #             (CHAOS_STORE=bucket: with its store on an S3 server)
 # make deploy the wheel and the exact versions for the machines of a cluster, beside deploy/node/osr.env

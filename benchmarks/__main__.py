@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -67,8 +68,16 @@ def _git(*arguments: str) -> str:
 def main() -> None:
     """Run the named benchmarks, or those of a group, and write one file each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="+", choices=[*GROUPS, *SPEEDS, *CHOICES])
-    run([each for name in parser.parse_args().names for each in GROUPS.get(name, [name])])
+    known = [*GROUPS, *SPEEDS, *CHOICES]
+    parser.add_argument("names", nargs="+", choices=known, metavar="NAME", help=", ".join(known))
+    asked = [each for name in parser.parse_args().names for each in GROUPS.get(name, [name])]
+    run(list(dict.fromkeys(asked)))
+
+
+def module_of(name: str) -> ModuleType:
+    """The module that measures a benchmark."""
+    folder = "benchmarks.choices" if name in CHOICES else "benchmarks"
+    return importlib.import_module(f"{folder}.{name}")
 
 
 def run(names: Sequence[str]) -> None:
@@ -83,8 +92,7 @@ def run(names: Sequence[str]) -> None:
         if name in NEED_GPU and where != "gpu":
             print("   skipped: there is no GPU")
             continue
-        module = f"benchmarks.choices.{name}" if name in CHOICES else f"benchmarks.{name}"
-        result = importlib.import_module(module).measure()
+        result = module_of(name).measure()
         record = {"benchmark": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", **machine()}
         path = RESULTS / f"{name}-{where}.json"
         path.write_text(json.dumps({**record, "result": result}, indent=2) + "\n")

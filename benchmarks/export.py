@@ -31,8 +31,8 @@ SAMPLE = 40  # fits whose metric histories are asked for
 SWEEP = "large"
 OURS = (
     "import sys; from pathlib import Path; from analysis.exports.write import export; "
-    "from benchmarks.memory import peak_mb; "
-    "export(sys.argv[1], sys.argv[2], Path(sys.argv[3])); print(peak_mb())"
+    "from osr_core.machine import peak_memory_megabytes; "
+    "export(sys.argv[1], sys.argv[2], Path(sys.argv[3])); print(peak_memory_megabytes())"
 )
 
 
@@ -45,7 +45,7 @@ def measure() -> dict[str, Any]:
         start = time.perf_counter()
         command = [sys.executable, "-c", OURS, uri, SWEEP, str(folder / "export")]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        ours, peak = time.perf_counter() - start, float(done.stdout)
+        ours, peak = time.perf_counter() - start, float(done.stdout.split()[-1])
         rows = pq.read_metadata(folder / "export" / "history.parquet").num_rows
         assert rows == FITS * EPOCHS * len(FIT_METRICS), rows
         assert pq.read_metadata(folder / "export" / "runs.parquet").num_rows == FITS

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.memory import peak_mb
+from osr_core.machine import peak_memory_megabytes
 from osr_core.methods.pmal.topology import log_robustness, median_scaled
 
 ROUNDS = 3  # the fastest counts
@@ -69,8 +69,8 @@ def here(way: str, num_images: int, classes: int) -> dict[str, Any]:
 
 
 def peak(device: str) -> float:
-    """The most memory that this process has used so far, in MiB."""
-    return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else peak_mb()
+    """The most memory that this process has used so far, in 1e6 bytes."""
+    return torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else peak_memory_megabytes()
 
 
 def in_blocks(members: list[Tensor]) -> Tensor:

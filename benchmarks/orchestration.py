@@ -16,8 +16,8 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.memory import peak_mb
 from osr_core.kinds import NOOP
+from osr_core.machine import peak_memory_megabytes
 from osr_core.stage import Stage
 from sweeps.home import Home
 from sweeps.launch.conduct import Conduct
@@ -100,13 +100,13 @@ def idle_function(config: dict[str, Any]) -> dict[str, float]:
 
 def planning() -> dict[str, float]:
     """Seconds and MiB of planning; run in a process of its own for the memory."""
-    before = peak_mb()
+    before = peak_memory_megabytes()
     spec = spec_of("large", PLANNED)
     start = time.perf_counter()
     plan = make_plan(spec, {"digits/train": "t", "digits/test": "e"})
     seconds = time.perf_counter() - start
     counts = plan.counts()
-    peak = peak_mb()
+    peak = peak_memory_megabytes()
     return {
         "stages": counts["stages"],
         "plan_s": round(seconds, 2),

@@ -34,14 +34,26 @@ def machine_facts(
     facts |= {"threads": torch.get_num_threads()}
     facts |= {"instruction_set": torch.backends.cpu.get_cpu_capability()}
     facts["versions"] = {**_library_versions()}
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    facts["peak_memory_megabytes"] = kilobytes * 1024 / MEGABYTE
+    facts["peak_memory_megabytes"] = peak_memory_megabytes()
     if device.type == "cuda":
         facts |= {"hardware": torch.cuda.get_device_name(device), "gpu_s": gpus * wall_s}
         facts["versions"] |= _cuda_versions()
         is_alone = gpus >= 1 and busy is not None  # whoever measures it has handed out the card
         facts |= {"gpus": gpus, "gpu_busy": busy, **_gpu_memory(device, is_alone)}
     return facts
+
+
+def peak_memory_megabytes() -> float:
+    """The most memory that this process has held in RAM so far, in 1e6 bytes.
+
+    Linux's VmHWM: its `ru_maxrss` begins with what the process had that started this one.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):  # another system, or one that hides it
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes * 1024 / MEGABYTE
 
 
 def _gpu_memory(device: torch.device, is_alone: bool) -> dict[str, float | None]:

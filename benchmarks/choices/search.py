@@ -123,8 +123,8 @@ def measure() -> list[dict[str, Any]]:
     grid: Grid = json.loads(FILE.read_text())
     rows = [asking(known) for known in KNOWN]
     if (missing := len(WEIGHTS) * len(RATES) - len(grid)) > 0:
-        make = "python -m benchmarks.choices.search_grid"
-        print(f"   {missing} settings of the grid are not measured: {make}")
+        command = "python -m benchmarks.choices.search_grid"
+        print(f"   {missing} settings of the grid are not measured: {command}")
     else:
         rows += [worth(grid, sampler, prune) for sampler in SAMPLERS for prune in PRUNES]
         rows.append(error_rate(grid))

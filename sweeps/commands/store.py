@@ -76,8 +76,8 @@ def merge(
     typer.echo(f"there already, and left as they were: {len(merged.there)}")
     if merged.from_others:
         typer.echo(
-            "taken, and made from results whose bits differ from those here, as another "
-            f"processor's do: {len(merged.from_others)}"
+            "of these, made from results that differ from those here in their last bits, as "
+            f"another processor's do: {len(merged.from_others)}"
         )
     if merged.unfinished:
         typer.echo(f"begun and not done, so not taken: {len(merged.unfinished)}")

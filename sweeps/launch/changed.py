@@ -6,8 +6,8 @@ from osr_core.errors import ConfigError
 from osr_core.kinds import IMPORTS
 from osr_core.stage import Stage
 from sweeps.planning.plan import Plan
-from sweeps.store.files import at_once
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.files import DamagedError, at_once
+from sweeps.store.store import Store
 
 NAMED = 3  # stages that are named; of more, how many there are
 

@@ -8,11 +8,15 @@ from graphlib import TopologicalSorter
 from osr_core.errors import ConfigError, VersionError
 from osr_core.execution import check_code
 from osr_core.identity import digest
+from osr_core.kinds import HISTORY, IMPORTS
 from osr_core.results.commit import Commit
 from osr_core.source import is_of_other_source
-from sweeps.store.files import FileError, StoreError
+from sweeps.running.machine import MACHINE
+from sweeps.store.files import DamagedError, NotDoneError
 from sweeps.store.layout import stage_of
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.store import Store
+
+TIMED = {HISTORY, MACHINE}  # no stage reads them, and a clock makes them differ each time
 
 
 @dataclass
@@ -36,18 +40,17 @@ def merge(other: Store, store: Store) -> Merged:
     there = store.committed(ids)
     merged.there = sorted(there)
     commits, refused = looked_at(other, set(ids) - there, set(ids))
-    here = inputs_here(store, commits)
+    here = rested_on(store, commits)
+    older = to_be_made_again(here)
     for stage_id in inputs_first(commits):
         commit = commits[stage_id]
-        if why := why_refused(commit, refused, here):
+        if why := why_refused(commit, refused, older):
             refused[stage_id] = why
         if stage_id in refused or stage_id in there:
             continue
         try:
-            artifacts = other.read_all(stage_id)
-        except FileError:
-            raise
-        except StoreError as error:  # damaged, or set aside meanwhile
+            artifacts = other.read_all(stage_id, of=commit)
+        except DamagedError as error:  # or made again meanwhile
             refused[stage_id] = str(error)
             continue
         if store.leave(stage_id, commit, artifacts) != commit:
@@ -80,9 +83,7 @@ def looked_at(
         try:
             commit = other.read_commit(stage_id)
             check(stage_id, commit)
-        except FileError:
-            raise
-        except (StoreError, VersionError, ConfigError) as error:
+        except (NotDoneError, DamagedError, VersionError, ConfigError) as error:
             refused[stage_id] = str(error)
         else:
             commits[stage_id] = commit
@@ -90,26 +91,51 @@ def looked_at(
     return commits, refused
 
 
-def inputs_here(store: Store, commits: Mapping[str, Commit]) -> dict[str, Commit]:
-    """The markers that this home has itself of what results rest on; none of a damaged one."""
-    found = {}
-    for stage_id in store.committed({each for c in commits.values() for each in inputs_of(c)}):
-        with suppress(DamagedError):  # it will be made anew
-            found[stage_id] = store.read_commit(stage_id)
+def rested_on(store: Store, commits: Mapping[str, Commit]) -> dict[str, Commit]:
+    """The markers in this home of all that results rest on, and of what that rests on in turn.
+
+    None of a damaged one, which will be made anew.
+    """
+    found: dict[str, Commit] = {}
+    todo = {each for commit in commits.values() for each in inputs_of(commit)}
+    while todo := store.committed(todo - found.keys()):
+        for stage_id in todo:
+            with suppress(NotDoneError, DamagedError):
+                found[stage_id] = store.read_commit(stage_id)
+        todo = {i for each in todo if each in found for i in inputs_of(found[each])}
     return found
 
 
+def to_be_made_again(here: Mapping[str, Commit]) -> dict[str, Commit]:
+    """Those of other source than this code's, and all that rests on these."""
+    again: dict[str, Commit] = {}
+    for stage_id in inputs_first(here):
+        commit = here[stage_id]
+        is_other = is_of_other_source(commit.stage, commit.source)
+        if is_other or again.keys() & set(inputs_of(commit)):
+            again[stage_id] = commit
+    return again
+
+
 def why_refused(
-    commit: Commit, refused: Mapping[str, str], here: Mapping[str, Commit]
+    commit: Commit, refused: Mapping[str, str], older: Mapping[str, Commit]
 ) -> str | None:
-    """Why a result cannot be taken because of what it rests on, there or here; None if it can."""
+    """Why a result cannot be taken because of what it rests on, there or here; None if it can.
+
+    Args:
+        commit: its marker.
+        refused: why results of its store are refused, by stage id.
+        older: the results of this home that are to be made again.
+    """
     for each in inputs_of(commit):
         if each in refused:
             return f"it rests on {each}: {refused[each]}"
-        if each in here and is_of_other_source(here[each].stage, here[each].source):
+        if each in older:
+            imported = older[each].stage["kind"] in {kind.name for kind in IMPORTS}
+            again = "`osr import` its file again" if imported else "`osr run SPEC --remake`"
             return (
-                f"it rests on {each}, and the result that is here of that was made by other "
-                "source code. `osr run SPEC --remake` makes both again."
+                f"it rests on {each}, and the result that is here of that is of other source code, "
+                f"or rests on one that is. To make it again: {again}."
             )
     return None
 
@@ -119,7 +145,12 @@ def is_made_from_others(
 ) -> bool:
     """Whether what a result was made from differs in any bit from what is here of it."""
     both = [each for each in inputs_of(commit) if each in commits and each in here]
-    return any(commits[each].artifacts != here[each].artifacts for each in both)
+    return any(untimed(commits[each]) != untimed(here[each]) for each in both)
+
+
+def untimed(commit: Commit) -> dict[str, object]:
+    """The facts of a result's artifacts that other stages may read."""
+    return {name: facts for name, facts in commit.artifacts.items() if name not in TIMED}
 
 
 def inputs_of(commit: Commit) -> list[str]:

@@ -32,13 +32,12 @@ class Asking:
 
     def ask(self, stage: Stage, machines: Machines) -> Ask:
         """What a stage asks for now."""
-        ask = ask_of(stage, self.resources, machines)
+        ask = self._said(stage, machines)
         if self._packs(stage) and ask.gpus:
             too_small, need = self._known(stage, ask, machines)
             ask = without_types(ask, too_small)
             if need is not None:
                 ask = ask._replace(gpus=part_for(need.per_gpu))
-        ask = self.lacking.elsewhere(ask, stage)
         return at_least(self._least.get(stage.id, 0.0), ask)
 
     def group(self, stage: Stage) -> tuple[Group, Needs]:
@@ -54,14 +53,14 @@ class Asking:
         """
         if not self._packs(stage):
             return False
-        ask = ask_of(stage, self.resources, machines)
+        ask = self._said(stage, machines)
         return ask.gpus > 0 and self._known(stage, ask, machines)[1] is None
 
     def avoids(self, stage: Stage, machines: Machines, name: str) -> str | None:
         """Which GPUs are too small for a stage's sort and why, once; None: users know that."""
         if not self._packs(stage):
             return None
-        reasons, _ = self._known(stage, ask_of(stage, self.resources, machines), machines)
+        reasons, _ = self._known(stage, self._said(stage, machines), machines)
         if not reasons.keys() - self._avoided[sort(stage)]:
             return None
         self._avoided[sort(stage)] |= reasons.keys()
@@ -75,7 +74,7 @@ class Asking:
         """How many of a stage's sort share a GPU and why, once; None: users know that."""
         if not self._packs(stage):
             return None
-        _, need = self._known(stage, ask_of(stage, self.resources, machines), machines)
+        _, need = self._known(stage, self._said(stage, machines), machines)
         if need is None or self._told.get(sort(stage)) == need.per_gpu:
             return None
         self._told[sort(stage)] = need.per_gpu
@@ -105,6 +104,10 @@ class Asking:
         self._least[stage.id] = twice if crowded else 1.0
         return replace(outcome, cause=Cause.CROWDED) if crowded else outcome
 
+    def _said(self, stage: Stage, machines: Machines) -> Ask:
+        """What a stage asks for by the spec, on machines that can get its data."""
+        return self.lacking.elsewhere(ask_of(stage, self.resources, machines), stage)
+
     def _packs(self, stage: Stage) -> bool:
         """Whether a stage may share a GPU with its like, where it takes one."""
         is_free = stage.kind.trains and self.resources.gpus_of(stage) is None
@@ -118,7 +121,7 @@ class Asking:
 
         Those that the spec names are taken all the same, as is what one's own machine has.
         """
-        types = machines.gpu_types(ask) if ask.gpus else frozenset()
+        types = machines.gpu_types(ask)
         may_avoid = self.may_avoid and not says_type(ask)
         too_small = self.packing.too_small(sort(stage), types - {""}) if may_avoid else {}
         return too_small, self.packing.need(sort(stage), types - too_small.keys())

@@ -95,6 +95,8 @@ class Machines:
 
         A type that it names, or else those of the machines that are there and have all it asks.
         """
+        if not ask.gpus:
+            return frozenset()
         if ask not in self._types:
             own = {name.removeprefix(TYPE) for name, _ in ask.custom if name.startswith(TYPE)}
             fit = (types_on(machine) for machine, count in self._rooms(ask) if count)
@@ -129,7 +131,7 @@ class Machines:
 
 
 def types_on(machine: Mapping[str, float]) -> set[str]:
-    """Ray's names of a machine's GPUs; {""}: it has none for them, or there are none."""
+    """Ray's names of a machine's GPUs; {""} if it has none for them, or if there are no GPUs."""
     return {name.removeprefix(TYPE) for name in machine if name.startswith(TYPE)} or {""}
 
 

@@ -23,9 +23,9 @@ from sweeps.running.machine import sampled
 from sweeps.running.outcome import Cause, Outcome, Stopped
 from sweeps.running.stage_log import StageLog
 from sweeps.running.workplace import Workplace
-from sweeps.store.files import StoreError, UnreachableError
+from sweeps.store.files import DamagedError, StoreError, UnreachableError
 from sweeps.store.leases import ElsewhereError, FencedError
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.store import Store
 
 # What code, or the values that it computes with, make a stage raise: it would raise it again.
 BY_VALUES = (

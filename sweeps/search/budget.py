@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from sweeps.planning.search_block import Options
-from sweeps.store.files import StoreError, UnreachableError
+from sweeps.store.files import DamagedError, NotDoneError
 from sweeps.store.store import Store
 
 
@@ -26,9 +26,7 @@ class Budget:
                 self._counted.add(stage_id)
                 try:
                     commit = self._store.read_commit(stage_id)
-                except UnreachableError:
-                    raise
-                except StoreError:  # it was deleted since, and counts no more
+                except (NotDoneError, DamagedError):  # it was set aside since, and counts no more
                     continue
                 self._held_s += commit.wall_s
                 self._add(commit.started_at, commit.finished_at)

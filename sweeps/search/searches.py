@@ -13,7 +13,8 @@ from sweeps.search.candidate import State, average
 from sweeps.search.sources import source_records
 from sweeps.search.study import Known, Study
 from sweeps.search.subject import Subject, subjects
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.files import DamagedError
+from sweeps.store.store import Store
 
 
 class Searches:

@@ -33,6 +33,14 @@ class UnreachableError(FileError):
     """The store does not answer now; it may the next time, and nobody has to make room for it."""
 
 
+class NotDoneError(StoreError):
+    """A stage has left no result, or what it had left was set aside since."""
+
+
+class DamagedError(StoreError):
+    """A result that does not match its checksum; the stage must be done again."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file as it was found."""

@@ -14,16 +14,14 @@ from osr_core.results.whole_files import checksum_of
 from sweeps.store.attempts import Attempts
 from sweeps.store.bucket import files_at
 from sweeps.store.claims import Claims
-from sweeps.store.files import File, StoreError
+from sweeps.store.files import DamagedError, File, NotDoneError, StoreError
 from sweeps.store.layout import stage_of
 from sweeps.store.leases import Fence, Leases
 from sweeps.store.memories import Memories
 from sweeps.store.orders import Orders
 from sweeps.store.records import Records
 
-
-class DamagedError(StoreError):
-    """A result that does not match its checksum; the stage must be done again."""
+Artifacts = dict[str, bytes]  # by name
 
 
 class Store:
@@ -180,11 +178,11 @@ class Store:
         """The marker of a finished stage.
 
         Raises:
-            StoreError: there is none. DamagedError: it cannot be read.
+            NotDoneError: there is none. DamagedError: it cannot be read.
         """
         content = self._files.read(marker_of(stage_id))
         if content is None:
-            raise StoreError(f"stage {stage_id} is not in store {self.uri}; run its sweep first")
+            raise NotDoneError(f"stage {stage_id} is not in store {self.uri}; run its sweep first")
         try:
             return Commit.decode(content)
         except ValueError as error:
@@ -199,13 +197,14 @@ class Store:
         """
         return self._artifact(stage_id, name, self.read_commit(stage_id))
 
-    def read_all(self, stage_id: str, suffix: str = "") -> dict[str, bytes]:
-        """All artifacts of a finished stage by name, or those whose names end so.
+    def read_all(self, stage_id: str, suffix: str = "", *, of: Commit | None = None) -> Artifacts:
+        """All artifacts of a finished stage by name, or those whose names end so; those of a marker
+        that was read before, where it is given.
 
         Raises:
             DamagedError: as for `read`.
         """
-        commit = self.read_commit(stage_id)
+        commit = of or self.read_commit(stage_id)
         names = [name for name in commit.artifacts if name.endswith(suffix)]
         return {name: self._artifact(stage_id, name, commit) for name in names}
 

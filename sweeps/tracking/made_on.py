@@ -8,7 +8,8 @@ from osr_core.identity import canonical_json
 from osr_core.machine import LIBRARIES
 from osr_core.results.commit import Commit
 from osr_core.stage import Stage
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.files import DamagedError
+from sweeps.store.store import Store
 from sweeps.tracking.tags import MADE_ON
 
 TOLD = ("device", "hardware", "threads", "instruction_set")

@@ -24,9 +24,9 @@ from sweeps.home import Home
 from sweeps.planning.plan import Plan
 from sweeps.planning.record import plan_record
 from sweeps.running.machine import MACHINE
-from sweeps.store.files import StoreError
+from sweeps.store.files import DamagedError, StoreError
 from sweeps.store.leases import Fence
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.store import Store
 from sweeps.tracking import descriptions
 from sweeps.tracking.completeness import is_complete, state_of
 from sweeps.tracking.database import make_database, make_ready

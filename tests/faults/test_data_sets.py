@@ -41,6 +41,7 @@ if any("default_worker.py" in each for each in sys.orig_argv):
 """
 
 
+@pytest.mark.brief
 def test_stages_leave_a_machine_without_their_data_and_end_where_none_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -104,6 +104,7 @@ def test_a_sweep_follows_the_cluster_from_nothing_to_four_machines_and_back(
     assert "4 of 4 trials done; this launch started 8 of 8 stages" in log.read_text()
 
 
+@pytest.mark.brief
 def test_once_the_first_gpu_is_there_nothing_begins_on_the_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

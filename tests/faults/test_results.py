@@ -131,7 +131,10 @@ def check_full(done: subprocess.CompletedProcess[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("jump_s", [3600, -3600], ids=["ahead", "back"])
+@pytest.mark.parametrize(
+    "jump_s",
+    [pytest.param(3600, id="ahead", marks=pytest.mark.brief), pytest.param(-3600, id="back")],
+)
 def test_a_clock_that_is_set_by_an_hour_changes_nothing(
     sweep: Sweep, reference: Sweep, jump_s: int
 ):

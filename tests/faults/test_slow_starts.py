@@ -23,6 +23,7 @@ def below(pid: int, part: str) -> set[psutil.Process]:
     return {process for process in family(pid) if part in title(process)}
 
 
+@pytest.mark.brief
 def test_a_ray_that_does_not_start_is_started_again(tmp_path: Path):
     """Its node ends 15 s after it began to wait for its agent; nothing of that try is left."""
     sweep = Sweep(tmp_path / "home", ONE_FIT)

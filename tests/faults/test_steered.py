@@ -31,6 +31,7 @@ def told(sweep: Sweep, words: str, line: str) -> None:
     wait_until(lambda: len(re.findall(line, sweep.log)) > before, f"'{line}' after {words}")
 
 
+@pytest.mark.brief
 def test_a_sweep_is_paused_cancelled_in_part_and_retried_while_and_after_it_runs(tmp_path: Path):
     """Every epoch that has ended is kept; what was cancelled is left out until it is retried."""
     sweep = Sweep(tmp_path / "home", SPEC)
@@ -62,7 +63,6 @@ def test_a_sweep_is_paused_cancelled_in_part_and_retried_while_and_after_it_runs
     assert len(sweep.store.read_commit(fit).epochs_at) == 12
 
 
-@pytest.mark.brief
 def test_a_budget_ends_a_launch_with_5_and_a_reviewed_plan_goes_on_once(tmp_path: Path):
     """One trial of four, and what is committed stays; then the rest, as it was planned."""
     text = SPEC.replace("splits: [0]", "splits: [0, 1]").replace("epochs: 12", "epochs: 2")

@@ -31,13 +31,19 @@ def plan() -> Plan:
     return plan_with_data(parse_spec(SPEC, "small"), None)
 
 
-def made(store: Store, *stages: Stage, host: str, source: str | None = None) -> None:
-    """Leave a result of each stage, as a machine would."""
+def made(
+    store: Store, *stages: Stage, host: str, source: str | None = None, alike: bool = False
+) -> None:
+    """Leave a result of each stage, as a machine would; alike: as every other one would."""
     for stage in stages:
         store.commit(
             stage.id,
             stage.identity,
-            {"weights.safetensors": f"{stage.id} by {host}".encode()},
+            {
+                "weights.safetensors": f"{stage.id} by {'us' if alike else host}".encode(),
+                "history.parquet": f"how long it took {host}".encode(),
+                "machine.parquet": f"how busy {host} was".encode(),
+            },
             {"train/loss": 0.5},
             started_at=1.0,
             wall_s=1.0,
@@ -137,23 +143,47 @@ def test_a_score_is_refused_where_the_fit_at_home_is_of_other_source(
     assert merged.taken == {other_fit.id: "fit", other_score.id: "score"}
     assert (merged.there, list(merged.refused)) == ([fit.id], [score.id])
     why = merged.refused[score.id]
-    assert f"it rests on {fit.id}, and the result that is here of that was made by other" in why
+    assert f"it rests on {fit.id}, and the result that is here of that is of other source" in why
+    assert why.endswith("To make it again: `osr run SPEC --remake`.")
+
+
+def test_a_score_is_refused_where_what_its_input_rests_on_is_of_other_source(
+    tmp_path: Path,
+) -> None:
+    """PMAL's fit rests on what was mined, and that on two classifiers."""
+    spec = {**SPEC, "splits": [0], "methods": {"pmal": {}}}
+    plan = plan_with_data(parse_spec(spec, "small"), None)
+    there, home = Store(tmp_path / "there"), Store(tmp_path / "home")
+    members = [stage for stage in plan.stages.values() if not stage.inputs]
+    (mined,) = [stage for stage in plan.stages.values() if stage.kind.name == "pmal.mine"]
+    (fit,) = [
+        each for each in plan.stages.values() if mined.id in {i.id for i in each.inputs.values()}
+    ]
+    made(home, *members, host="home", source="0" * 32)
+    made(home, mined, host="home")
+    made(there, fit, host="there")
+    merged = merge(there, home)
+    assert (merged.taken, list(merged.refused)) == ({}, [fit.id])
+    assert "or rests on one that is" in merged.refused[fit.id]
 
 
 def test_a_score_of_another_machines_fit_is_told_apart(plan: Plan, tmp_path: Path) -> None:
-    """The first fit stays here; the score is of its definition, and not of its last bits."""
+    """The first fit stays here; the score is of its definition, and not of its last bits.
+
+    How long the fit took differs each time, and no score rests on that.
+    """
     fit, score, other_fit, other_score = plan.stages.values()
     there, home = Store(tmp_path / "there"), Store(tmp_path / "home" / "store")
     made(home, fit, host="home")
     made(there, fit, score, host="there")
-    made(there, other_fit, other_score, host="both")
-    made(home, other_fit, host="both")
+    made(there, other_fit, other_score, host="there", alike=True)
+    made(home, other_fit, host="home", alike=True)
     merged = merge(there, home)
     assert merged.taken == {score.id: "score", other_score.id: "score"}
     assert (merged.from_others, merged.refused) == ([score.id], {})
     home.withdraw([score.id])
     told = call_osr("merge", tmp_path / "there", home=tmp_path / "home").stdout
-    assert "whose bits differ from those here, as another processor's do: 1" in told
+    assert "differ from those here in their last bits, as another processor's do: 1" in told
 
 
 def test_a_score_is_taken_from_a_store_that_lacks_its_fit(plan: Plan, tmp_path: Path) -> None:
@@ -196,17 +226,45 @@ def test_a_copy_in_the_wrong_folder_and_an_empty_marker_are_no_results(
 def test_a_result_that_is_set_aside_meanwhile_is_passed_over(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a store in which a sweep runs; what was taken by then is told."""
-    fit, score, other_fit, _ = plan.stages.values()
+    """In a store in which a sweep runs: before its marker is read, or after; the rest is taken."""
+    fit, score, other_fit, other_score = plan.stages.values()
     there, home = Store(tmp_path / "there"), Store(tmp_path / "home")
-    made(there, fit, score, other_fit, host="there")
-    listed = there.stage_ids()
+    made(there, fit, score, other_fit, other_score, host="there")
+    listed, leave = there.stage_ids(), home.leave
+
+    def left(*given: Any) -> Commit:
+        there.withdraw([other_score.id])
+        made(there, other_score, host="again")
+        return leave(*given)
+
     monkeypatch.setattr(there, "stage_ids", lambda: listed)
+    monkeypatch.setattr(home, "leave", left)
     there.withdraw([fit.id])
     merged = merge(there, home)
     assert merged.taken == {other_fit.id: "fit"}
-    assert set(merged.refused) == {fit.id, score.id}
+    assert set(merged.refused) == {fit.id, score.id, other_score.id}
     assert f"stage {fit.id} is not in store" in merged.refused[fit.id]
+    assert "is missing or does not match its checksum" in merged.refused[other_score.id]
+    assert home.stage_ids() == [other_fit.id]
+
+
+def test_a_fit_at_home_that_is_set_aside_meanwhile_stops_no_merge(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver of this home has found it damaged."""
+    fit, score, *_ = plan.stages.values()
+    there, home = Store(tmp_path / "there"), Store(tmp_path / "home")
+    made(home, fit, host="home")
+    made(there, score, host="there")
+    committed = home.committed
+
+    def then_withdrawn(ids: Any) -> set[str]:
+        found = committed(ids)
+        home.delete([f"stages/{each[:2]}/{each}" for each in found])
+        return found
+
+    monkeypatch.setattr(home, "committed", then_withdrawn)
+    assert merge(there, home).taken == {score.id: "score"}
 
 
 def test_the_command_says_what_was_taken_and_what_was_not(plan: Plan, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from sweeps.planning.resources import Resources
+from sweeps.running.data_here import needs_of
+from sweeps.running.lacking import NODE
 from sweeps.running.placement import Machines
 from tests.sweeps.running.asked import GPU, TYPED, Asked, fit
 from tests.sweeps.running.test_packing import H100, facts
@@ -96,6 +98,17 @@ def test_a_type_on_whose_machines_a_fit_has_no_room_need_not_be_measured(
     unable = {**other, "accelerator_type:T4": 1.0}
     machines = Machines((able, unable), labels=({}, its_labels))
     asked = Asked([fit(0), fit(1)], Resources.model_validate({"pack": "auto", **said}), machines)
+    assert asked.all() == [1.0]
+    asked.ends(fit(0), facts(4_600.0, 0.4))
+    assert asked.all() == [0.5]
+
+
+def test_a_type_whose_machines_cannot_get_the_data_need_not_be_measured():
+    """As one without room: nothing that reads these data is ever sent there."""
+    other = {**GPU, "accelerator_type:T4": 1.0}
+    machines = Machines((TYPED.there[0], other), labels=({NODE: "one"}, {NODE: "two"}))
+    asked = Asked([fit(0), fit(1)], machines=machines)
+    asked.searcher.asking.lacking.nodes[needs_of(fit(0).config)].add("two")
     assert asked.all() == [1.0]
     asked.ends(fit(0), facts(4_600.0, 0.4))
     assert asked.all() == [0.5]

@@ -10,8 +10,8 @@ from sweeps.planning.spec import parse_spec
 from sweeps.running.worker import make
 from sweeps.running.workplace import Workplace
 from sweeps.store import bucket
-from sweeps.store.files import StoreError
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.files import DamagedError, StoreError
+from sweeps.store.store import Store
 from tests.bucket import Fault, Proxy, UriAt
 from tests.sweeps.small import ID, SPEC, leave
 

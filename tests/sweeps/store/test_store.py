@@ -9,9 +9,9 @@ import pytest
 
 from osr_core.results.layout import FORMAT
 from osr_core.results.saved_state import SavedState
-from sweeps.store.files import StoreError
+from sweeps.store.files import DamagedError, StoreError
 from sweeps.store.leases import Lease
-from sweeps.store.store import DamagedError, Store
+from sweeps.store.store import Store
 from tests.sweeps.small import ID, IDENTITY, leave
 
 STATE = SavedState(b"the state of a fit", "3f" * 16)

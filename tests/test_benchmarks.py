@@ -1,9 +1,10 @@
-"""A benchmark's result names the code that was measured."""
+"""A benchmark is found by its name, and its result names the code and the processor."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import __main__ as benchmarks
 
@@ -26,3 +27,16 @@ def test_what_another_benchmark_wrote_is_no_change_of_the_code(
     assert benchmarks.commit() == clean
     (tmp_path / "code.py").write_text("2\n")
     assert benchmarks.commit() == f"{clean}-dirty"
+
+
+@pytest.mark.parametrize("name", [*benchmarks.SPEEDS, *benchmarks.CHOICES])
+def test_each_name_has_its_measurement(name: str) -> None:
+    """A wrong one would be found after hours of the others."""
+    assert callable(benchmarks.module_of(name).measure)
+
+
+def test_a_result_says_on_which_processor_it_was_found() -> None:
+    """Numbers of one model of processor differ by the instructions that it has."""
+    facts = benchmarks.machine()
+    assert facts["cpu"]
+    assert facts["instruction_set"] == torch.backends.cpu.get_cpu_capability()
