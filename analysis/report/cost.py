@@ -93,5 +93,10 @@ def in_a_sentence(spent: Iterable[Cost], finished: Iterable[FinishedTrial]) -> s
     longest = spent[0]
     told = f"Training took {total} in {fits} fit{'s' * (fits != 1)}"
     told += f" on {kind} ({hardware})" if kind and hardware else ""
-    where = f"{longest.method} on {longest.dataset}"
-    return f"{told}, most of it for {where} ({duration(longest.wall_s)})."
+    if len(spent) == 1:
+        return f"{told}."
+    several = f"{longest.num_fits} fit{'s' * (longest.num_fits != 1)}"
+    return (
+        f"{told}. The longest part, {duration(longest.wall_s)}, went to {several} of "
+        f"{longest.method} on {longest.dataset}, counted once however many methods use them."
+    )

@@ -52,15 +52,20 @@ def plot(
         parts.append(f'<path class="mark" d="M{across} {TOP}V{BOTTOM}"/>')
         kind = "tick" if across > (LEFT + RIGHT) / 2 else "small"  # ends there, or is around it
         parts.append(f'<text class="{kind}" x="{across}" y="{TOP - 2}">{escape(name)}</text>')
-    for line in lines:
-        parts.append(f'<g class="line {look(line.number)}" data-row="{escape(line.name)}">')
-        parts.append(f"<title>{escape(line.name)}</title>")
+    for line in lines:  # all bands lie below all curves, which keep their colours
         if line.low:
             there = _points(line.x, line.high, x, y)
             back = _points(line.x[::-1], line.low[::-1], x, y)
-            parts.append(f'<path class="band" d="M{there}L{back}Z"/>')
-        parts.append(f'<path class="curve" d="M{_points(line.x, line.y, x, y)}"/></g>')
+            parts.append(_part(line, f'<path class="band" d="M{there}L{back}Z"/>'))
+    for line in lines:
+        parts.append(_part(line, f'<path class="curve" d="M{_points(line.x, line.y, x, y)}"/>'))
     return Markup("".join([*parts, "</svg>"]))
+
+
+def _part(line: Line, path: str) -> str:
+    """A path of a line, in its look and under its name."""
+    name = escape(line.name)
+    return f'<g class="line {look(line.number)}" data-row="{name}"><title>{name}</title>{path}</g>'
 
 
 def dots(

@@ -61,6 +61,11 @@ def verdict(found: Difference, p_holm: float | None = None) -> str:
         return "One split cannot tell whether this means anything."
     if not found.leaves_out_zero:
         return f"This may well be chance: the interval over {splits} includes 0."
+    if (least := 2 / 2**found.num_pairs) > HINT:
+        return (
+            f"{splits} are too few to tell whether this means anything: the interval leaves out "
+            f"0, but no p of the signed-rank test can be under {least:.3f}."
+        )
     if found.is_certain and (p_holm is None or p_holm <= LEVEL):
         return f"This is more than chance between splits: {test}."
     if found.p_value <= HINT:

@@ -33,6 +33,7 @@ def rows_in(sweeps: Sequence[tuple[Plan, Mapping[str, FinishedTrial]]]) -> dict[
         ConfigError: a row of the same name in two sweeps on the same task.
     """
     rows: dict[str, dict[Task, dict[int, FinishedTrial]]] = defaultdict(dict)
+    of: dict[tuple[str, Task], str] = {}  # the sweep that has it
     for plan, finished in sweeps:
         labels = row_labels(plan.trials)
         here: dict[str, dict[Task, dict[int, FinishedTrial]]] = defaultdict(
@@ -45,10 +46,11 @@ def rows_in(sweeps: Sequence[tuple[Plan, Mapping[str, FinishedTrial]]]) -> dict[
         for row, tasks in here.items():
             for task in sorted(tasks.keys() & rows[row].keys()):
                 raise ConfigError(
-                    f"row '{row}' has {task.dataset}/{task.split} in two of the sweeps; name one "
-                    "of them."
+                    f"row '{row}' has {task.dataset}/{task.split} in the sweeps {of[row, task]} "
+                    f"and {plan.sweep}. Compare one of them: osr table compare {plan.sweep}"
                 )
             rows[row].update(tasks)
+            of |= dict.fromkeys(((row, task) for task in tasks), plan.sweep)
     return dict(rows)
 
 

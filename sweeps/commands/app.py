@@ -88,7 +88,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (  # in the order in which `osr --he
         store.gc,
     ),
     *(results.export, results.table, results.figure, report.report),
-    *(ui.ui, doctor.doctor, catalogue.methods, catalogue.splits, catalogue.schema),
+    *(ui.ui, doctor.doctor, catalogue.methods, catalogue.splits, catalogue.spec, catalogue.schema),
 )
 OF_SYSTEM = 3  # exit code
 OF_OUTPUT = (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from osr_core.errors import ConfigError, unknown_name
 from sweeps.commands.listing import say, show
 from sweeps.commands.options import DEFAULT_PROTOCOL, DataOption, JsonOption, data_here
 from sweeps.home import expanded
@@ -96,6 +97,18 @@ def named_classes(
         else:
             found[side] = ", ".join(named(names, classes))
     return found
+
+
+def spec(
+    name: Annotated[str | None, typer.Argument(help="One of them; default: list all.")] = None,
+) -> None:
+    """Print a packaged spec, to copy and change it: osr spec digits > my_sweep.yaml."""
+    from sweeps.planning.spec import packaged_specs
+
+    specs = packaged_specs()
+    if name is not None and name not in specs:
+        raise ConfigError(unknown_name("packaged spec", name, specs))
+    typer.echo("\n".join(specs) if name is None else specs[name].read_text().rstrip("\n"))
 
 
 def schema() -> None:

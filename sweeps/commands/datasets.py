@@ -99,8 +99,10 @@ def fetch_dataset(
     data_root: DataOption = None,
 ) -> None:
     """Download a dataset's published files into the data folder; run it again to go on."""
+    from osr_core.data import reader
     from osr_core.data.fetch import fetch
 
+    reader(name)  # or it is said which there are
     if data_root is None:
         raise ConfigError("say where to: --data-root FOLDER, or the variable OSR_DATA.")
     if bucket_of(data_root):

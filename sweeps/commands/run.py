@@ -232,7 +232,11 @@ def tell(launch: "Launch") -> None:
     for sentence in launch.unchosen:
         console.print(sentence, markup=False, style="red", soft_wrap=True)
     for label in launch.unmade:
-        console.print(f"set aside and not made again: {label}", style="red", soft_wrap=True)
+        told = f"the earlier result of {label} was set aside, and this launch has made no new one"
+        console.print(told, style="red", soft_wrap=True)
+    if any(" failed: " in reason for _, reason in missing):
+        typer.echo(f"What failed says more: osr logs {sweep} --failed")
+        typer.echo("The same command tries it again.")
     if launch.tracking_problem:
         typer.echo(f"MLflow is not up to date: {launch.tracking_problem}", err=True)
         typer.echo(f"Results are safe. When it is back: osr sync {sweep}", err=True)

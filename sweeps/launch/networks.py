@@ -80,8 +80,8 @@ def trial_meant(words: str, plan: Plan) -> PlannedTrial:
             f"{each.label}{plan.differing(each.score)} ({each.id[:8]})" for each in meant[:10]
         )
         raise ConfigError(
-            f"'{words}' means {len(meant)} trials of sweep '{sweep}': {names}. Say which, by its "
-            "seed or the beginning of its id."
+            f"'{words}' means {len(meant)} trials of sweep '{sweep}': {names}. Say which, by "
+            "the beginning of its id."
         )
     return meant[0]
 

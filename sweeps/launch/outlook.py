@@ -77,7 +77,8 @@ class Outlook:
     def counts(self) -> dict[str, float | None]:
         """A number for each of MEANINGS; None where it is not known beforehand."""
         of_fits = cost.cost(self.plan.stages.values(), self.count_images)
-        here = {"done": len(self.done), "to_run": len(self.todo)}
+        done = None if self.missing_data else len(self.done)
+        here = {"done": done, "to_run": len(self.todo)}
         return {**self.plan.counts(), **of_fits, **here}
 
     def facts(self) -> dict[str, Any]:

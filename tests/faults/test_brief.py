@@ -7,6 +7,7 @@ TOO_LONG = {
     "test_autoscaled.py": "Ray's own autoscaler; test_elastic.py has machines that come and go",
     "test_gauges_on_cluster.py": "no fault, a look at one sweep more",
     "test_killed_searches.py": "ten kills of a search of 12 candidates",
+    "test_packed.py": "three sweeps of five fits; test_packing.py elsewhere has the rules",
     "test_shared_cluster.py": "minutes of two sweeps at once, to see how fair they are",
     "test_whole_cluster.py": "all at once; test_submit.py and test_cut_networks.py have parts",
 }

@@ -156,7 +156,6 @@ def test_fits_follow_gpus_from_none_to_four_and_back_and_scoring_waits_for_none(
     assert "4 of 4 trials done; this launch started 8 of 8 stages" in sweep.log
 
 
-@pytest.mark.brief
 def test_cancelled_stages_end_and_the_others_finish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

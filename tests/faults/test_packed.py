@@ -127,7 +127,6 @@ def test_the_first_fit_runs_alone_and_three_at_a_time_share_its_gpu(
     assert results(sweep) == whole
 
 
-@pytest.mark.brief
 def test_a_fit_that_runs_out_of_memory_gets_twice_its_part_and_then_a_whole_gpu(
     tmp_path: Path, whole: list[object]
 ):

@@ -110,7 +110,6 @@ def test_a_worker_that_dies_while_it_writes_leaves_whole_results(
     check_invariants(sweep, reference)
 
 
-@pytest.mark.brief
 def test_a_preempted_worker_saves_and_goes_on(sweep: Sweep, reference: Sweep):
     """SIGTERM is a notice, not a failure: the state is saved at the end of the epoch."""
     sweep.text = RARE

@@ -74,7 +74,6 @@ def test_lost_answers_double_nothing(sweep: Sweep, reference: Sweep, proxy: Prox
     check_invariants(sweep, reference)
 
 
-@pytest.mark.brief
 def test_sync_fills_an_empty_server(sweep: Sweep, reference: Sweep, proxy: Proxy):
     """From the store alone, also when the server was away for the whole sweep; twice is once."""
     clean(proxy)
@@ -91,7 +90,6 @@ def test_sync_fills_an_empty_server(sweep: Sweep, reference: Sweep, proxy: Proxy
     check_invariants(sweep, reference)
 
 
-@pytest.mark.brief
 def test_a_team_server_on_postgresql_shows_the_same(
     sweep: Sweep, reference: Sweep, postgresql: str, tmp_path: Path
 ):

@@ -58,7 +58,6 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.brief
 def test_two_users_run_sweeps_in_one_home(home: Path):
     """Each takes over what the other has made, and writes to MLflow and exports of both."""
     for user, name in ((FIRST, "first"), (SECOND, "second")):
@@ -75,6 +74,7 @@ def test_two_users_run_sweeps_in_one_home(home: Path):
     assert [path for path in made if not path.stat().st_mode & 0o020] == []
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("command", ["run", "doctor"])
 def test_a_reader_hears_what_may_not_be_written(home: Path, command: str):
     """From another group: what starts Ray says it in sentences too."""

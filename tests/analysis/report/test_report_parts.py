@@ -12,7 +12,7 @@ from test_report import history, write_sweep
 
 from analysis.exports.schema import HISTORY, RUNS, SCORES
 from analysis.figures.source import Scores
-from analysis.report.cost import devices, in_a_sentence, seconds_behind, wall_seconds
+from analysis.report.cost import Cost, devices, in_a_sentence, seconds_behind, wall_seconds
 from analysis.report.examples import SIDE, examples, png, thinned
 from analysis.report.grids import heat_maps
 from analysis.report.leaderboard import boards
@@ -169,6 +169,12 @@ def test_cost_says_on_what():
     fit = '{"fit":{"device":["cuda"],"hardware":["NVIDIA H100"]}}'
     assert devices([{"made_on": fit}, {"made_on": None}]) == ("GPU", "NVIDIA H100")
     assert in_a_sentence([], []) == "No epoch of training is on record here."
+    softmax, cac = Cost("softmax", "digits", 2, 20, 60.0), Cost("cac", "digits", 1, 10, 30.0)
+    assert in_a_sentence([cac], []) == "Training took 30 s in 1 fit."
+    assert in_a_sentence([softmax, cac], []) == (
+        "Training took 1 min 30 s in 3 fits. The longest part, 1 min 0 s, went to 2 fits of "
+        "softmax on digits, counted once however many methods use them."
+    )
 
 
 def test_missing_cells_name_their_trials():

@@ -198,7 +198,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         compare([one], ["A"])
     with pytest.raises(ConfigError, match="two rows or more; there is none"):
         compare([])
-    with pytest.raises(ConfigError, match="in two of the sweeps"):
+    with pytest.raises(ConfigError, match=r"in the sweeps hand_made and hand_made\. Compare one"):
         compare([one, folder_of(tmp_path, "b", {"A": A})])
     with pytest.raises(ConfigError, match="nothing can be compared"):
         compare([folder_of(tmp_path, "c", {"A": (0.5, None), "B": (None, 0.5)})])

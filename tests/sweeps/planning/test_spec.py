@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from analysis.papers.layouts import LAYOUTS
 from osr_core.errors import ConfigError
+from sweeps.commands.app import app
 from sweeps.home import RESERVED
 from sweeps.planning.json_schema import json_schema
 from sweeps.planning.spec import load_spec, packaged_specs, parse_spec
@@ -163,6 +165,17 @@ def validator() -> Any:
     kind = jsonschema.validators.validator_for(schema)
     kind.check_schema(schema)
     return kind(schema)
+
+
+def test_a_packaged_spec_is_printed_to_be_copied(tmp_path: Path):
+    """The copy is the same sweep; a wrong name is told the right one."""
+    copy = tmp_path / "my_sweep.yaml"
+    osr = CliRunner()
+    copy.write_text(osr.invoke(app, ["spec", "digits"]).stdout)
+    assert load_spec(str(copy)).plain() == load_spec("digits").plain()
+    assert osr.invoke(app, ["spec"]).stdout.split() == sorted(packaged_specs())
+    with pytest.raises(ConfigError, match="Did you mean 'digits'"):
+        osr.invoke(app, ["spec", "digts"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("name", sorted(packaged_specs()))
