@@ -1,9 +1,11 @@
 """How Ray starts on this machine, where it would do so otherwise than a user needs."""
 
+import fcntl
 import logging
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
@@ -29,7 +31,7 @@ def start(**settings: Any) -> None:
         Exception: what Ray raised, at the last of TRIES if no node came up.
     """
     for number in range(1, TRIES + 1):
-        with in_own_folder(), unheard_below(), apart() as daemons:
+        with one_at_a_time(), in_own_folder(), unheard_below(), apart() as daemons:
             try:
                 ray.init(address="local", **QUIETLY, **settings)
                 return
@@ -45,6 +47,16 @@ def join(address: str) -> None:
     """Join the cluster at HOST:PORT, or the one of this machine ("auto")."""
     with in_own_folder():
         ray.init(address=address, **QUIETLY)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait until nobody else of this user starts Ray on this machine: two that begin together are
+    late for each other, and so are their next tries.
+    """
+    with (Path(tempfile.gettempdir()) / f"osr-ray-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, by whatever ends this process
+        yield
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from threading import Timer
 from typing import Any
 
 import psutil
@@ -120,3 +122,18 @@ def test_a_cluster_that_cannot_be_joined_is_asked_once(use: Callable[..., Ray]):
     with pytest.raises(ClusterError, match="the Ray cluster at here:6379 cannot be joined"):
         cluster.connect("here:6379")
     assert [told["address"] for told in it.told] == ["here:6379"]
+
+
+def test_two_drivers_do_not_start_ray_at_once(use: Callable[..., Ray]):
+    """On a busy machine both would be too late, and so would their next tries."""
+    code = "import sys\nfrom sweeps.running.ray_start import one_at_a_time\nwith one_at_a_time():\n"
+    code += "    print('mine', flush=True)\n    sys.stdin.read()\n"
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "mine\n"
+        it, begun = use(0, SLOW), list[int]()
+        Timer(0.5, lambda: (begun.append(len(it.told)), other.stdin.close())).start()
+        cluster.connect()
+    assert (begun, len(it.told)) == ([0], 1)
