@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from sweeps.signals import unheard_below
 
 # Ray's node ends if its helpers need more than 15 s to start, as on a machine that is busy.
 TRIES = 3
+TURN_S = 180.0  # who has stopped with Ctrl-Z while it began keeps nobody for good
 KILLED_S = 10.0  # until what was killed is gone
 QUIETLY = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
 
@@ -51,11 +53,16 @@ def join(address: str) -> None:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Wait until nobody else of this user starts Ray on this machine: two that begin together are
-    late for each other, and so are their next tries.
+    """Wait until nobody else of this user starts Ray on this machine, TURN_S at most: two that
+    begin together are late for each other, and so are their next tries.
     """
+    waits_until = time.monotonic() + TURN_S
     with (Path(tempfile.gettempdir()) / f"osr-ray-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, by whatever ends this process
+        while time.monotonic() < waits_until:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process closes it
+                break
+            time.sleep(0.1)
         yield
 
 

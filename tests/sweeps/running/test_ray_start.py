@@ -14,7 +14,7 @@ import pytest
 from ray._private import services, worker
 
 from sweeps.launch.reaper import runs
-from sweeps.running import cluster
+from sweeps.running import cluster, ray_start
 from sweeps.running.cluster import ClusterError
 from sweeps.running.ray_start import TRIES
 
@@ -137,3 +137,14 @@ def test_two_drivers_do_not_start_ray_at_once(use: Callable[..., Ray]):
         Timer(0.5, lambda: (begun.append(len(it.told)), other.stdin.close())).start()
         cluster.connect()
     assert (begun, len(it.told)) == ([0], 1)
+
+
+def test_a_driver_that_never_ends_its_start_keeps_no_other(
+    use: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
+):
+    """Somebody has stopped it with Ctrl-Z."""
+    it = use(0, SLOW)
+    with ray_start.one_at_a_time():
+        monkeypatch.setattr(ray_start, "TURN_S", 0.2)
+        cluster.connect()
+    assert len(it.told) == 1
