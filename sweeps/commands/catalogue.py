@@ -108,7 +108,7 @@ def spec(
     specs = packaged_specs()
     if name is not None and name not in specs:
         raise ConfigError(unknown_name("packaged spec", name, specs))
-    typer.echo("\n".join(specs) if name is None else specs[name].read_text().rstrip("\n"))
+    typer.echo("\n".join(specs) if name is None else specs[name].read_text("utf-8").rstrip("\n"))
 
 
 def schema() -> None:
