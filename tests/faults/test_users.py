@@ -40,7 +40,7 @@ def osr_as(user: int, group: int, *arguments: str | Path, home: Path) -> Complet
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """Of a group, by its setgid bit; specs and folders of users lie beside it."""
+    """Of a group, by its setgid bit, where the first user has run a sweep; specs lie beside it."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can act as two users, by setpriv")
     folder = Path(tempfile.mkdtemp(prefix="osr-", dir="/tmp"))
@@ -54,15 +54,16 @@ def home() -> Iterator[Path]:
     home.mkdir()
     os.chown(home, FIRST, GROUP)
     home.chmod(0o2775)
+    done = osr_as(FIRST, GROUP, "run", folder / "first.yaml", home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
     yield home
     shutil.rmtree(folder)
 
 
 def test_two_users_run_sweeps_in_one_home(home: Path):
     """Each takes over what the other has made, and writes to MLflow and exports of both."""
-    for user, name in ((FIRST, "first"), (SECOND, "second")):
-        done = osr_as(user, GROUP, "run", home.parent / f"{name}.yaml", home=home)
-        assert done.returncode == 0, done.stdout + done.stderr
+    done = osr_as(SECOND, GROUP, "run", home.parent / "second.yaml", home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 4 stages are done" in done.stdout
     for user, name in ((FIRST, "second"), (SECOND, "first")):
         for command in (["sync", name], ["export", name], ["figure", "roc", "--sweep", name]):
@@ -85,3 +86,16 @@ def test_a_reader_hears_what_may_not_be_written(home: Path, command: str):
     assert "Traceback" not in said
     assert "Error:" not in said
     assert "cannot be written" in " ".join(said.split())
+
+
+@pytest.mark.brief
+def test_a_reader_cannot_begin_a_home(home: Path):
+    """A folder of somebody else's where nothing has run yet: refused in a sentence, left empty."""
+    unused = home.parent / "unused"
+    unused.mkdir(mode=0o755)
+    done = osr_as(SECOND, STRANGERS, "run", home.parent / "first.yaml", home=unused)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 3, said
+    assert "Traceback" not in said
+    assert f"store {unused}/store cannot be used: Permission denied. Choose a folder" in said
+    assert list(unused.iterdir()) == []
