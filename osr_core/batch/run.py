@@ -74,7 +74,7 @@ class Run:
         try:
             self._make(stage_id, identity)
         except OutOfTime:
-            log.info("saved  %s %s", stage_id[:8], label)
+            log.info("paused %s %s", stage_id[:8], label)
             raise
         except (FolderError, OSError, torch.AcceleratorError):
             raise  # of the folder, a disk or a GPU: no other stage would fare better

@@ -234,7 +234,7 @@ def tell(launch: "Launch") -> None:
     for label in launch.unmade:
         told = f"the earlier result of {label} was set aside, and this launch has made no new one"
         console.print(told, style="red", soft_wrap=True)
-    if any(" failed: " in reason for _, reason in missing):
+    if launch.failures:
         typer.echo(f"What failed says more: osr logs {sweep} --failed")
         typer.echo("The same command tries it again.")
     if launch.tracking_problem:

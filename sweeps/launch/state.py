@@ -89,12 +89,17 @@ class Launch:
         return sentences
 
     @property
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """How stages without a result failed for good, by stage id."""
+        left = self.plan.stages.keys() - self.store.committed(self.plan.stages)
+        return self.store.attempts.failures(left)
+
+    @property
     def missing(self) -> list[tuple[PlannedTrial, str]]:
         """Planned trials without a result, each with the stages to blame."""
         done = self.store.committed(self.plan.stages)
         left = self.plan.stages.keys() - done
-        failures = self.store.attempts.failures(left)
-        blame = {each: f"failed: {failure['reason']}" for each, failure in failures.items()}
+        blame = {each: f"failed: {failure['reason']}" for each, failure in self.failures.items()}
         cancelled = self.store.orders.read(self.fence).cancelled
         blame |= dict.fromkeys(cancelled & left, "was cancelled")
         for each, method in self.not_begun.items():

@@ -21,8 +21,6 @@ from sweeps.store.memories import Memories
 from sweeps.store.orders import Orders
 from sweeps.store.records import Records
 
-Artifacts = dict[str, bytes]  # by name
-
 
 class Store:
     """Reads and writes results. Every method may be called by many processes at once."""
@@ -197,7 +195,9 @@ class Store:
         """
         return self._artifact(stage_id, name, self.read_commit(stage_id))
 
-    def read_all(self, stage_id: str, suffix: str = "", *, of: Commit | None = None) -> Artifacts:
+    def read_all(
+        self, stage_id: str, suffix: str = "", *, of: Commit | None = None
+    ) -> dict[str, bytes]:
         """All artifacts of a finished stage by name, or those whose names end so; those of a marker
         that was read before, where it is given.
 

@@ -183,6 +183,7 @@ def test_a_failed_stage_leaves_the_others_running(
     assert "1 of 2 trials done" in done.stdout
     assert "missing softmax digits/0 seed 0: fit softmax digits/0 seed 0 failed" in done.stdout
     assert "not a finite number in epoch 1" in done.stdout
+    assert "What failed says more: osr logs half --failed" in done.stdout
     status = json.loads(call_osr("status", "--json", home=home).stdout)
     (failure,) = status["failures"]
     assert failure["stage"] == "fit softmax digits/0 seed 0"
