@@ -40,7 +40,7 @@ class Checkpoint(Protocol):
         """Replace the state, atomically."""
 
     def between_batches(self) -> None:
-        """Called often by a stage that has no state to save; it may be ended here."""
+        """Called often where a stage has no state to save, or no newer one; it may end here."""
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def fit(context: Context, config: Mapping[str, Any]) -> Result:
     history = loop.progress.history
     refuse_lost(method.state_dict(), f"after {epochs.stop} epochs", training.lr)
     method.look_back(history[-1])
+    train.before_each = context.checkpoint.between_batches
     calibrate_method(method, train)
     if isinstance(method, ImageMethod):
         refuse_lost_logits(method, train, training)
@@ -161,7 +162,7 @@ def untrained(context: Context, config: Mapping[str, Any], num_known: int) -> Im
 @torch.no_grad()
 @whole_float32()
 def refuse_lost_logits(method: ImageMethod, train: Batches, training: Training) -> None:
-    """Insist on numbers for every training image: a third of an epoch, without a gradient.
+    """Insist on numbers for every training image, without a gradient.
 
     Raises:
         TrainingError: weights that are finite, and so large that what they come to is not.

@@ -81,6 +81,7 @@ class Fit:
     ) -> list[dict[str, float]]:
         """Train to the end, from the checkpoint if there is one; the history, one row per epoch.
 
+        The last epoch is saved in any case: what follows the training may be stopped, or fail.
         `begun` is the state to start from where there is no checkpoint.
 
         Raises:
@@ -96,7 +97,7 @@ class Fit:
             self.progress.history.append(row)
             self.progress.epoch += 1
             report(self.progress.epoch, row)
-            if checkpoint.due():
+            if checkpoint.due() or self.progress.epoch == self.until:
                 checkpoint.save(self.state())
         if self.until < self.training.epochs:
             self.unfinished = self.state()

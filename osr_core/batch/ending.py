@@ -74,6 +74,6 @@ class FolderCheckpoint:
             raise OutOfTime
 
     def between_batches(self) -> None:
-        """End a stage that has no state to save."""
+        """End a stage that has no state to save, or no newer one."""
         if self.ending.within(0.0):
             raise OutOfTime

@@ -37,9 +37,11 @@ class Terminations:
 
 
 class StoreCheckpoint:
-    """A fit's checkpoint in the store: every so many seconds, and when asked to stop.
+    """A fit's checkpoint in the store: every so many seconds, when asked to stop, and at the end of
+    its training.
 
-    A stage that has no state to save is asked between its batches. A store that did not answer is
+    A stage that has no state to save is asked between its batches, and so is a fit that has done
+    its last epoch. A store that did not answer is
     left alone for as long as the stage has waited for it, so that half of the time is work.
     """
 
