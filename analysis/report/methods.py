@@ -1,7 +1,7 @@
 """A page part for each method: its paper, its settings, where it differs from the paper."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.exports.schema import Plan, PlannedTrial
@@ -14,17 +14,15 @@ BULLET = "- "
 
 
 @dataclass(frozen=True)
-class MethodNotes:
-    """What the installed program says of a method; it is written in the method's own file."""
+class Description:
+    """What a file says at its head: equations, paper, authors' code, deviations."""
 
-    source: str  # paper
-    description: str  # equations, paper, authors' code, deviations
-    meanings: Mapping[str, str]  # of settings
+    text: str
 
     @property
     def equations(self) -> str:
         """The description up to the deviations."""
-        return self.description[: self._cut].strip()
+        return self.text[: self._cut].strip()
 
     @property
     def deviations(self) -> tuple[str, ...]:
@@ -33,7 +31,7 @@ class MethodNotes:
         Lines that a file had to break are whole again.
         """
         texts: list[str] = []
-        for line in self.description[self._cut :].strip().splitlines():
+        for line in self.text[self._cut :].strip().splitlines():
             begins = line.startswith(BULLET) or line.startswith(MARKER) or not line
             texts += [line] if begins or not texts else []
             if not begins:
@@ -42,8 +40,18 @@ class MethodNotes:
 
     @property
     def _cut(self) -> int:
-        found = self.description.find(f"\n{MARKER}")
-        return len(self.description) if found < 0 else found
+        found = self.text.find(f"\n{MARKER}")
+        return len(self.text) if found < 0 else found
+
+
+@dataclass(frozen=True)
+class MethodNotes:
+    """What the installed program says of a method; it is written in the method's own files."""
+
+    source: str  # paper
+    meanings: Mapping[str, str]  # of settings
+    own: Description
+    parts: Mapping[str, Description] = field(default_factory=dict)  # of files that it names
 
 
 NotesOf = Callable[[str], MethodNotes | None]  # by the method's key in a spec

@@ -21,8 +21,11 @@ Deviations, and why:
   it has cropped, changed and scaled at random.
 - A channel or position that is 0 everywhere has no response; the code divides by it.
 - Sums of 16th powers are in float64, where they neither overflow nor vanish.
-- The schedule's RandAugment is ours, see `strongly_augmented`; there is no cutout. SGD has no
-  momentum, as in the code; the paper tells 0.9, and 130 epochs before the first drop.
+- The schedule's RandAugment is ours, so that all methods draw from one set of operations, see
+  `strongly_augmented`; cutout is none of them. SGD has no momentum, as in the code; the paper tells
+  0.9, and 130 epochs before the first drop.
+- The networks are those of the other methods here, with plain ReLUs. The code's have leaky ones, of
+  slope 0.1 and with batch norms of momentum 0.001 in WRN-40-4, of 0.01 in ResNet-18's blocks.
 Errors beyond 100 have no gradient, as in the code: maps must not grow so large that no class can
 reconstruct them. G takes K D^2 numbers.
 """

@@ -22,7 +22,8 @@ Deviations, and why:
   that it holds four nearly whole networks. Here experts and gate share the stem: of a ResNet all
   but the last group of blocks.
 - The paper's score has parts that the code gives no weight; they are left out.
-- The schedule's RandAugment is ours, see `strongly_augmented`.
+- The schedule's RandAugment is ours, so that all methods draw from one set of operations, see
+  `strongly_augmented`. ResNet-18 is torchvision's; the code has leaky ReLUs inside its blocks.
 Copies start alike, as in the code: what tells experts apart at first is their class maps.
 """
 

@@ -6,8 +6,8 @@
 Source: Vaze et al., "Open-set recognition: a good closed-set classifier is all you need?",
 ICLR 2022.
 
-The published recipe (recipes.py) has no place for label smoothing, which is a setting of the method
-and so of the spec: the authors smooth TinyImageNet's labels, and only these, by 0.9,
+Deviations: the published recipe (recipes.py) has no place for label smoothing, which is a setting
+of the method and so of the spec. The authors smooth TinyImageNet's labels, and only these, by 0.9:
     mls: {label_smoothing: 0.9}
 """
 

@@ -24,6 +24,8 @@ Deviations, and why, besides those of the GAN:
   digits, and 81 to 93 % of the images are beyond one half.
 - Networks are in eval mode while images are made; the code leaves dropout and batch norms in
   training mode, by which the prototype ended at 0.51 instead of 0.58, its steps the code's.
+- Fine-tuning sees plain images, as in the code, even where a recipe augments those of the
+  classifier's fit: made images are plain, and a classifier could tell them by that alone.
 - a is -1 in float32 for all images that are surely known; its log odds are not.
 - `loss: cross_entropy` is allowed, and deceives nobody: from such a classifier 100 steps of the
   prototype reached p_{K+1} = 0.14.

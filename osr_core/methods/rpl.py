@@ -11,15 +11,16 @@ d_kj = ||z - P_kj||^2 / D,  d_k = (1/M) sum_j d_kj:
 
 Source: Chen et al., "Learning open set network with discriminative reciprocal points", ECCV 2020.
 
-No code of the authors is known for this paper, and two readings circulate. The default is that of
-the authors' later repository, iCGY96/ARPL, which trains by the schedule of the other rows:
-distances over D in both terms, batch means, points at N(0, 0.1^2), lambda 0.1.
+Deviations: no code of the authors is known for this paper, and two readings circulate. The default
+is that of the authors' later repository, iCGY96/ARPL, which trains by the schedule of the other
+rows: distances over D in both terms, batch means, points at N(0, 0.1^2), lambda 0.1.
 
 Where it differs from a re-implementation that the authors confirmed:
 - That one divides by D in the open-space term only; `gamma` = D gives its cross-entropy. It sums
   losses over the batch and has points at N(0, 1), a tenth convolution, and Adam at 0.01 for 150 to
   300 epochs. Known of the effect, which chose nothing: on digits (cac, splits 0 and 1, 20 epochs,
   SGD at 0.1) its plain distances and N(0, 1) give an AUROC of 0.85 and 0.69, ours 0.97 and 0.92.
+
 Where it differs from the ARPL repository: that one has one radius for all classes; the paper's
 equation and the re-implementation have one for each, and so it is here.
 """

@@ -13,10 +13,10 @@ prototype of class k; all squared distances are divided by D:
 Source: a row of Table 2 in Lu et al., "PMAL: open set recognition via robust prototype mining",
 AAAI 2022, which gives neither a formula nor a reference beyond RPL's.
 
-What the reading rests on: the table's count of parameters is two vectors per class, one more than
-RPL's, so a prototype per class beside the reciprocal point. Far from the one and near to the other
-both speak for a class, hence the difference; each part keeps its own regulariser, both at weight
-0.1. In l the squares of z cancel, so it is linear in z.
+Deviations cannot be told. What the reading rests on: the table's count of parameters is two vectors
+per class, one more than RPL's, so a prototype per class beside the reciprocal point. Far from the
+one and near to the other both speak for a class, hence the difference; each part keeps its own
+regulariser, both at weight 0.1. In l the squares of z cancel, so it is linear in z.
 """
 
 from dataclasses import dataclass

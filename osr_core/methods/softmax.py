@@ -8,11 +8,11 @@
 Source: Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution
 examples in neural networks", ICLR 2017.
 
-The row "Softmax" of published tables is copied from Neal et al., "Open set learning with
-counterfactual images", ECCV 2018, whose code (generativeopenset/training.py) trains one against the
-rest, by Adam at 1e-4 for 30 epochs; the specs of these tables ask for it (`loss: one_vs_rest`). It
-is badly under-trained. The default is cross-entropy, and `published` the schedule of the CAC
-paper's closed-set baseline (train_closedSet.py).
+Deviations: the row "Softmax" of published tables is copied from Neal et al., "Open set learning
+with counterfactual images", ECCV 2018, whose code (generativeopenset/training.py) trains one
+against the rest, by Adam at 1e-4 for 30 epochs; the specs of these tables ask for it (`loss:
+one_vs_rest`). It is badly under-trained. The default is cross-entropy, and `published` the schedule
+of the CAC paper's closed-set baseline (train_closedSet.py).
 """
 
 from dataclasses import dataclass

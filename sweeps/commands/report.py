@@ -1,11 +1,16 @@
 """`osr report`, and what the page says besides the exports: of methods, images and memory."""
 
+import ast
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import osr_core
 from osr_core.errors import ConfigError, OsrError
 from sweeps.addresses import check_server
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, OutputOption, at
@@ -14,6 +19,9 @@ from sweeps.home import Home
 
 if TYPE_CHECKING:
     from analysis.report.methods import MethodNotes
+
+PACKAGE = Path(osr_core.__file__).parent
+FILE = re.compile(r"\b[\w/]+\.py\b")  # in a method's description
 
 
 def report(
@@ -45,8 +53,8 @@ def report(
 
 
 def notes_of(name: str) -> "MethodNotes | None":
-    """What the file of a method says of it; None of a method that is not installed here."""
-    from analysis.report.methods import MethodNotes
+    """What the files of a method say of it; None of a method that is not installed here."""
+    from analysis.report.methods import Description, MethodNotes
     from osr_core.methods import method_named
     from sweeps.planning.json_schema import settings_listing
 
@@ -55,7 +63,30 @@ def notes_of(name: str) -> "MethodNotes | None":
     except ConfigError:
         return None
     meanings = {row["setting"]: row["meaning"] for row in settings_listing(method.Config)}
-    return MethodNotes(method.source, sys.modules[method.__module__].__doc__ or "", meanings)
+    own, *parts = described(sys.modules[method.__module__]).items()
+    return MethodNotes(
+        method.source, meanings, Description(own[1]), {n: Description(text) for n, text in parts}
+    )
+
+
+def described(module: ModuleType) -> dict[str, str]:
+    """What a method's file says at its head, and then each file of methods and networks that is
+    named there.
+    """
+    first = Path(module.__file__ or "")
+    told, left = {first: module.__doc__ or ""}, [first]
+    while left:
+        path = left.pop(0)
+        for name in FILE.findall(told[path]):
+            folders = (path.parent, PACKAGE / "methods", PACKAGE / "backbones")
+            found = next((at / name for at in folders if (at / name).is_file()), None)
+            if found is not None and found not in told:
+                told[found] = ast.get_docstring(ast.parse(found.read_text())) or ""
+                left.append(found)
+    return {
+        str(path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path.name): text
+        for path, text in told.items()
+    }
 
 
 def stages_of(home: Home, sweep: str) -> Mapping[str, Collection[str]]:

@@ -7,8 +7,8 @@
                    twice as much, and what a method says that its fits do besides
                    (`Learner.further_flops`); a multiplication with its addition is two
 
-Of the rest nothing is counted: held-out and test images, the heads, augmentation, mining and
-scoring.
+Of the rest nothing is counted: held-out and test images, the heads, augmentation, mining, making
+images (`gan.generate`) and scoring.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -13,7 +13,7 @@ class k alone; G is a decoder (decoder.py) with tanh, x in [-1, 1]:
 Source: Oza and Patel, "C2AE: class conditioned auto-encoder for open-set recognition", CVPR 2019.
 The authors' code is no longer to be had.
 
-Choices that the paper leaves open, with AUROCs of a prototype on one split of digits:
+Deviations, and choices that the paper leaves open; AUROCs are a prototype's on one split of digits:
 - x' is of class j: 94.7, of any other class 93.2, the input itself 92.3.
 - z has its positions, which pooling would lose: 94.7 instead of 89.2.
 - The decoder is trained for as many epochs as the classifier, un-augmented images as x'.

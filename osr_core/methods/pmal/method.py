@@ -8,9 +8,8 @@
     logits         those of the classifier
 
 Source: Lu et al., "PMAL: open set recognition via robust prototype mining", AAAI 2022.
-No code was published.
 
-Choices that the paper leaves open:
+Deviations cannot be told, since no code was published. Choices that the paper leaves open:
 - Prototypes are embedded from un-augmented images in eval mode and without gradient ("fixed
   anchors"): all of them before each epoch and then every `embed_every` steps, 10 by default. The
   rule is the same for every T, or Table 5 would compare fresh embeddings with older ones beside

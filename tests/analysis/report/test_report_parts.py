@@ -16,7 +16,7 @@ from analysis.report.cost import Cost, devices, in_a_sentence, seconds_behind, w
 from analysis.report.examples import SIDE, examples, png, thinned
 from analysis.report.grids import heat_maps
 from analysis.report.leaderboard import boards
-from analysis.report.methods import MethodNotes, shown_methods
+from analysis.report.methods import Description, shown_methods
 from analysis.report.missing import MissingCell, missing_cells
 from analysis.report.page import report
 from analysis.report.plot import ticks
@@ -24,6 +24,7 @@ from analysis.report.scored import scored_trials
 from analysis.report.surroundings import Surroundings
 from analysis.report.training import trainings
 from osr_core.errors import DataError
+from osr_core.methods import METHODS
 from sweeps.commands.report import notes_of
 
 GRID = [
@@ -191,8 +192,8 @@ def test_method_has_what_its_file_says(tmp_path):
     """Paper, equations and deviations, from the one place where they are written."""
     notes = notes_of("cac")
     assert notes.source == "Miller et al., WACV 2021, section 3"
-    assert "softmin_j" in notes.equations
-    first, second, *_ = notes.deviations
+    assert "softmin_j" in notes.own.equations
+    first, second, *_ = notes.own.deviations
     assert first == "Deviations, and why:"
     assert second == (
         '- L_T is computed as the cross-entropy of -d, whose "1 +" is the term j = y: the same '
@@ -200,7 +201,26 @@ def test_method_has_what_its_file_says(tmp_path):
     )
     assert notes.meanings["alpha"]
     assert notes_of("a plugin that is not installed") is None
-    assert MethodNotes("x", "no such part", {}).deviations == ()
+    assert Description("no such part").deviations == ()
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_every_method_says_where_it_differs(name):
+    """Also where nobody can tell, for want of code: silence could mean that nobody looked."""
+    notes = notes_of(name)
+    assert notes.own.deviations, "no paragraph of the file's description begins with 'Deviations'"
+    assert "Source" in notes.own.equations
+
+
+def test_a_method_shows_what_its_parts_say():
+    """Of each file that is named on the way, once: OSRCI's GAN is G-OpenMax's, too."""
+    parts = notes_of("g_openmax").parts
+    gan = parts["methods/gan/gan.py"]
+    assert {"methods/osrci.py", "methods/openmax.py", "methods/decoder.py"} < set(parts)
+    assert "reconstruction  mean |x - G(E(x))|" in gan.equations
+    assert any("the code drops it" in text for text in gan.deviations)
+    assert list(notes_of("cgdl").parts) == ["methods/cgdl/ladder.py", "methods/cgdl/flat.py"]
+    assert any("Xavier" in text for text in notes_of("proser").parts["backbones/wrn.py"].deviations)
 
 
 def test_settings_that_the_spec_changed_are_marked():
