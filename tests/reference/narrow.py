@@ -1,5 +1,6 @@
 """Methods on a narrow backbone, their weights in float64, and batches of random images."""
 
+from copy import deepcopy
 from typing import TypeVar
 
 import torch
@@ -46,25 +47,23 @@ def train_of(batch: Batch) -> Batches:
     return Batches(ImageSet(images, batch.label), batch_size=4)
 
 
-def doubled(module: nn.Module) -> dict[str, Tensor]:
-    """All of a module's tensors by name, in float64; those that learn can be differentiated by."""
-    learning = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-    return {
-        name: value.detach().double().requires_grad_(name in learning)
-        for name, value in module.state_dict().items()
-    }
+def doubled(method: L) -> tuple[L, dict[str, Tensor]]:
+    """Its like in float64, and all of that one's tensors by name; what learns has gradients."""
+    like = deepcopy(method).double()
+    return like, like.state_dict(keep_vars=True)
 
 
 def assert_same_slopes(method: Learner, loss: Tensor, weights: dict[str, Tensor], slow: Tensor):
-    """The gradients of two losses by the same weights, ours in float32; the backbone's aside."""
+    """The gradients of two losses by all that learns, the backbone too; ours are in float32."""
     loss.backward()
     slow.backward()
     learning = [
         (name, parameter)
         for name, parameter in method.named_parameters()
-        if parameter.requires_grad and not name.startswith("backbone")
+        if parameter.requires_grad
     ]
     expected = {name: weights[name].grad for name, _ in learning}
+    assert [name for name, slope in expected.items() if slope is None] == []
     largest = max(float(slope.abs().max()) for slope in expected.values())
     for name, parameter in learning:
         assert parameter.grad is not None, name

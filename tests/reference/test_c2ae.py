@@ -53,7 +53,7 @@ def draws() -> tuple[list[int], list[int]]:
 def test_losses_equal_the_formulas() -> None:
     """With x' the drawn image of the other class, z that of the image itself, and gradients."""
     method = prepared(match_weight=0.8)
-    weights, train = doubled(method), batch_of(6)
+    (_, weights), train = doubled(method), batch_of(6)
     other, number = draws()
     assert all(j != y for j, y in zip(other, BATCH.label.tolist(), strict=True))
     torch.manual_seed(7)
@@ -79,7 +79,7 @@ def test_losses_equal_the_formulas() -> None:
 def test_the_score_is_the_error_class_by_class(inference: str) -> None:
     """The smallest of K, or that of the class which the classifier names."""
     method = prepared(inference=inference)
-    weights = doubled(method)
+    _, weights = doubled(method)
     with torch.no_grad():
         prediction = method(BATCH.images)
         maps = method.embed_stages(BATCH.images)[1][-1].double()

@@ -99,11 +99,12 @@ def slow_ladder(
 
 
 def test_losses_equal_the_formulas() -> None:
-    """A training step's draws taken again, the three terms by loops, and their gradients."""
+    """A training step's draws taken again, the three terms by loops, and their gradients, the
+    backbone's by all of its maps.
+    """
     method = narrow(CGDL, latent=3, lateral=2, reconstruction_weight=0.3, divergence_weight=0.2)
-    batch, weights = batch_of(4), doubled(method)
-    with torch.no_grad():
-        maps = [each.double() for each in method.embed_stages(batch.images)[1]]
+    batch, (like, weights) = batch_of(4), doubled(method)
+    maps = list(like.backbone.stages(batch.images.double()))
     method.train()
     method.backbone.eval()
     torch.manual_seed(5)

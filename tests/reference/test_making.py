@@ -1,6 +1,8 @@
 """How OSRCI and G-OpenMax make images, against loops in float64."""
 
 import copy
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,10 +11,13 @@ from narrow import NUM_KNOWN, batch_of, narrow, train_of
 from torch import Tensor, nn
 
 from osr_core.backbones import build_backbone
+from osr_core.generators import generator_for
 from osr_core.methods import g_openmax, osrci
+from osr_core.methods.gan import generate
 from osr_core.methods.gan.gan import GAN, network_of
 from osr_core.methods.gan.generate import Make, Makers
 from osr_core.methods.softmax import Softmax
+from osr_core.tensors import from_bytes
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # ours is in float32
 
@@ -96,3 +101,49 @@ def test_interpolations_lie_on_the_chord_between_two_latents(
         one, two = (encoded(gan, by, p) for p in pair)
         expected = gan.generator(t * one + (1 - t) * two)[0]
         torch.testing.assert_close(image.double(), expected, **CLOSE)
+
+
+CANDIDATES, FAKES = 5, 5  # an odd number of candidates: their share cannot be one half
+TASK = {"dataset": "made", "known": [0, 1, 2], "split": 0}
+
+
+def slow_candidates(by: Makers, count: int, draws: torch.Generator) -> list[dict[str, Any]]:
+    """All images between two that a batch of the stage can choose from, one by one in float64."""
+    gan, classifier = copy.deepcopy(by.gan).double(), copy.deepcopy(by.classifier).double()
+    found = []
+    for _ in range(CANDIDATES):
+        first, second = (torch.randint(6, (count,), generator=draws).tolist() for _ in range(2))
+        share = torch.rand(count, generator=draws).tolist()
+        for one, two, t in zip(first, second, share, strict=True):
+            z = t * encoded(gan, by, one) + (1 - t) * encoded(gan, by, two)
+            image = gan.generator(z)
+            logits = classifier.head(classifier.backbone(image))[0].tolist()
+            p = max(map(math.exp, logits)) / sum(map(math.exp, logits))
+            found.append({"index": [one, two], "image": image[0].detach(), "certainty": p})
+    return found
+
+
+def test_the_stage_keeps_the_least_certain_of_its_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of each batch's 5 for every image wanted, and tells of how many p was below one half."""
+    by, kept, candidates = makers(), [], []
+    monkeypatch.setattr(generate, "makers_of", lambda context, config: by)
+    monkeypatch.setattr(generate, "BATCH", 4)
+    settings = {"name": "g_openmax", "fakes": FAKES, "candidates": CANDIDATES}
+    context: Any = SimpleNamespace(checkpoint=SimpleNamespace(load=lambda: None, due=lambda: False))
+    made = g_openmax.interpolations(context, {"method": settings, "task": TASK, "seed": 0})
+    for number, count in enumerate((4, FAKES - 4)):
+        draws = generator_for("gan.generate", "g_openmax", *TASK.values(), 0, number)
+        found = slow_candidates(by, count, draws)
+        candidates += found
+        kept += sorted(found, key=lambda each: each["certainty"])[:count]
+    tensors, _ = from_bytes(made.artifacts[generate.FAKES])
+    assert tensors["index"].tolist() == [each["index"] for each in kept]
+    levels = torch.stack([each["image"] for each in kept]) * 255
+    assert float((tensors["images"] - levels).abs().max()) < 1.01  # cut to whole levels
+    certainty = [each["certainty"] for each in kept]
+    assert made.metrics["generate/certainty"] == pytest.approx(sum(certainty) / FAKES, rel=1e-4)
+    below = sum(each["certainty"] < 0.5 for each in candidates)
+    assert 0 < below < len(candidates) == CANDIDATES * FAKES
+    assert made.metrics["generate/below_half"] == pytest.approx(below / len(candidates))

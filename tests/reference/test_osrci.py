@@ -94,19 +94,19 @@ def test_the_score_is_the_log_odds_of_the_margin() -> None:
 
 
 def test_the_fine_tuning_s_losses_equal_the_formulas() -> None:
-    """CE among K + 1 for known images, -log p_{K+1} for as many drawn fakes, with gradients."""
+    """CE among K + 1 for known images, -log p_{K+1} for as many drawn fakes, with gradients, the
+    backbone's by both.
+    """
     method, batch, fakes = narrow(OSRCI), batch_of(4), batch_of(6).images.flip(0)
     images = fakes.mul(255).round().to(torch.uint8)
     inputs = {"classifier": narrow(Softmax).state_dict(), "fakes": {"images": images}}
     method.prepare(train_of(batch), inputs)
-    weights = doubled(method)
+    like, weights = doubled(method)
     torch.manual_seed(3)
     losses = method.losses(batch)
     torch.manual_seed(3)
     drawn = torch.randint(6, (4,))
-    with torch.no_grad():
-        z = method.embed(batch.images).double()
-        of_fakes = method.embed(images[drawn].float() / 255).double()
+    z, of_fakes = like.backbone(batch.images.double()), like.backbone(images[drawn].double() / 255)
     entropy, surprise = torch.zeros(()).double(), torch.zeros(()).double()
     for b in range(4):
         logits, none = z[b] @ weights["head.weight"].T, of_fakes[b] @ weights["head.weight"].T

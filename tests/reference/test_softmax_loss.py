@@ -55,6 +55,17 @@ def test_one_against_the_rest_equals_the_loop() -> None:
     assert float(one_vs_rest(LOGITS, LABEL)) == pytest.approx(total / LOGITS.numel(), rel=1e-12)
 
 
+def test_one_against_the_rest_has_the_loop_s_gradient() -> None:
+    """By hand -t / (1 + exp(t l)) of each of B K logits, and against finite differences."""
+    logits = LOGITS.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(one_vs_rest(logits, LABEL), logits)
+    for row, y, found in zip(LOGITS.tolist(), LABEL.tolist(), slope.tolist(), strict=True):
+        signs = [1 if k == y else -1 for k in range(len(row))]
+        expected = [-t / (1 + math.exp(t * v)) for t, v in zip(signs, row, strict=True)]
+        assert found == pytest.approx([each / LOGITS.numel() for each in expected], rel=1e-12)
+    assert torch.autograd.gradcheck(lambda x: one_vs_rest(x, LABEL), logits)
+
+
 def test_one_against_the_rest_is_low_for_a_sure_and_right_image() -> None:
     """By hand: l = (9, -9), y = 0 costs log(1 + exp(-9)) twice; the other way round, 9 more."""
     right, wrong = (
