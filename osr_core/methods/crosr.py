@@ -125,7 +125,7 @@ class CROSR(ImageMethod):
 
     @classmethod
     def recipe(cls, trial: Trial) -> Stage:
-        return trial.stage(CALIBRATE, "calibrate", inputs={"classifier": trial.fit()})
+        return trial.stage(CALIBRATE, "fit", "calibrate", inputs={"classifier": trial.fit()})
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         embedding, maps = self.embed_stages(batch.images)

@@ -125,7 +125,7 @@ class CGDL(ImageMethod):
 
     @classmethod
     def recipe(cls, trial: Trial) -> Stage:
-        return trial.stage(CALIBRATE, "calibrate", inputs={"classifier": trial.fit()})
+        return trial.stage(CALIBRATE, "fit", "calibrate", inputs={"classifier": trial.fit()})
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> Recipe:
