@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from blobs import Memory, Runs, context, shortened, trial
+from blobs import VARIANTS, Memory, Runs, context, shortened, trial
 from resuming import KilledError
 from test_methods import SCHEDULES
 
@@ -41,7 +41,7 @@ def assert_same(name: str, schedule: str, runs: Runs) -> None:
     assert parts[-1].metrics == at_once.metrics
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *VARIANTS])
 def test_last_leg_leaves_what_the_whole_fit_leaves(name: str, runs: Runs) -> None:
     """Every method, and those that score with another's fit."""
     assert_same(name, "sgd", runs)

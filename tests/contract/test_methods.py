@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from blobs import NUM_KNOWN, TRAINING, Memory, Runs, context, shortened, trial
+from blobs import NUM_KNOWN, TRAINING, VARIANTS, Memory, Runs, context, shortened, trial
 from resuming import assert_resumable
 
 from osr_core.backbones import resolve_backbone
@@ -21,6 +21,7 @@ from osr_core.tensors import from_bytes, to_bytes
 from osr_core.training import Fit
 
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
+every_variant = pytest.mark.parametrize("name", sorted([*METHODS, *VARIANTS]))
 SHORT = shortened(TRAINING, epochs=2)
 SCHEDULES = {
     "sgd": shortened(
@@ -40,7 +41,7 @@ SCHEDULES = {
 }
 
 
-@every_method
+@every_variant
 def test_far_images_are_told_from_known_ones(name: str, runs: Runs) -> None:
     """A short fit on blobs that any working score separates: AUROC and accuracy are 1."""
     metrics = runs.result(trial(name).score).metrics
@@ -48,7 +49,7 @@ def test_far_images_are_told_from_known_ones(name: str, runs: Runs) -> None:
     assert metrics["test/accuracy"] == 1
 
 
-@every_method
+@every_variant
 def test_a_gradient_reaches_every_parameter(name: str, runs: Runs) -> None:
     """A weight without a gradient is one that the paper does not have, or a broken graph; what is
     frozen says so.
@@ -65,7 +66,7 @@ def test_a_gradient_reaches_every_parameter(name: str, runs: Runs) -> None:
     assert without == []
 
 
-@every_method
+@every_variant
 def test_losses_are_the_declared_terms(name: str, runs: Runs) -> None:
     """Histories, `keep` and tables name terms before any fit has run."""
     method, train = runs.prepared(trial(name, SHORT))
@@ -93,7 +94,7 @@ def test_a_label_that_is_not_known_is_refused(name: str, label: int, runs: Runs)
     Fit(method, train, train, SHORT, seed=0)
 
 
-@every_method
+@every_variant
 def test_predictions_have_the_promised_shapes(name: str, runs: Runs) -> None:
     """(B, K), (B,) and (B, D) in float32, and nothing that is not a number."""
     method, train = runs.prepared(trial(name, SHORT))
@@ -105,7 +106,7 @@ def test_predictions_have_the_promised_shapes(name: str, runs: Runs) -> None:
     assert all(t.dtype == torch.float32 and torch.isfinite(t).all() for t in prediction)
 
 
-@every_method
+@every_variant
 def test_a_prediction_is_repeatable_and_stands_alone(name: str, runs: Runs) -> None:
     """In eval mode an image's score depends neither on chance nor on the images beside it."""
     stage = trial(name).score
@@ -125,7 +126,7 @@ def test_a_prediction_is_repeatable_and_stands_alone(name: str, runs: Runs) -> N
     torch.testing.assert_close(logits, together.logits, rtol=1e-3, atol=1e-4)
 
 
-@every_method
+@every_variant
 def test_saving_and_loading_changes_no_score(name: str, runs: Runs) -> None:
     """Bit for bit: the score stage must see the method that the fit left."""
     asked = trial(name, SHORT)
@@ -141,7 +142,7 @@ def test_saving_and_loading_changes_no_score(name: str, runs: Runs) -> None:
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
-@every_method
+@every_variant
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_resumed_fit_is_bit_identical(name: str, schedule: str, runs: Runs) -> None:
     """A crash may cost time, never a different number."""
@@ -153,6 +154,12 @@ def test_a_resumed_memory_bank_is_bit_identical(runs: Runs) -> None:
     """With more than 200 prototypes PMAL embeds them once an epoch, and must do so again."""
     many = trial("pmal", SCHEDULES["sgd"], {"prototypes": 70})
     assert_resumable(runs.last_fit(many), runs)
+
+
+def test_a_resumed_joint_fit_is_bit_identical(runs: Runs) -> None:
+    """Where OpenHybrid's density reaches the network, which has two to follow."""
+    joint = {"encoder_gradient": 0.5, "flow_blocks": 2, "flow_hidden": 8, "flow_lr": 0.01}
+    assert_resumable(runs.last_fit(trial("openhybrid", SCHEDULES["sgd"], joint)), runs)
 
 
 @every_method

@@ -242,6 +242,7 @@ def test_graphs_are_for_those_who_can_and_are_alone(
     """By default nobody; with OSR_GRAPHS=1 one process, a device that can and steps all alike."""
     static, _ = runs.prepared(trial("softmax", SHORT))
     drawing, _ = runs.prepared(trial("proser", SHORT))
+    waiting, _ = runs.prepared(trial("openhybrid_residual", SHORT))  # for singular values
     monkeypatch.delenv(VARIABLE, raising=False)
     assert capture_for(static, CPU, ALONE) is None
     for off in ("", "0"):
@@ -253,5 +254,6 @@ def test_graphs_are_for_those_who_can_and_are_alone(
     monkeypatch.setenv(VARIABLE, "1")
     assert isinstance(capture_for(static, CPU, ALONE), Recorder)
     assert capture_for(drawing, CPU, ALONE) is None
+    assert capture_for(waiting, CPU, ALONE) is None
     assert capture_for(static, CPU, DataParallel(0, 2)) is None
     assert capture_for(static, torch.device("meta"), ALONE) is None

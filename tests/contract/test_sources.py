@@ -5,7 +5,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from blobs import TRAINING, Runs, shortened, trial
+from blobs import TRAINING, VARIANTS, Runs, shortened, trial
 
 from osr_core import execution
 from osr_core.execution import Result
@@ -62,7 +62,7 @@ def watched(runs: Runs) -> Watched:
     return Watched()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *VARIANTS])
 @pytest.mark.parametrize("validation", [0.0, 0.2])
 def test_every_function_that_a_stage_calls_is_in_its_source(
     name: str, validation: float, watched: Watched, monkeypatch: pytest.MonkeyPatch

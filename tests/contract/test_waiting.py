@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from blobs import TRAINING, Runs, shortened, trial
+from blobs import TRAINING, VARIANTS, Runs, shortened, trial
 from waiting import Waits
 
 from osr_core.execution import Result
@@ -71,7 +71,7 @@ def stages(runs: Runs) -> Heard:
     return Heard()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *VARIANTS])
 def test_an_epoch_reads_nothing_but_the_means_of_its_terms(name: str, stages: Heard) -> None:
     """Of every network that a method trains; the means are read when the last step is told."""
     heard: list[str] = []
