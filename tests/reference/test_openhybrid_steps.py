@@ -30,7 +30,7 @@ def test_losses_equal_the_formulas(kind: str, share: float) -> None:
     gradients by z and by the flow's parameters.
     """
     method = stirred(kind, flow_weight=0.7, encoder_gradient=share).double()
-    weights, label = doubled(method.flow), torch.tensor([0, 1, 2, 0])
+    (_, weights), label = doubled(method.flow), torch.tensor([0, 1, 2, 0])
     z = torch.randn(4, method.backbone.dim).double().requires_grad_()
     losses = method.losses_at(z, label)
     mean, variance = z.mean(0), ((z - z.mean(0)) ** 2).mean(0)
@@ -59,7 +59,7 @@ def test_the_score_is_the_surprise(kind: str) -> None:
     variance = torch.linspace(0.2, 3, method.backbone.dim)
     method.norm.running_mean.copy_(mean)
     method.norm.running_var.copy_(variance)
-    weights = doubled(method.flow)
+    _, weights = doubled(method.flow)
     with torch.no_grad():
         prediction = method(batch.images)
         u = ((method.embed(batch.images) - mean) / (variance + 1e-5).sqrt()).double()
