@@ -23,6 +23,7 @@ demo: $(INSTALLED)
 	@$(BIN)/osr run digits
 	@echo "Report:"
 	@$(BIN)/osr report
+	@echo "To type osr here: source .venv/bin/activate"
 
 test: lint types
 	$(BIN)/pytest --numprocesses 3 $(BY_FILE)

@@ -165,12 +165,14 @@ def refuse_lost_logits(method: ImageMethod, train: Batches, training: Training) 
     """Insist on numbers for every training image, without a gradient.
 
     Raises:
-        TrainingError: weights that are finite, and so large that what they come to is not.
+        TrainingError: weights that are finite, and so large that what they come to is not; what is
+            no prediction.
     """
     method.eval()
     num_lost = torch.zeros((), dtype=torch.int64, device=train.labels.device)
     for batch in train.ordered():
         found = method(batch.images)
+        method.check_prediction(found, len(batch.label))
         num_lost += (~(found.logits.isfinite().all(1) & found.unknown_score.isfinite())).sum()
     if num_lost:
         raise TrainingError(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from osr_core.config import build
 from osr_core.context import STATE, Context
 from osr_core.data.base import ImageSet
@@ -13,7 +15,7 @@ from osr_core.generators import seeded
 from osr_core.identity import seed_for
 from osr_core.kinds import epochs_of
 from osr_core.legs import BEGUN
-from osr_core.methods import learner_named
+from osr_core.methods import ImageMethod, Learner, learner_named
 from osr_core.recipes import Training
 from osr_core.training import Fit
 
@@ -42,8 +44,23 @@ def trained(context: Context, config: Mapping[str, Any], own: DataParallel) -> F
     begun = context.inputs[BEGUN][STATE] if BEGUN in context.inputs else None
     until = epochs_of(config).stop
     loop = Fit(method, train, validation, training, seed, until, own)
+    try_out(method, train)
     loop.run(context.checkpoint, context.report, begun)
     return loop
+
+
+@torch.no_grad()
+def try_out(method: Learner, train: Batches) -> None:
+    """Let a method score two images before it is trained for hours.
+
+    One that needs what `calibrate` finds is asked when it has that.
+
+    Raises:
+        TrainingError: what it says is no prediction.
+    """
+    if isinstance(method, ImageMethod) and not method.fits_after_training():
+        method.eval()
+        method.check_prediction(method(train.take(torch.arange(2))), 2)
 
 
 def drawn_for(config: Mapping[str, Any]) -> list[Any]:

@@ -115,6 +115,20 @@ def test_two_plugins_may_not_share_a_name(tmp_path: Path, monkeypatch: pytest.Mo
         Methods(OWN).named("softmax")
 
 
+CONFIGURED = """
+from dataclasses import dataclass
+from osr_core.methods import CAC
+from osr_core.methods.base import MethodConfig
+
+class Mine(CAC):
+    name = "mine"
+    title = "Mine"
+
+    {decorator}
+    class Config{base}:
+        alpha: float = 0.5
+"""
+FROZEN = "@dataclass(frozen=True, kw_only=True)"
 TWIN = """
 from osr_core.methods import CAC
 
@@ -172,6 +186,13 @@ def test_two_plugins_may_not_share_a_title(
             "from osr_core.methods import Method\nclass Mine(Method): name = 'mine'",
             "its class lacks title, source, terms",
         ),
+        (
+            CONFIGURED.format(decorator=FROZEN, base="(MethodConfig)"),
+            "its Config's alpha must be made by osr_core.config.setting, as in alpha: float = ",
+        ),
+        (CONFIGURED.format(decorator="", base="(MethodConfig)"), "decorated with @dataclass"),
+        (CONFIGURED.format(decorator="", base=""), "must be a class below"),
+        (CONFIGURED.format(decorator=FROZEN, base=""), "must be a class below"),
     ],
 )
 def test_a_broken_plugin_disturbs_nobody_but_who_asks_for_it(
@@ -192,6 +213,7 @@ def test_a_broken_plugin_disturbs_nobody_but_who_asks_for_it(
     with pytest.raises(ConfigError) as other:
         methods.named("mines")
     assert "mine" not in str(other.value).replace("mines", "")
+    assert str(other.value).endswith("A method of your own must be installed where osr is.")
 
 
 def test_a_plugin_may_be_imported_first(tmp_path: Path) -> None:

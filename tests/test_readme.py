@@ -46,10 +46,11 @@ def test_the_demo_ends_with_the_report() -> None:
         text=True,
         check=True,
     )
-    *_, run, said, report = dry.stdout.splitlines()
+    *_, run, said, report, path = dry.stdout.splitlines()
     assert run.endswith("osr run digits")
     assert "Report:" in said
     assert report.endswith("osr report")
+    assert "source .venv/bin/activate" in path
 
 
 def test_the_picture_of_a_terminal_is_the_stored_one() -> None:

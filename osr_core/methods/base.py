@@ -11,7 +11,7 @@ larger logits are more that class, a larger unknown_score is more unknown.
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from osr_core.context import StageFunction
 from osr_core.data.base import Benchmark
 from osr_core.data.batches import Batch
+from osr_core.errors import TrainingError
 from osr_core.kinds import Kind
 from osr_core.methods.learner import Learner, MethodConfig, descend, make_optimizer
 from osr_core.recipes import Recipe, common
@@ -63,6 +64,11 @@ class Prediction(NamedTuple):
     embedding: Tensor  # (B, D), the backbone's output
 
 
+def shape_of(part: object) -> str:
+    """What a part of a prediction is."""
+    return f"of shape {tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
+
+
 def log_odds_of_unknown(logits: Tensor) -> Tensor:
     """(B,) log((1 - p) / p) of the largest softmax probability p, from logits (B, K), K >= 2.
 
@@ -95,6 +101,33 @@ class ImageMethod(Learner):
     @abstractmethod
     def forward(self, images: Tensor) -> Prediction:
         """Score images (B, C, H, W) in [0, 1]; in eval mode each by itself."""
+
+    def check_prediction(self, said: Any, num_images: int) -> None:
+        """Refuse what `forward` may not return.
+
+        Raises:
+            TrainingError: no Prediction, or one with a part of another shape.
+        """
+        asked = {
+            "logits": (num_images, self.num_known),
+            "unknown_score": (num_images,),
+            "embedding": (num_images, self.backbone.dim),
+        }
+        if not isinstance(said, Prediction):
+            problem = f"it is a {type(said).__name__}"
+        elif wrong := [
+            f"{name} is {shape_of(part)}"
+            for (name, shape), part in zip(asked.items(), said, strict=True)
+            if shape_of(part) != f"of shape {shape}"
+        ]:
+            problem = ", ".join(wrong)
+        else:
+            return
+        shapes = ", ".join(f"{name} {shape}" for name, shape in asked.items())
+        raise TrainingError(
+            f"what method '{self.name}' says of {num_images} images must be a Prediction with "
+            f"{shapes}; {problem}."
+        )
 
     def validation(self, batch: Batch) -> dict[str, Tensor]:
         """The terms and the accuracy on held-out known images."""

@@ -145,6 +145,7 @@ class Learner(nn.Module, ABC):
         not depend on values, nothing is drawn on the CPU, and what lasts is written in place.
         """
         terms = self.losses(batch)
+        self.check_terms(terms)
         optimizers["main"].zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         optimizers["main"].step()
@@ -183,6 +184,23 @@ class Learner(nn.Module, ABC):
         `num_images` are trained on in each epoch.
         """
         return 0.0
+
+    def check_terms(self, terms: Any) -> None:
+        """Refuse what `losses` may not return.
+
+        Raises:
+            TrainingError: no dict, other keys than `terms`, a term that is no scalar.
+        """
+        asked = f"a scalar tensor for each of its `terms` ({', '.join(self.terms)})"
+        if not isinstance(terms, Mapping):
+            problem = f"return a {type(terms).__name__}, not a dict with {asked}"
+        elif terms.keys() != set(self.terms):
+            problem = f"have the keys {', '.join(map(str, terms))}, not {asked}"
+        elif wide := [f"{name} {tuple(term.shape)}" for name, term in terms.items() if term.ndim]:
+            problem = f"have terms of shape {', '.join(wide)}, not {asked}: take batch means"
+        else:
+            return
+        raise TrainingError(f"the losses of method '{self.name}' {problem}.")
 
     # -- helpers for subclasses ------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ package is being imported: a plugin imports this package itself.
 
 import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from itertools import product
 
 from osr_core.errors import ConfigError, unknown_name
 from osr_core.kinds import GENERAL, Kind
-from osr_core.methods.base import ImageMethod
+from osr_core.methods.base import ImageMethod, MethodConfig
 
 GROUP = "osr_sweeps.methods"
 
@@ -33,8 +34,12 @@ class Methods(Mapping[str, type[ImageMethod]]):
                 such as another method's title; or a plugin takes a name that is taken.
         """
         if name not in self:
-            raise ConfigError(self.broken.get(name) or unknown_name("method", name, self))
+            raise ConfigError(self.broken.get(name) or self._unknown(name))
         return self[name]
+
+    def _unknown(self, name: str) -> str:
+        listed = unknown_name("method", name, self)
+        return f"{listed} A method of your own must be installed where osr is."
 
     @cached_property
     def plugins(self) -> dict[str, EntryPoint]:
@@ -137,4 +142,20 @@ def problem_of(found: object, name: str) -> str:
         return f"its class calls itself '{found.name}'."
     if inspect.isabstract(found):
         return f"its class lacks {', '.join(sorted(found.__abstractmethods__))}."
+    return settings_problem(found.Config)
+
+
+def settings_problem(config: type) -> str:
+    """What keeps a class from being a method's `Config`; empty if nothing does."""
+    decorated = "__dataclass_fields__" in vars(config) or not vars(config).get("__annotations__")
+    if not issubclass(config, MethodConfig) or not decorated:
+        return (
+            "its Config must be a class below osr_core.methods.base.MethodConfig, decorated with "
+            "@dataclass(frozen=True, kw_only=True)."
+        )
+    if bare := [field.name for field in fields(config) if "meaning" not in field.metadata]:
+        return (
+            f"its Config's {', '.join(bare)} must be made by osr_core.config.setting, as in "
+            f'{bare[0]}: float = setting(0.5, "what it means").'
+        )
     return ""
