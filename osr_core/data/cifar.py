@@ -102,8 +102,9 @@ class CIFAR10(CIFAR):
     name = "cifar10"
     title = "CIFAR-10"
     how_to_get = (
-        "Extract https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz there, or put the Parquet "
-        "files of https://huggingface.co/datasets/uoft-cs/cifar10 there as "
+        "Extract https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz there (or run: osr "
+        "datasets fetch cifar10), or put the Parquet files of "
+        "https://huggingface.co/datasets/uoft-cs/cifar10 there as "
         "cifar10-train.parquet and cifar10-test.parquet."
     )
     classes = tuple(TEN.split())
@@ -127,8 +128,9 @@ class CIFAR100(CIFAR):
     name = "cifar100"
     title = "CIFAR-100"
     how_to_get = (
-        "Extract https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz there, or put the "
-        "Parquet files of https://huggingface.co/datasets/uoft-cs/cifar100 there as "
+        "Extract https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz there (or run: osr "
+        "datasets fetch cifar100), or put the Parquet files of "
+        "https://huggingface.co/datasets/uoft-cs/cifar100 there as "
         "cifar100-train.parquet and cifar100-test.parquet (CIFAR+N needs only the test images)."
     )
     classes = tuple(HUNDRED.split())

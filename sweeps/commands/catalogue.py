@@ -32,6 +32,9 @@ def methods(
         ]
     else:
         rows = settings_listing(method_named(name).Config)
+    if not rows and not as_json:
+        typer.echo(f"{name} has no settings; a spec names it as {name}: {{}}")
+        return
     show(rows, as_json)
     if name is None and not as_json:
         typer.echo("Settings of one: osr methods NAME")

@@ -14,7 +14,7 @@ import osr_core
 from osr_core.errors import ConfigError, OsrError
 from sweeps.addresses import check_server
 from sweeps.commands.options import DEFAULT_HOME, DataOption, HomeOption, OutputOption, at
-from sweeps.commands.results import image_loader, leave
+from sweeps.commands.results import check_exported, image_loader, leave
 from sweeps.home import Home
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def report(
 
     check_server("--mlflow-url", mlflow_url)
     user_home = at(home)
+    exports = user_home.root / "exports"
+    check_exported(exports, sweeps or ())
     around = Surroundings(
         mlflow_url=mlflow_url,
         notes_of=notes_of,
@@ -48,7 +50,7 @@ def report(
         stages_of=lambda sweep: stages_of(user_home, sweep),
         peaks_of=lambda fits: peaks_of(user_home, fits),
     )
-    page = make_report(user_home.root / "exports", sweeps or (), around)
+    page = make_report(exports, sweeps or (), around)
     leave(output or user_home.root / "report.html", page.encode())
 
 

@@ -91,6 +91,7 @@ def table(
     if name == "compare":
         from analysis.tables import comparison, comparison_sheet  # scipy takes a second to import
 
+        check_exported(exports, sweeps or ())
         names = sweeps or exported_sweeps(exports)
         folders = [at(home).export(sweep) for sweep in names]
         made = comparison.compare(folders, row or (), dataset or (), metric or ("auroc",))
@@ -103,9 +104,7 @@ def table(
         printable = paper_sheet.printable(paper_table.paper_table(name, exports))
     else:
         folder = at(home).export(name)
-        if not folder.exists():
-            known = [*exported_sweeps(exports), *LAYOUTS, "compare"]
-            raise ConfigError(no_export("table", name, known))
+        check_exported(exports, [name], "table", [*LAYOUTS, "compare"])
         shown = sweep_table.table(folder, dataset or (), metric or sweep_table.DEFAULT_METRICS)
         printable = sweep_sheet.printable(shown)
     typer.echo(render(printable, format))
@@ -142,11 +141,9 @@ def figure(
         raise ConfigError(f"figure {name} is of one sweep, not of '{named}' and '{sweep}'.")
     format = format or (output.suffix[1:].lower() if output else "") or "png"
     sweep = named or sweep
-    if sweep and not at(home).export(sweep).exists():
-        known = exported_sweeps(at(home).root / "exports")
-        raise ConfigError(no_export("export", sweep, known))
-    images = image_loader(data_root)
     exports = at(home).root / "exports"
+    check_exported(exports, [sweep] if sweep else ())
+    images = image_loader(data_root)
     drawn = draw(
         name,
         exports,
@@ -188,6 +185,19 @@ def draw_pictures(run: Mapping[str, Any], content: bytes) -> Mapping[str, bytes]
     if "trial_id" in run:
         return pictures(run, content)
     return picture(f"{run['label']}, sweep {run['sweep']}, commit {run['commit']}", content)
+
+
+def check_exported(
+    exports: Path, sweeps: Sequence[str], what: str = "export", others: Sequence[str] = ()
+) -> None:
+    """ConfigError with sentences for each of the sweeps that has no export.
+
+    `others` are further names that could have been meant, and `what` all of them are called.
+    """
+    there = exported_sweeps(exports)
+    absent = [each for each in sweeps if each not in there]
+    if problems := [no_export(what, each, [*there, *others]) for each in absent]:
+        raise ConfigError(problems)
 
 
 def no_export(what: str, name: str, known: Sequence[str]) -> str:

@@ -48,6 +48,22 @@ def test_table_command_refuses_what_does_not_belong_together(home):
         osr(home, "table", "nothing")
 
 
+@pytest.mark.parametrize("words", ["table", "table compare cac-fig3", "figure roc", "report"])
+def test_a_sweep_with_a_slip_is_told_from_one_without_results(home, words):
+    """Each command that reads exports says what was meant, what there is, and how to make one."""
+    told = "'cac-table' does not exist. Did you mean 'cac-table2'.* cac-fig3, .*osr export cac-tab"
+    with pytest.raises(ConfigError, match=told):
+        osr(home, *words.split(), "cac-table")
+
+
+def test_every_sweep_without_an_export_is_named(home):
+    """All at once, not one after each correction."""
+    for words in (["table", "compare"], ["report"]):
+        with pytest.raises(ConfigError) as told:
+            osr(home, *words, "one", "cac-fig3", "other")
+        assert [problem.split("'")[1] for problem in told.value.problems] == ["one", "other"]
+
+
 @pytest.mark.parametrize("words", [["table", "digits_all"], ["figure", "roc", "digits_all"]])
 def test_the_name_of_a_spec_leads_to_that_of_its_sweep(home, words):
     """They differ by a hyphen; also where the sweep has no export that would be near."""

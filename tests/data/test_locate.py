@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from osr_core.data import READERS
+from osr_core.data.fetch import downloads
 from osr_core.errors import DataError
 
 NEED_FILES = [name for name in READERS if name != "digits"]
@@ -38,6 +39,13 @@ def test_a_missing_file_is_named_with_every_place_looked_at(name, tmp_path):
     }[name]
     for part in (*places, READERS[name].how_to_get, "--data-root", "OSR_DATA"):
         assert part in message
+
+
+def test_what_can_be_fetched_is_missed_with_the_command(tmp_path):
+    """One line to copy, instead of an archive to find, check and unpack."""
+    for name in downloads():
+        with pytest.raises(DataError, match=f"run: osr datasets fetch {name}\\b"):
+            READERS[name].load(tmp_path, "test")
 
 
 def test_a_root_that_is_not_there_is_named():
