@@ -87,7 +87,7 @@ def test_a_run_that_was_killed_or_stopped_goes_on_where_it_was(
         pass
     process.send_signal(signal.SIGTERM)
     code, printed = ended(process)
-    assert (code, "saved" in printed) == (130, True), printed
+    assert (code, "paused" in printed) == (130, True), printed
     assert checkpoint.read_bytes() != before
     code, printed = ended(started(plan, broken))
     assert code == 0, printed
