@@ -191,16 +191,18 @@ class Learner(nn.Module, ABC):
         Raises:
             TrainingError: no dict, other keys than `terms`, a term that is no scalar.
         """
-        asked = f"a scalar tensor for each of its `terms` ({', '.join(self.terms)})"
         if not isinstance(terms, Mapping):
-            problem = f"return a {type(terms).__name__}, not a dict with {asked}"
+            problem = f"return a {type(terms).__name__}, not a dict with"
         elif terms.keys() != set(self.terms):
-            problem = f"have the keys {', '.join(map(str, terms))}, not {asked}"
+            problem = f"have the keys {', '.join(map(str, terms))}, not"
         elif wide := [f"{name} {tuple(term.shape)}" for name, term in terms.items() if term.ndim]:
-            problem = f"have terms of shape {', '.join(wide)}, not {asked}: take batch means"
+            problem = f"have terms of shape {', '.join(wide)}, not batch means,"
         else:
             return
-        raise TrainingError(f"the losses of method '{self.name}' {problem}.")
+        raise TrainingError(
+            f"the losses of method '{self.name}' {problem} a scalar tensor for each of its `terms` "
+            f"({', '.join(self.terms)})."
+        )
 
     # -- helpers for subclasses ------------------------------------------------------------------
 

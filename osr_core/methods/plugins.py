@@ -147,7 +147,7 @@ def problem_of(found: object, name: str) -> str:
 
 def settings_problem(config: type) -> str:
     """What keeps a class from being a method's `Config`; empty if nothing does."""
-    decorated = "__dataclass_fields__" in vars(config) or not vars(config).get("__annotations__")
+    decorated = "__dataclass_fields__" in vars(config) or not inspect.get_annotations(config)
     if not issubclass(config, MethodConfig) or not decorated:
         return (
             "its Config must be a class below osr_core.methods.base.MethodConfig, decorated with "

@@ -83,7 +83,7 @@ def described(module: ModuleType) -> dict[str, str]:
             folders = (path.parent, PACKAGE / "methods", PACKAGE / "backbones")
             found = next((at / name for at in folders if (at / name).is_file()), None)
             if found is not None and found not in told:
-                told[found] = ast.get_docstring(ast.parse(found.read_text())) or ""
+                told[found] = ast.get_docstring(ast.parse(found.read_bytes())) or ""
                 left.append(found)
     return {
         str(path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path.name): text

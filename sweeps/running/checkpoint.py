@@ -41,8 +41,8 @@ class StoreCheckpoint:
     its training.
 
     A stage that has no state to save is asked between its batches, and so is a fit that has done
-    its last epoch. A store that did not answer is
-    left alone for as long as the stage has waited for it, so that half of the time is work.
+    its last epoch. A store that did not answer is left alone for as long as the stage has waited
+    for it, so that half of the time is work.
     """
 
     def __init__(self, store: Store, stage_id: str, workplace: Workplace, source: str) -> None:

@@ -45,7 +45,7 @@ def without(part: str, change: Callable[[torch.Tensor], object]) -> Callable[[An
     ],
 )
 def test_a_wrong_prediction_is_told_before_training(changed: Any, problem: str) -> None:
-    """Also of a method that can be asked after its calibration only: before its images are."""
+    """Of a method that must be calibrated first, before its training images are looked at."""
 
     class Wrong(Softmax):
         def predict(self, embedding: torch.Tensor) -> Prediction:
