@@ -140,7 +140,7 @@ def tell_estimate(ahead: "Outlook") -> None:
     if unknown:
         named = ", ".join(f"{count} x {name}" for name, count in [*unknown.items()][:NAMED])
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-        say(f"unknown: {named}{more}. The store has no finished stage {OF_THE_SAME}.")
+        say(f"time not known: {named}{more}. The store has no finished stage {OF_THE_SAME}.")
 
 
 def tell_notes(ahead: "Outlook") -> None:

@@ -210,8 +210,8 @@ def no_export(what: str, name: str, known: Sequence[str]) -> str:
         of_spec = f" '{name}' is a spec, and its sweep is called '{sweep}'."
     exists = unknown_name(what, name, known)
     return (
-        f"{exists}{of_spec} A sweep needs its export for that, in this "
-        f"home (--home or OSR_HOME): osr export {sweep}"
+        f"{exists}{of_spec} A sweep needs its export for that, in this home (--home or OSR_HOME). "
+        f"`osr run` makes it at its end; before that: osr export {sweep}"
     )
 
 

@@ -12,6 +12,7 @@ from sweeps.store.store import Store
 
 METRIC = "test/auroc"
 SHOWN = 3  # rows of a data set
+Values = dict[tuple[str, int], float]  # AUROC by split and seed
 Read = Callable[[str], float | None]
 """Given a trial's id, its AUROC; None: it cannot be told now."""
 
@@ -29,11 +30,15 @@ def reader_of(store: Store) -> Read:
 
 
 class Best:
-    """Means over the finished trials of each row of the table; `read` is asked once for each."""
+    """Means over the finished trials of each row of the table; `read` is asked once for each.
+
+    Rows are compared over the same splits and seeds: those of the row that has the most. A row that
+    lacks one of them is not shown yet.
+    """
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._found: dict[str, dict[str, list[float]]] = {}  # by data set and row, AUROC
+        self._found: dict[str, dict[str, Values]] = {}  # by data set and row
 
     def add(self, plan: Plan, stages: Iterable[Stage]) -> None:
         """These stages of a plan are done; those that end no trial of the table say nothing."""
@@ -46,8 +51,9 @@ class Best:
         values = at_once(self._read, [trial.id for trial in tabled])
         for trial, value in zip(tabled, values, strict=True):
             if value is not None:
-                rows = self._found.setdefault(trial.split.benchmark, defaultdict(list))
-                rows[trial.title + plan.differing(trial.score)].append(value)
+                rows = self._found.setdefault(trial.split.benchmark, defaultdict(dict))
+                row = trial.title + plan.differing(trial.score)
+                rows[row][trial.split.id, trial.seed] = value
 
     def lines(self) -> list[str]:
         """A line for each data set: "digits: CAC 96.9 (3), MLS 95.0 (3)", trials in brackets."""
@@ -57,9 +63,11 @@ class Best:
         ]
 
 
-def _ranked(rows: dict[str, list[float]]) -> list[str]:
-    return sorted([*rows], key=lambda row: -mean(rows[row]))[:SHOWN]
+def _ranked(rows: dict[str, Values]) -> list[str]:
+    most = max(rows.values(), key=len).keys()
+    fair = [row for row in rows if rows[row].keys() >= most]
+    return sorted(fair, key=lambda row: -mean(rows[row].values()))[:SHOWN]
 
 
-def _words(rows: dict[str, list[float]], row: str) -> str:
-    return f"{row} {percent(mean(rows[row]), 1)} ({len(rows[row])})"
+def _words(rows: dict[str, Values], row: str) -> str:
+    return f"{row} {percent(mean(rows[row].values()), 1)} ({len(rows[row])})"

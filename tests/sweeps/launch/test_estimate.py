@@ -128,6 +128,6 @@ def test_a_plan_tells_its_estimate_in_times(
 def test_a_plan_says_what_is_known_and_what_is_not(tmp_path: Path):
     """Before anything was run, nothing is."""
     told = call_osr("plan", "digits", home=tmp_path).stdout
-    assert "unknown: 10 x fit softmax on digits, 5 x score " in told
+    assert "time not known: 10 x fit softmax on digits, 5 x score" in told
     facts = json.loads(call_osr("plan", "digits", "--json", home=tmp_path).stdout)
     assert facts["estimate"]["shares"] == []

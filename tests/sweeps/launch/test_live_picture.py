@@ -121,7 +121,7 @@ def test_memory_is_told_of_gpus_that_tell_it():
 
 
 def test_the_best_are_means_over_finished_trials_of_the_table():
-    """Three rows of each data set, best first; a trial that cannot be read is left out."""
+    """Of each data set, best first; a trial that cannot be read is left out, and so is its row."""
     plan = planned()
     known = {trial.id: 0.5 + 0.1 * trial.split.index for trial in plan.trials}
     known |= {trial.id: 0.9 for trial in plan.trials if trial.method == "cac"}
@@ -130,8 +130,21 @@ def test_the_best_are_means_over_finished_trials_of_the_table():
     best.add(plan, plan.stages.values())
     (line,) = best.lines()
     assert line == (
-        "digits: CAC anchor_weight=0.05 90.0 (2), CAC anchor_weight=0.1 90.0 (2), MLS 60.0 (1)"
+        "digits: CAC anchor_weight=0.05 90.0 (2), CAC anchor_weight=0.1 90.0 (2), Softmax 55.0 (2)"
     )
+
+
+def test_no_row_leads_by_an_easier_split():
+    """One row has finished split 1, the others both: it is not compared with their means."""
+    plan = planned()
+    easy = {trial.id for trial in plan.trials if trial.method == "mls" and trial.split.index}
+    others = [trial for trial in plan.trials if trial.method != "mls"]
+    known = dict.fromkeys(easy, 0.99) | {trial.id: 0.5 for trial in others}
+    best = Best(known.get)
+    best.add(plan, [plan.stages[trial] for trial in easy])
+    assert best.lines() == ["digits: MLS 99.0 (1)"]
+    best.add(plan, [plan.stages[trial.id] for trial in others])
+    assert "MLS" not in best.lines()[0]
 
 
 @pytest.mark.parametrize("kind", ["no terminal", "dumb", "quiet"])

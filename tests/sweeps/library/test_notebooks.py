@@ -1,5 +1,6 @@
 """The notebooks of the docs, cell by cell in one process, in their order and in one home."""
 
+import ast
 import json
 import os
 import subprocess
@@ -18,10 +19,25 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("notebooks")
 
 
+SHOWN = """
+def shown(value):
+    if getattr(value, "empty", False):
+        raise SystemExit("a cell shows a table without rows")
+"""
+
+
 def code_of(notebook: Path) -> str:
-    """Its cells of code as a script."""
+    """Its cells of code as a script, in which each value that a cell shows goes to `shown`."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return "\n".join(watched("".join(c["source"])) for c in cells if c["cell_type"] == "code")
+
+
+def watched(cell: str) -> str:
+    """The cell; if its last statement is an expression, `shown` gets its value."""
+    tree = ast.parse(cell)
+    if isinstance(last := tree.body[-1], ast.Expr):
+        last.value = ast.Call(ast.Name("shown"), [last.value], [])
+    return ast.unparse(tree)
 
 
 @pytest.mark.faults  # for its minute
@@ -30,7 +46,7 @@ def code_of(notebook: Path) -> str:
 def test_a_notebook_runs_from_top_to_bottom(notebook: Path, home: Path):
     """A reader who copies a cell must not be the first who runs it."""
     script = "if __name__ == '__main__':\n    import matplotlib\n    matplotlib.use('agg')\n"
-    script += "".join(f"    {line}\n" for line in code_of(notebook).splitlines())
+    script = SHOWN + script + "".join(f"    {line}\n" for line in code_of(notebook).splitlines())
     (home / f"{notebook.stem}.py").write_text(script)
     done = subprocess.run(
         [sys.executable, home / f"{notebook.stem}.py"],
